@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The rooms of the house, from the ground up; see docs/architecture.md.
+/// A room imports only rooms named in its own `dependencies`, never one above it; `.ci/run` checks it.
+let upcoming: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], plugins: [Target.PluginUsage] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: upcoming, plugins: plugins)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: upcoming)
+}
+
+let package = Package(
+  name: "lethe",
+  products: [.executable(name: "lethe", targets: ["lethe"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CLibGit2", pkgConfig: "libgit2", providers: [.apt(["libgit2-dev"])]),
+    .systemLibrary(name: "CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+    // Full speed in every configuration, and no fused multiply-add chosen by the compiler: the clones of a kernel
+    // for different processors then give the same bits.
+    .target(
+      name: "CKernels",
+      cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
+
+    room("Configuration"),
+    room("Tensors", ["CKernels", "COpenBLAS"]),
+    room("Store", ["Configuration", "CCrypto", .product(name: "GRDB", package: "GRDB.swift")]),
+    room("Diffusion", ["Tensors", "CLibPNG"]),
+    room("Shapes", ["Tensors", "Diffusion"]),
+    room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
+    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes"]),
+    room(
+      "Workbench",
+      [
+        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "CLibGit2",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    room("Reports", ["Configuration", "Store", "Diffusion", "Workbench", "CLibPNG"]),
+    .executableTarget(
+      name: "lethe",
+      dependencies: [
+        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "Workbench", "Reports",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: upcoming),
+
+    .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: upcoming),
+    tests("ConfigurationTests", ["Configuration"]),
+    tests("TensorsTests", ["Tensors"]),
+    tests("StoreTests", ["Store", "Configuration"]),
+    tests("DiffusionTests", ["Diffusion", "Tensors"]),
+    tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
+    tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
+    tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
+    tests("WorkbenchTests", ["Workbench", "Configuration", "Store"]),
+    tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
+    tests("CommandLineTests", ["Workbench", "Configuration", "Store", "Tensors"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
