@@ -122,6 +122,20 @@ enum Disk {
     return bytes
   }
 
+  /// Writes a temporary file; see ``writeTemporary(_:in:)-(UnsafeRawBufferPointer,_)``.
+  static func writeTemporary(_ text: String, in folder: String) throws(StoreError) -> String {
+    var text = text
+    // `withUTF8` does not carry typed errors through, hence the Result.
+    let result: Result<String, StoreError> = text.withUTF8 { buffer in
+      do throws(StoreError) {
+        return .success(try writeTemporary(UnsafeRawBufferPointer(buffer), in: folder))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
   static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws(StoreError) {
     var rest = bytes
     while rest.count > 0 {
@@ -188,11 +202,13 @@ enum Disk {
     guard rename(source, target) == 0 else { throw unwritable(target) }
   }
 
-  /// Gives a synced temporary file its name unless the name is taken.
-  /// - Returns: false if there was a file of that name; the temporary file is gone either way.
+  /// Gives a synced temporary file its name unless the name is taken; the file then stays where it is.
+  /// - Returns: whether the file has the name now.
   static func moveUnlessPresent(_ source: String, to target: String) throws(StoreError) -> Bool {
-    defer { unlink(source) }
-    if link(source, target) == 0 { return true }
+    if link(source, target) == 0 {
+      unlink(source)
+      return true
+    }
     let code = errno
     if code == EEXIST { return false }
     // File systems without hard links: the check and the rename are two steps there, which is the best they offer.
