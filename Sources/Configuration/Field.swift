@@ -31,7 +31,7 @@ public struct Field<Root>: Sendable {
 
   /// A field whose default is the property's initial value.
   public init<Value: ConfigurationValue>(
-    _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ rule: Rule<Value> = .anything,
+    _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ rule: Rule<Value>,
     _ meaning: String, source: String = "", affectsResult: Bool = true
   ) {
     self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, filledBy: nil) {
@@ -40,6 +40,14 @@ public struct Field<Root>: Sendable {
     } write: {
       $0[keyPath: path].json
     }
+  }
+
+  /// A field that may hold every value of its type.
+  public init<Value: ConfigurationValue>(
+    _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable,
+    _ meaning: String, source: String = "", affectsResult: Bool = true
+  ) {
+    self.init(key, path, .anything, meaning, source: source, affectsResult: affectsResult)
   }
 
   /// A field that may be `null`; the rule speaks of the value that is there.
@@ -60,7 +68,7 @@ public struct Field<Root>: Sendable {
   /// The property is `nil` exactly if the file leaves the key out; `null` is not a way to write it.
   public init<Value: ConfigurationValue>(
     _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, filledBy: String, otherwise fallback: Value,
-    _ rule: Rule<Value> = .anything, _ meaning: String, source: String = "", affectsResult: Bool = true
+    _ rule: Rule<Value>, _ meaning: String, source: String = "", affectsResult: Bool = true
   ) {
     self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, filledBy: filledBy) {
       json throws(ConfigurationError) in
