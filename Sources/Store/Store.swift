@@ -79,10 +79,12 @@ public final class Store: Sendable {
   /// - Returns: the run's id.
   @discardableResult
   public func add(record: JSON) throws(StoreError) -> Digest {
+    let index: Result<RunIndex, StoreError>
+    do throws(StoreError) { index = .success(try self.index()) } catch { index = .failure(error) }
     let run = try runs.add(record)
     do {
       let facts = try reader(record, run)
-      try index().add(facts)
+      try index.get().add(facts)
     } catch {
       warn("run \(run.short) is recorded but not in the index: \(error)")
     }

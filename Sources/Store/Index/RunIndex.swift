@@ -21,17 +21,18 @@ public final class RunIndex: Sendable {
   static func path(in folder: String) -> String { folder + "/index.sqlite" }
 
   /// Opens the index, makes it if it is not there, and catches up with the records.
+  ///
+  /// A writer opens it before it adds its first record, so that records without an index mean that one was deleted.
   /// - Parameter warn: takes a sentence where something was mended or left out.
   init(runs: RunLog, reader: @escaping Reader, warn: @escaping @Sendable (String) -> Void) throws(StoreError) {
     self.runs = runs
     self.reader = reader
     self.warn = warn
     let folder = runs.objects.folder
-    let wasThere = Disk.isFile(Self.path(in: folder))
     let opened = try Self.open(in: folder, warn: warn)
     connection = Mutex(opened.connection)
     let added = try catchUp()
-    if !wasThere && !opened.isInMemory && added > 0 {
+    if opened.isNew && added > 0 {
       warn("the index \(Self.path(in: folder)) was missing; it has been rebuilt from \(added) run records")
     }
   }
@@ -40,18 +41,20 @@ public final class RunIndex: Sendable {
 
   private static func open(
     in folder: String, warn: @Sendable (String) -> Void
-  ) throws(StoreError) -> (connection: any DatabaseWriter, isInMemory: Bool) {
+  ) throws(StoreError) -> (connection: any DatabaseWriter, isNew: Bool) {
     let path = path(in: folder)
     do {
       // One process at a time sets the journal mode and migrates: SQLite's own locks do not cover a fresh file.
       guard let lock = FileLock(folder + "/index.lock") else {
         let connection = try DatabaseQueue()
         try IndexSchema.migrator.migrate(connection)
-        return (connection, true)
+        return (connection, false)
       }
       defer { lock.release() }
+      // Asked under the lock: a file that another process is just making is not missing.
+      let isNew = !Disk.isFile(path)
       do {
-        return (try connect(path), false)
+        return (try connect(path), isNew)
       } catch let error as DatabaseError where isDamage(error) {
         warn("the index \(path) is damaged (\(error.message ?? "no reason given")); it is rebuilt from the run records")
       } catch is Superseded {
