@@ -39,7 +39,7 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
 
     room("Configuration"),
-    room("Tensors", ["CKernels", "COpenBLAS"]),
+    room("Tensors", ["Configuration", "CKernels", "COpenBLAS"]),
     room("Store", ["Configuration", "CCrypto", .product(name: "GRDB", package: "GRDB.swift")]),
     room("Diffusion", ["Tensors", "CLibPNG"]),
     room("Shapes", ["Tensors", "Diffusion"]),

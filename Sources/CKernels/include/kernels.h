@@ -1,1 +1,132 @@
 #pragma once
+
+// Inner loops that serve the operators of `Tensors`. They know pointers and counts, never shapes or threads,
+// allocate nothing, and give the same bits on every processor: each loop states its own order of summation
+// (fixed lanes), and fused multiply-adds are written, never left to the compiler.
+
+#include <stddef.h>
+#include <stdint.h>
+
+// MARK: elementwise.c
+
+typedef enum { LETHE_ADD, LETHE_SUBTRACT, LETHE_MULTIPLY, LETHE_DIVIDE } lethe_binary_op;
+
+/// out[i] = a[i * a_step] op b[i * b_step]; a step is 0 (one value for all) or 1.
+void lethe_binary(
+  lethe_binary_op op, const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *out, size_t count);
+/// out[i] = x[i] * scale + offset
+void lethe_affine(const float *x, float scale, float offset, float *out, size_t count);
+/// y[i] += scale * x[i]
+void lethe_axpy(float scale, const float *x, float *y, size_t count);
+/// y[i] += x[i] * x[i]
+void lethe_accumulate_squares(const float *x, float *y, size_t count);
+/// Fills `rows` rows of `columns` values with the same row.
+void lethe_fill_rows(const float *row, float *out, size_t rows, size_t columns);
+/// Fills row r with the single value values[r].
+void lethe_fill_each_row(const float *values, float *out, size_t rows, size_t columns);
+
+// MARK: activations.c
+
+void lethe_exp(const float *x, float *out, size_t count);
+void lethe_silu(const float *x, float *out, size_t count);
+void lethe_silu_backward(const float *x, const float *gradient, float *out, size_t count);
+void lethe_sigmoid(const float *x, float *out, size_t count);
+void lethe_gelu(const float *x, float *out, size_t count);
+void lethe_gelu_backward(const float *x, const float *gradient, float *out, size_t count);
+void lethe_quick_gelu(const float *x, float *out, size_t count);
+void lethe_quick_gelu_backward(const float *x, const float *gradient, float *out, size_t count);
+/// x has rows of 2 * columns values (value, gate); out[r][c] = value * gelu(gate).
+void lethe_geglu(const float *x, float *out, size_t rows, size_t columns);
+void lethe_geglu_backward(const float *x, const float *gradient, float *out, size_t rows, size_t columns);
+
+// MARK: normalization.c
+
+/// Mean and 1 / sqrt(variance + epsilon) of `count` values, in two passes.
+void lethe_moments(const float *x, size_t count, float epsilon, float *mean, float *inverse_deviation);
+/// Group normalisation of one item: `channels` planes of `plane` values, `channels / groups` planes a group.
+/// `mean` and `inverse_deviation` receive one value a group.
+void lethe_group_norm(
+  const float *x, const float *weight, const float *bias, float *out, size_t channels, size_t groups, size_t plane,
+  float epsilon, float *mean, float *inverse_deviation);
+/// Adds to `weight_gradient` and `bias_gradient` (one value a channel).
+void lethe_group_norm_backward(
+  const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
+  float *x_gradient, float *weight_gradient, float *bias_gradient, size_t channels, size_t groups, size_t plane);
+void lethe_layer_norm(
+  const float *x, const float *weight, const float *bias, float *out, size_t rows, size_t columns, float epsilon,
+  float *mean, float *inverse_deviation);
+void lethe_layer_norm_backward(
+  const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
+  float *x_gradient, float *weight_gradient, float *bias_gradient, size_t rows, size_t columns);
+
+// MARK: softmax.c
+
+/// out = softmax(scale * x) along each row. With `causal`, row r sees the columns 0 ... r + first_row only.
+void lethe_softmax(
+  const float *x, float *out, size_t rows, size_t columns, float scale, int causal, size_t first_row);
+/// out = scale * p * (gradient - sum(gradient * p)) along each row
+void lethe_softmax_backward(
+  const float *p, const float *gradient, float *out, size_t rows, size_t columns, float scale);
+void lethe_log_softmax(const float *x, float *out, size_t rows, size_t columns);
+void lethe_log_softmax_backward(const float *y, const float *gradient, float *out, size_t rows, size_t columns);
+
+// MARK: convolution.c
+
+typedef struct {
+  size_t channels, height, width;          // of the input image
+  size_t kernel_height, kernel_width;
+  size_t stride;
+  size_t padding_top, padding_left;
+  size_t out_height, out_width;
+} lethe_window;
+
+/// Rows: channel, kernel row, kernel column. Columns: output pixels. Row r starts at columns + r * row_stride.
+void lethe_image_to_columns(const float *image, const lethe_window *window, float *columns, size_t row_stride);
+/// Adds the columns back to the image they came from.
+void lethe_columns_to_image(const float *columns, size_t row_stride, const lethe_window *window, float *image);
+void lethe_upsample_nearest_2x(const float *x, float *out, size_t planes, size_t height, size_t width);
+/// Sums each 2 x 2 block: the gradient of the nearest upsampling.
+void lethe_sum_2x2(const float *gradient, float *out, size_t planes, size_t height, size_t width);
+/// out (columns x rows) = transpose of x (rows x columns)
+void lethe_transpose(const float *x, float *out, size_t rows, size_t columns);
+
+// MARK: reductions.c
+
+double lethe_sum(const float *x, size_t count);
+double lethe_sum_of_squares(const float *x, size_t count);
+double lethe_sum_of_absolutes(const float *x, size_t count);
+/// out[c] += sum over rows of x[r][c]
+void lethe_add_rows(const float *x, float *out, size_t rows, size_t columns);
+/// out[r] += sum over columns of x[r][c]
+void lethe_add_columns(const float *x, float *out, size_t rows, size_t columns);
+
+// MARK: optimization.c
+
+/// One step of Adam with decoupled weight decay (AdamW); plain Adam adds decay to the gradient beforehand.
+void lethe_adam(
+  float *parameter, const float *gradient, float *first_moment, float *second_moment, size_t count,
+  float learning_rate, float beta1, float beta2, float bias_correction1, float bias_correction2, float epsilon,
+  float decoupled_decay, float coupled_decay);
+/// average = decay * average + (1 - decay) * value
+void lethe_exponential_average(float *average, const float *value, float decay, size_t count);
+
+// MARK: random.c
+
+/// Philox 4x32-10 (Salmon et al., SC 2011): writes 4 * blocks words, block b from counter + b in the low 64 bits.
+void lethe_philox(const uint32_t key[2], uint64_t counter_low, uint64_t counter_high, uint32_t *out, size_t blocks);
+
+// MARK: half.c
+
+void lethe_from_half(const uint16_t *x, float *out, size_t count);
+void lethe_from_bfloat(const uint16_t *x, float *out, size_t count);
+/// Rounds to nearest, ties to even.
+void lethe_to_half(const float *x, uint16_t *out, size_t count);
+
+// MARK: runtime.c
+
+/// Lets freed memory stay with the process, so that the next tensor of the same size costs no page faults.
+void lethe_keep_freed_memory(void);
+/// 1 where the processor has the AVX-512 subsets that OpenBLAS's SkylakeX kernels need.
+int lethe_has_avx512(void);
+/// 1 where the processor has AVX2 and FMA.
+int lethe_has_avx2(void);

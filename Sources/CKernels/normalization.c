@@ -1,0 +1,90 @@
+#include "kernels.h"
+#include "vector.h"
+
+INLINE void moments(const float *x, size_t count, float epsilon, float *mean, float *inverse_deviation) {
+  LANE_SUM(sum, count, x[i]);
+  float m = sum / (float)count;
+  LANE_SUM(squares, count, (x[i] - m) * (x[i] - m));
+  *mean = m;
+  *inverse_deviation = 1.0f / sqrtf(squares / (float)count + epsilon);
+}
+
+KERNEL void lethe_moments(const float *x, size_t count, float epsilon, float *mean, float *inverse_deviation) {
+  moments(x, count, epsilon, mean, inverse_deviation);
+}
+
+KERNEL void lethe_group_norm(
+  const float *x, const float *weight, const float *bias, float *restrict out, size_t channels, size_t groups,
+  size_t plane, float epsilon, float *mean, float *inverse_deviation) {
+  size_t per_group = channels / groups;
+  for (size_t g = 0; g < groups; g++) {
+    moments(x + g * per_group * plane, per_group * plane, epsilon, &mean[g], &inverse_deviation[g]);
+    for (size_t c = g * per_group; c < (g + 1) * per_group; c++) {
+      float scale = weight[c] * inverse_deviation[g];
+      float offset = fused(-mean[g], scale, bias[c]);
+      for (size_t i = 0; i < plane; i++) out[c * plane + i] = fused(x[c * plane + i], scale, offset);
+    }
+  }
+}
+
+// With n = (x - mean) * inv and h = gradient * weight, over the `count` values of a group:
+// x_gradient = inv * (h - mean(h) - n * mean(h * n)).
+KERNEL void lethe_group_norm_backward(
+  const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
+  float *restrict x_gradient, float *restrict weight_gradient, float *restrict bias_gradient, size_t channels,
+  size_t groups, size_t plane) {
+  size_t per_group = channels / groups;
+  for (size_t g = 0; g < groups; g++) {
+    float m = mean[g], inverse = inverse_deviation[g];
+    float sum_h = 0, sum_hn = 0;
+    for (size_t c = g * per_group; c < (g + 1) * per_group; c++) {
+      const float *xc = x + c * plane, *gc = gradient + c * plane;
+      LANE_SUM(sum_g, plane, gc[i]);
+      LANE_SUM(sum_gn, plane, gc[i] * ((xc[i] - m) * inverse));
+      bias_gradient[c] += sum_g;
+      weight_gradient[c] += sum_gn;
+      sum_h += weight[c] * sum_g;
+      sum_hn += weight[c] * sum_gn;
+    }
+    float count = (float)(per_group * plane);
+    float mean_h = sum_h / count, mean_hn = sum_hn / count;
+    for (size_t c = g * per_group; c < (g + 1) * per_group; c++) {
+      const float *xc = x + c * plane, *gc = gradient + c * plane;
+      float w = weight[c];
+      for (size_t i = 0; i < plane; i++) {
+        float n = (xc[i] - m) * inverse;
+        x_gradient[c * plane + i] = inverse * (fused(gc[i], w, -mean_h) - n * mean_hn);
+      }
+    }
+  }
+}
+
+KERNEL void lethe_layer_norm(
+  const float *x, const float *weight, const float *bias, float *restrict out, size_t rows, size_t columns,
+  float epsilon, float *mean, float *inverse_deviation) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *row = x + r * columns;
+    moments(row, columns, epsilon, &mean[r], &inverse_deviation[r]);
+    float m = mean[r], inverse = inverse_deviation[r];
+    for (size_t c = 0; c < columns; c++) out[r * columns + c] = fused((row[c] - m) * inverse, weight[c], bias[c]);
+  }
+}
+
+KERNEL void lethe_layer_norm_backward(
+  const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
+  float *restrict x_gradient, float *restrict weight_gradient, float *restrict bias_gradient, size_t rows,
+  size_t columns) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *xr = x + r * columns, *gr = gradient + r * columns;
+    float m = mean[r], inverse = inverse_deviation[r];
+    LANE_SUM(sum_h, columns, gr[i] * weight[i]);
+    LANE_SUM(sum_hn, columns, gr[i] * weight[i] * ((xr[i] - m) * inverse));
+    float mean_h = sum_h / (float)columns, mean_hn = sum_hn / (float)columns;
+    for (size_t c = 0; c < columns; c++) {
+      float n = (xr[c] - m) * inverse;
+      weight_gradient[c] = fused(gr[c], n, weight_gradient[c]);
+      bias_gradient[c] += gr[c];
+      x_gradient[r * columns + c] = inverse * (fused(gr[c], weight[c], -mean_h) - n * mean_hn);
+    }
+  }
+}

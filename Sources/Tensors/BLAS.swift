@@ -1,0 +1,50 @@
+internal import CKernels
+internal import COpenBLAS
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// OpenBLAS as Lethe uses it: one thread inside each call, since a product that OpenBLAS splits itself has other
+/// bits; parallel work is split outside, by ``parallelFor(_:_:)``.
+public enum BLAS {
+  private static let ready: Void = openblas_set_num_threads(1)
+
+  /// The set of kernels that OpenBLAS runs, for example `Haswell`; together with the version it decides the bits.
+  public static var coreName: String { String(cString: openblas_get_corename()) }
+
+  /// What OpenBLAS says of its build, for example `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...`.
+  public static var configuration: String { String(cString: openblas_get_config()) }
+
+  /// The kernels that this processor should run: OpenBLAS does not know processors younger than itself, and takes
+  /// slow kernels for them.
+  static var bestCore: String? {
+    lethe_has_avx512() == 1 ? "SkylakeX" : lethe_has_avx2() == 1 ? "Haswell" : nil
+  }
+
+  /// Starts this program again with the kernels that suit the processor, where the environment does not name any.
+  ///
+  /// OpenBLAS reads its choice when it is loaded, before a program's first line, so that only a new start can change
+  /// it. Returns where nothing is to be changed, or where the program cannot be started anew.
+  public static func restartWithBestCore(_ arguments: [String]) {
+    guard getenv("OPENBLAS_CORETYPE") == nil, let core = bestCore else { return }
+    setenv("OPENBLAS_CORETYPE", core, 1)
+    setenv("OPENBLAS_NUM_THREADS", "1", 1)
+    var pointers = arguments.map { strdup($0) } + [nil]
+    execv("/proc/self/exe", &pointers)
+    pointers.forEach { free($0) }
+  }
+
+  /// c (m x n) = op(a) (m x k) * op(b) (k x n) + beta * c, all row-major with rows `lda`, `ldb`, `ldc` apart.
+  static func gemm(
+    _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1,
+    _ a: UnsafePointer<Float>, _ lda: Int, transposedA: Bool = false,
+    _ b: UnsafePointer<Float>, _ ldb: Int, transposedB: Bool = false,
+    beta: Float = 0, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  ) {
+    _ = ready
+    cblas_sgemm(
+      CblasRowMajor, transposedA ? CblasTrans : CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans,
+      blasint(m), blasint(n), blasint(k), alpha, a, blasint(lda), b, blasint(ldb), beta, c, blasint(ldc))
+  }
+}

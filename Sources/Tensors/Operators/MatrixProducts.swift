@@ -1,0 +1,99 @@
+internal import CKernels
+
+extension Tensor {
+  /// The matrix product over the last two axes: (..., m, k) x (..., k, n), with equal leading axes.
+  public func matmul(_ other: Tensor) -> Tensor {
+    precondition(
+      rank >= 2 && other.rank == rank && shape.dropLast(2) == other.shape.dropLast(2) && extent(-1) == other.extent(-2),
+      "the product of shapes \(shape) and \(other.shape)")
+    let (m, k, n) = (extent(-2), extent(-1), other.extent(-1))
+    let batch = shape.dropLast(2).reduce(1, *)
+    let result = Tensor(unset: shape.dropLast(2) + [m, n])
+    parallelFor(batch) { i in
+      BLAS.gemm(m, n, k, pointer + i * m * k, k, other.pointer + i * k * n, n, result.pointer + i * m * n, n)
+    }
+    return result.recorded(from: self, other) {
+      [a = detached, b = other.detached, needs = (isTracked, other.isTracked)] gradient in
+      [
+        needs.0 ? gradient.matmul(b.transposedLast()) : nil,
+        needs.1 ? a.transposedLast().matmul(gradient) : nil,
+      ]
+    }
+  }
+}
+
+/// x W^T + b: the fully connected layer.
+///
+/// The items of a batch (axis 0 of a rank of 3 or more) are multiplied one by one, so that an item's bytes do not
+/// depend on its batch. A tensor of rank 2 is one item of many rows.
+///
+/// - Parameters:
+///   - x: (..., inputs)
+///   - weight: (outputs, inputs)
+///   - bias: (outputs)
+/// - Returns: (..., outputs)
+public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
+  let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+  precondition(x.extent(-1) == inputs, "a linear layer of shape \(weight.shape) on a tensor of shape \(x.shape)")
+  let items = x.rank >= 3 ? x.shape[0] : 1
+  let rows = x.count / max(items * inputs, 1)
+  let result = Tensor(unset: x.shape.dropLast() + [outputs])
+  parallelFor(items) { item in
+    let out = result.pointer + item * rows * outputs
+    if let bias { lethe_fill_rows(bias.pointer, out, rows, outputs) }
+    BLAS.gemm(
+      rows, outputs, inputs, x.pointer + item * rows * inputs, inputs, weight.pointer, inputs, transposedB: true,
+      beta: bias == nil ? 0 : 1, out, outputs)
+  }
+  return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
+    [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)] gradient in
+    let all = items * rows
+    var back: [Tensor?] = [nil, nil, nil]
+    if needs.0 {
+      let xGradient = Tensor(unset: x.shape)
+      parallelFor(items) { item in
+        BLAS.gemm(
+          rows, inputs, outputs, gradient.pointer + item * rows * outputs, outputs, weight.pointer, inputs,
+          xGradient.pointer + item * rows * inputs, inputs)
+      }
+      back[0] = xGradient
+    }
+    if needs.1 {
+      let weightGradient = Tensor(unset: weight.shape)
+      parallelPieces(outputs, size: 128) { piece in
+        BLAS.gemm(
+          piece.count, inputs, all, gradient.pointer + piece.lowerBound, outputs, transposedA: true, x.pointer, inputs,
+          weightGradient.pointer + piece.lowerBound * inputs, inputs)
+      }
+      back[1] = weightGradient
+    }
+    if needs.2 {
+      let biasGradient = Tensor.zeros([outputs])
+      lethe_add_rows(gradient.pointer, biasGradient.pointer, all, outputs)
+      back[2] = biasGradient
+    }
+    return back
+  }
+}
+
+/// Rows of a table: (ids.count, width), reshaped to `shape` + [width] where a shape is given.
+///
+/// - Parameters:
+///   - table: (rows, width)
+///   - ids: rows of the table, each in 0 ..< rows
+public func embedding(_ table: Tensor, _ ids: [Int], shape: [Int]? = nil) -> Tensor {
+  let (rows, width) = (table.shape[0], table.shape[1])
+  let result = Tensor(unset: (shape ?? [ids.count]) + [width])
+  precondition(result.count == ids.count * width, "\(ids.count) rows of a table do not have the shape \(result.shape)")
+  for (index, id) in ids.enumerated() {
+    precondition(id >= 0 && id < rows, "row \(id) of a table of \(rows)")
+    (result.pointer + index * width).update(from: table.pointer + id * width, count: width)
+  }
+  return result.recorded(from: table) { gradient in
+    let back = Tensor.zeros([rows, width])
+    for (index, id) in ids.enumerated() {
+      lethe_axpy(1, gradient.pointer + index * width, back.pointer + id * width, width)
+    }
+    return [back]
+  }
+}

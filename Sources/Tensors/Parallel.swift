@@ -1,0 +1,80 @@
+internal import Dispatch
+internal import Synchronization
+
+/// How work is split over the cores of the machine.
+///
+/// Work is cut into items by the caller, and the cut never depends on the number of threads: an item computes the
+/// same bytes whichever thread takes it. Inside an item everything runs on its own thread, so that the outermost
+/// loop is the parallel one.
+public enum Parallel {
+  private static let limit = Atomic<Int>(0)
+
+  /// The number of threads in use; by default one a core. It can change no result.
+  public static var threadCount: Int {
+    get {
+      let value = limit.load(ordering: .relaxed)
+      return value > 0 ? value : activeCores
+    }
+    set { limit.store(max(newValue, 0), ordering: .relaxed) }
+  }
+
+  private static let activeCores: Int = {
+    #if canImport(Glibc)
+      return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    #else
+      return 1
+    #endif
+  }()
+
+  @TaskLocal static var isInsideItem = false
+}
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// A reference that crosses to the worker threads of one loop and no further.
+private struct Unchecked<Value>: @unchecked Sendable { let value: Value }
+
+/// Runs `body` for 0 ..< count, on several threads where there are several items and the caller is not itself an item
+/// of such a loop. `body` may write only what belongs to its item.
+public func parallelFor(_ count: Int, _ body: (Int) -> Void) {
+  let threads = min(Parallel.threadCount, count)
+  if threads <= 1 || Parallel.isInsideItem {
+    for index in 0..<count { body(index) }
+    return
+  }
+  let next = Atomic<Int>(0)
+  withoutActuallyEscaping(body) { body in
+    let shared = Unchecked(value: body)
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+      Parallel.$isInsideItem.withValue(true) {
+        while true {
+          let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+          if index >= count { return }
+          shared.value(index)
+        }
+      }
+    }
+  }
+}
+
+/// Like ``parallelFor(_:_:)`` for bodies that throw: every item runs, and the error of the lowest item is thrown.
+public func parallelMap<Result>(_ count: Int, _ body: (Int) throws -> Result) throws -> [Result] {
+  var results = [Swift.Result<Result, any Error>?](repeating: nil, count: count)
+  results.withUnsafeMutableBufferPointer { slots in
+    nonisolated(unsafe) let slots = slots
+    parallelFor(count) { index in slots[index] = Swift.Result { try body(index) } }
+  }
+  return try results.map { try $0!.get() }
+}
+
+/// Splits 0 ..< count into pieces of `size` and runs them in parallel.
+func parallelPieces(_ count: Int, size: Int, _ body: (Range<Int>) -> Void) {
+  let pieces = (count + size - 1) / size
+  if pieces <= 1 {
+    if count > 0 { body(0..<count) }
+    return
+  }
+  parallelFor(pieces) { piece in body(piece * size..<min(count, (piece + 1) * size)) }
+}

@@ -1,0 +1,185 @@
+internal import CKernels
+internal import Configuration
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// A safetensors file that cannot be read or written, in one sentence that names the file.
+public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+  init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
+}
+
+/// A safetensors file, mapped into memory: tensors are read when they are asked for.
+///
+/// The layout is eight bytes of header length (little-endian), a JSON header that maps each name to dtype, shape and
+/// byte range, and the bytes. F32, F16 and BF16 are read, the latter two widened to float32. The whole header is
+/// checked when the file is opened.
+public final class SafetensorsFile {
+  public enum Element: String, Sendable {
+    case float32 = "F32"
+    case float16 = "F16"
+    case bfloat16 = "BF16"
+
+    var byteCount: Int { self == .float32 ? 4 : 2 }
+  }
+
+  private struct Entry {
+    let element: Element
+    let shape: [Int]
+    let offset: Int
+  }
+
+  public let path: String
+  /// The names of all tensors, sorted.
+  public let names: [String]
+  /// The free text that the writer left beside the tensors.
+  public let metadata: [String: String]
+  private let entries: [String: Entry]
+  private let mapping: FileMapping
+  private let dataStart: Int
+
+  /// - Throws: ``SafetensorsError`` where the file is missing, truncated or does not hold what its header promises.
+  public init(_ path: String) throws {
+    let mapping = try FileMapping(path)
+    self.path = path
+    self.mapping = mapping
+    guard mapping.count >= 8 else {
+      throw SafetensorsError(path, "not a safetensors file: it has \(mapping.count) bytes, and its header length takes 8")
+    }
+    let headerLength = mapping.bytes.loadUnaligned(as: UInt64.self).littleEndian
+    guard headerLength <= UInt64(mapping.count - 8) else {
+      throw SafetensorsError(
+        path, "truncated or not a safetensors file: its header of \(headerLength) bytes ends past the file's \(mapping.count)")
+    }
+    dataStart = 8 + Int(headerLength)
+    let header = try SafetensorsFile.parseHeader(mapping.bytes[8..<dataStart], path)
+    (entries, metadata) = try SafetensorsFile.readEntries(header, dataCount: mapping.count - dataStart, path)
+    names = entries.keys.sorted()
+  }
+
+  public func contains(_ name: String) -> Bool { entries[name] != nil }
+
+  /// - Throws: ``SafetensorsError`` where the file has no tensor of that name.
+  public func shape(of name: String) throws -> [Int] { try entry(name).shape }
+
+  /// How the file keeps a tensor's values.
+  public func element(of name: String) throws -> Element { try entry(name).element }
+
+  /// - Throws: ``SafetensorsError`` where the file has no tensor of that name.
+  public func tensor(_ name: String) throws -> Tensor {
+    let entry = try entry(name)
+    return Tensor.make(entry.shape) { out in
+      guard let target = out.baseAddress, !out.isEmpty else { return }
+      let source = mapping.bytes.baseAddress! + dataStart + entry.offset
+      switch entry.element {
+      case .float32: memcpy(target, source, out.count * 4)
+      // Offsets in a file need not be aligned, so halves are copied out before they are widened.
+      case .float16, .bfloat16:
+        let halves = [UInt16](unsafeUninitializedCapacity: out.count) { buffer, count in
+          memcpy(buffer.baseAddress!, source, out.count * 2)
+          count = out.count
+        }
+        if entry.element == .float16 {
+          lethe_from_half(halves, target, out.count)
+        } else {
+          lethe_from_bfloat(halves, target, out.count)
+        }
+      }
+    }
+  }
+
+  private func entry(_ name: String) throws -> Entry {
+    if let entry = entries[name] { return entry }
+    let hint = nearest(to: name, among: names).map { " (is it '\($0)'?)" } ?? ""
+    throw SafetensorsError(path, "has no tensor '\(name)'\(hint)")
+  }
+
+  private static func parseHeader(_ bytes: Slice<UnsafeRawBufferPointer>, _ path: String) throws -> [String: JSON] {
+    let header: JSON
+    do {
+      header = try JSON.parse(String(decoding: bytes, as: UTF8.self), file: path)
+    } catch {
+      throw SafetensorsError(path, "the header is not JSON: \(error)")
+    }
+    guard let object = header.object else { throw SafetensorsError(path, "the header is \(header.kind), not an object") }
+    return object
+  }
+
+  private static func readEntries(
+    _ header: [String: JSON], dataCount: Int, _ path: String
+  ) throws -> ([String: Entry], [String: String]) {
+    var entries: [String: Entry] = [:]
+    var metadata: [String: String] = [:]
+    var ranges: [(range: Range<Int>, name: String)] = []
+    for (name, value) in header.sorted(by: { $0.key < $1.key }) {
+      if name == "__metadata__" {
+        metadata = value.object?.compactMapValues(\.string) ?? [:]
+        continue
+      }
+      guard let type = value["dtype"]?.string, let shape = value["shape"]?.array?.map(\.integer),
+        let offsets = value["data_offsets"]?.array?.map(\.integer), offsets.count == 2,
+        let first = offsets[0], let last = offsets[1], shape.allSatisfy({ ($0 ?? -1) >= 0 })
+      else { throw SafetensorsError(path, "tensor '\(name)' lacks a dtype, a shape or two data_offsets") }
+      guard let element = Element(rawValue: type) else {
+        throw SafetensorsError(path, "tensor '\(name)' has the dtype \(type); F32, F16 and BF16 are read")
+      }
+      guard first >= 0, first <= last, last <= dataCount else {
+        throw SafetensorsError(
+          path, "tensor '\(name)' has bytes \(first) to \(last) of \(dataCount): the file is truncated or its offsets are wrong")
+      }
+      let extents = shape.map { $0! }
+      guard byteCount(extents, element) == last - first else {
+        throw SafetensorsError(path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(last - first) bytes")
+      }
+      entries[name] = Entry(element: element, shape: extents, offset: first)
+      if first < last { ranges.append((first..<last, name)) }
+    }
+    ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
+    for (a, b) in zip(ranges, ranges.dropFirst()) where a.range.upperBound > b.range.lowerBound {
+      throw SafetensorsError(path, "the bytes of tensors '\(a.name)' and '\(b.name)' overlap")
+    }
+    return (entries, metadata)
+  }
+
+  /// The bytes that a tensor takes, or nil where their number does not fit.
+  private static func byteCount(_ shape: [Int], _ element: Element) -> Int? {
+    var count = element.byteCount
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      if overflow { return nil }
+      count = product
+    }
+    return count
+  }
+}
+
+/// A file's bytes, mapped read-only for as long as this object lives.
+private final class FileMapping {
+  let bytes: UnsafeRawBufferPointer
+  var count: Int { bytes.count }
+
+  init(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw SafetensorsError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw SafetensorsError(path, "is not a file")
+    }
+    let size = Int(status.st_size)
+    guard size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+      throw SafetensorsError(path, "cannot be mapped into memory: \(String(cString: strerror(errno)))")
+    }
+    bytes = UnsafeRawBufferPointer(start: address, count: size)
+  }
+
+  deinit {
+    if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
+  }
+}

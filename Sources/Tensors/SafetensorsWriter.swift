@@ -1,0 +1,77 @@
+internal import CKernels
+internal import Configuration
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// Writes safetensors files.
+public enum Safetensors {
+  /// The bytes of a file with these tensors; the same tensors give the same bytes.
+  ///
+  /// - Parameters:
+  ///   - tensors: named tensors, written in the order of their names
+  ///   - metadata: free text beside the tensors; diffusers expects `format: pt`
+  ///   - half: whether to keep float16 instead of float32, rounded to nearest
+  public static func encode(
+    _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = ["format": "pt"], half: Bool = false
+  ) -> [UInt8] {
+    let sorted = tensors.sorted { $0.name < $1.name }
+    let width = half ? 2 : 4
+    var header: [String: JSON] = metadata.isEmpty ? [:] : ["__metadata__": .object(metadata.mapValues(JSON.string))]
+    var offset = 0
+    for (name, tensor) in sorted {
+      let end = offset + tensor.count * width
+      header[name] = .object([
+        "dtype": .string(half ? "F16" : "F32"), "shape": .array(tensor.shape.map(JSON.integer)),
+        "data_offsets": .array([.integer(offset), .integer(end)]),
+      ])
+      offset = end
+    }
+    var text = Array(JSON.object(header).canonical().utf8)
+    while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
+    return [UInt8](unsafeUninitializedCapacity: 8 + text.count + offset) { bytes, count in
+      let base = UnsafeMutableRawPointer(bytes.baseAddress!)
+      base.storeBytes(of: UInt64(text.count).littleEndian, as: UInt64.self)
+      (base + 8).copyMemory(from: text, byteCount: text.count)
+      var target = base + 8 + text.count
+      for (_, tensor) in sorted {
+        if half {
+          lethe_to_half(tensor.pointer, target.assumingMemoryBound(to: UInt16.self), tensor.count)
+        } else {
+          target.copyMemory(from: tensor.pointer, byteCount: tensor.count * 4)
+        }
+        target += tensor.count * width
+      }
+      count = 8 + text.count + offset
+    }
+  }
+
+  /// Writes a file by way of a temporary one beside it, synced and renamed, so that a reader sees all of it or none.
+  ///
+  /// - Throws: ``SafetensorsError`` where the file cannot be written.
+  public static func write(
+    _ tensors: [(name: String, tensor: Tensor)], to path: String, metadata: [String: String] = ["format": "pt"],
+    half: Bool = false
+  ) throws {
+    let bytes = encode(tensors, metadata: metadata, half: half)
+    let temporary = "\(path).\(getpid()).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw SafetensorsError(path, "cannot be written: \(String(cString: strerror(errno)))") }
+    var written = 0
+    bytes.withUnsafeBytes { buffer in
+      while written < buffer.count {
+        let count = Glibc.write(descriptor, buffer.baseAddress! + written, buffer.count - written)
+        if count < 0 && errno == EINTR { continue }
+        if count <= 0 { break }
+        written += count
+      }
+    }
+    let isComplete = written == bytes.count && fsync(descriptor) == 0
+    let problem = String(cString: strerror(errno))
+    guard close(descriptor) == 0, isComplete, rename(temporary, path) == 0 else {
+      unlink(temporary)
+      throw SafetensorsError(path, "cannot be written: \(problem)")
+    }
+  }
+}
