@@ -65,7 +65,7 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration"]),
     tests("TensorsTests", ["Tensors"]),
     tests("StoreTests", ["Store", "Configuration"]),
-    tests("DiffusionTests", ["Diffusion", "Tensors"]),
+    tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
     tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
