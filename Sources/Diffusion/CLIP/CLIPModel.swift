@@ -13,8 +13,8 @@ public struct CLIPModel {
 
   public init(_ config: CLIPConfig, _ weights: Weights) throws {
     self.config = config
-    text = try CLIPTextModel(config.text, weights.scope("text_model"))
-    vision = try CLIPVisionModel(config.vision, weights.scope("vision_model"))
+    text = try CLIPTextModel(config.text, weights)
+    vision = try CLIPVisionModel(config.vision, weights)
     func projection(_ name: String, _ tower: CLIPTowerConfig) throws -> Linear {
       try Linear(
         weights.scope(name), inputs: tower.hiddenSize, outputs: tower.projectionSize,
@@ -22,18 +22,24 @@ public struct CLIPModel {
     }
     textProjection = try projection("text_projection", config.text.tower)
     visualProjection = try projection("visual_projection", config.vision.tower)
-    logitScale = try weights.tensor("logit_scale", [], .constant(config.initialLogitScale))
+    logitScale = try weights.tensor("logit_scale", [], .constant(Float(config.initialLogitScale)))
   }
 
   /// The place of prompts in the shared space, not normalised: (prompts, projection size).
   public func textFeatures(_ ids: [[Int]]) -> Tensor {
-    textProjection(text.pooled(text(ids), ids))
+    project(text: text.pooled(text(ids), ids))
   }
 
   /// The place of images in the shared space, not normalised: (images, projection size).
   public func imageFeatures(_ images: Tensor) -> Tensor {
-    visualProjection(vision.pooled(vision(images)))
+    project(image: vision.pooled(vision(images)))
   }
+
+  /// Pooled states of prompts (prompts, text width) in the shared space.
+  public func project(text pooled: Tensor) -> Tensor { textProjection(pooled) }
+
+  /// Pooled states of images (images, vision width) in the shared space.
+  public func project(image pooled: Tensor) -> Tensor { visualProjection(pooled) }
 }
 
 extension Tensor {
