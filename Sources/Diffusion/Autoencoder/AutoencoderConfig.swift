@@ -41,7 +41,7 @@ extension AutoencoderConfig {
     for channels in blockChannels where channels % normGroups != 0 {
       throw file.error("norm_num_groups", "\(channels) channels cannot be cut into \(normGroups) groups")
     }
-    sampleSize = try file.square("sample_size", default: 32)
+    sampleSize = try file.uniform("sample_size", default: 32)
     scalingFactor = try file.number("scaling_factor", default: 0.18215)
     guard scalingFactor > 0 else { throw file.error("scaling_factor", "a number above 0 was expected") }
     usesQuantConv = try file.boolean("use_quant_conv", default: true)

@@ -136,8 +136,8 @@ public struct CLIPVisionConfig: Sendable, Equatable {
       file,
       defaults: CLIPTowerConfig(
         hiddenSize: 768, intermediateSize: 3072, layers: 12, heads: 12, projectionSize: 512))
-    imageSize = try file.square("image_size", default: 224)
-    patchSize = try file.square("patch_size", default: 32)
+    imageSize = try file.uniform("image_size", default: 224)
+    patchSize = try file.uniform("patch_size", default: 32)
     guard imageSize % patchSize == 0 else {
       throw file.error("patch_size", "an image of \(imageSize) pixels cannot be cut into patches of \(patchSize)")
     }

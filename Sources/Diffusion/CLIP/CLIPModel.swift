@@ -13,8 +13,8 @@ public struct CLIPModel {
 
   public init(_ config: CLIPConfig, _ weights: Weights) throws {
     self.config = config
-    text = try CLIPTextModel(config.text, weights.scope("text_model"))
-    vision = try CLIPVisionModel(config.vision, weights.scope("vision_model"))
+    text = try CLIPTextModel(config.text, weights)
+    vision = try CLIPVisionModel(config.vision, weights)
     func projection(_ name: String, _ tower: CLIPTowerConfig) throws -> Linear {
       try Linear(
         weights.scope(name), inputs: tower.hiddenSize, outputs: tower.projectionSize,
@@ -22,7 +22,7 @@ public struct CLIPModel {
     }
     textProjection = try projection("text_projection", config.text.tower)
     visualProjection = try projection("visual_projection", config.vision.tower)
-    logitScale = try weights.tensor("logit_scale", [], .constant(config.initialLogitScale))
+    logitScale = try weights.tensor("logit_scale", [], .constant(Float(config.initialLogitScale)))
   }
 
   /// The place of prompts in the shared space, not normalised: (prompts, projection size).

@@ -15,10 +15,10 @@ public struct CLIPVisionModel {
     let width = config.tower.hiddenSize
     self.config = config
     classEmbedding = try weights.tensor(
-      "embeddings.class_embedding", [width], .normal(1 / Double(width).squareRoot()))
+      "embeddings.class_embedding", [width], .normal(1 / Float(width).squareRoot()))
     patchEmbedding = try Conv2d(
       weights.scope("embeddings.patch_embedding"), inputs: config.channels, outputs: width,
-      kernel: config.patchSize, stride: config.patchSize, padding: 0, deviation: 0.02)
+      kernel: config.patchSize, stride: config.patchSize, padding: 0, bias: false, start: .normal(0.02))
     positionEmbedding = try weights.tensor(
       "embeddings.position_embedding.weight", [config.positions, width], .normal(0.02))
     // The name is spelled so in every CLIP checkpoint.

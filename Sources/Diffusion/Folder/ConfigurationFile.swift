@@ -1,5 +1,4 @@
 public import Configuration
-internal import Foundation
 
 /// A `config.json` of a model folder, read key by key.
 ///
@@ -12,17 +11,15 @@ public struct ConfigurationFile {
   private let values: [String: JSON]
 
   public init(path: String) throws {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw ModelFolderError(file: path, "this file of the model folder is missing or cannot be read")
-    }
     let json: JSON
     do {
-      json = try JSON.parse(data, file: path)
+      json = try JSON.read(path)
     } catch {
-      throw ModelFolderError(file: path, error.message)
+      let place = error.line.map { "line \($0): " } ?? ""
+      throw ModelFolderError(file: path, place + error.message)
     }
-    guard case .object(let values) = json else {
-      throw ModelFolderError(file: path, "a JSON object was expected")
+    guard let values = json.object else {
+      throw ModelFolderError(file: path, "a JSON object was expected, not \(json.kind)")
     }
     self.init(file: path, values: values)
   }
@@ -45,7 +42,7 @@ public struct ConfigurationFile {
 
   /// The object under a key, as a configuration of its own.
   public func section(_ key: String) throws -> ConfigurationFile {
-    guard case .object(let values) = value(key) else { throw error(key, "a JSON object was expected") }
+    guard let values = value(key)?.object else { throw error(key, "a JSON object was expected") }
     return ConfigurationFile(file: file, prefix: prefix + key + ".", values: values)
   }
 
@@ -65,55 +62,50 @@ public struct ConfigurationFile {
 
   func integer(_ key: String, default fallback: Int? = nil, atLeast minimum: Int = 1) throws -> Int {
     guard let found = value(key) else { return try fallback ?? absent(key) }
-    guard let number = ConfigurationFile.integer(found) else { throw error(key, "a whole number was expected, not \(found.canonical())") }
+    guard let number = found.integer else { throw error(key, "a whole number was expected, not \(found.kind)") }
     guard number >= minimum else { throw error(key, "\(number) is too small, at least \(minimum) was expected") }
     return number
   }
 
   func number(_ key: String, default fallback: Double? = nil) throws -> Double {
     guard let found = value(key) else { return try fallback ?? absent(key) }
-    switch found {
-    case .integer(let number): return Double(number)
-    case .number(let number): return number
-    default: throw error(key, "a number was expected, not \(found.canonical())")
-    }
+    guard let number = found.number else { throw error(key, "a number was expected, not \(found.kind)") }
+    return number
   }
 
   func boolean(_ key: String, default fallback: Bool) throws -> Bool {
     guard let found = value(key) else { return fallback }
-    guard case .bool(let truth) = found else { throw error(key, "true or false was expected, not \(found.canonical())") }
+    guard let truth = found.bool else { throw error(key, "true or false was expected, not \(found.kind)") }
     return truth
   }
 
   func string(_ key: String, default fallback: String? = nil) throws -> String {
     guard let found = value(key) else { return try fallback ?? absent(key) }
-    guard case .string(let text) = found else { throw error(key, "a string was expected, not \(found.canonical())") }
+    guard let text = found.string else { throw error(key, "a string was expected, not \(found.kind)") }
     return text
   }
 
   func strings(_ key: String, default fallback: [String]? = nil) throws -> [String] {
     guard let found = value(key) else { return try fallback ?? absent(key) }
-    guard case .array(let items) = found else { throw error(key, "a list of strings was expected, not \(found.canonical())") }
-    return try items.map { item in
-      guard case .string(let text) = item else { throw error(key, "a list of strings was expected, not \(found.canonical())") }
-      return text
+    let texts = found.array?.compactMap(\.string)
+    guard let texts, texts.count == found.array?.count else {
+      throw error(key, "a list of strings was expected, not \(found.canonical())")
     }
+    return texts
   }
 
   func integers(_ key: String, default fallback: [Int]? = nil) throws -> [Int] {
     guard let found = value(key) else { return try fallback ?? absent(key) }
-    guard case .array(let items) = found else { throw error(key, "a list of whole numbers was expected, not \(found.canonical())") }
-    return try items.map { item in
-      guard let number = ConfigurationFile.integer(item), number > 0 else {
-        throw error(key, "a list of positive whole numbers was expected, not \(found.canonical())")
-      }
-      return number
+    let numbers = found.array?.compactMap(\.integer)
+    guard let numbers, !numbers.isEmpty, numbers.count == found.array?.count, numbers.allSatisfy({ $0 > 0 }) else {
+      throw error(key, "a list of positive whole numbers was expected, not \(found.canonical())")
     }
+    return numbers
   }
 
   /// A whole number for all levels, or a list with one for each.
   func integers(_ key: String, default fallback: Int, levels: Int) throws -> [Int] {
-    guard case .array = value(key) else {
+    guard value(key)?.array != nil else {
       return Array(repeating: try integer(key, default: fallback), count: levels)
     }
     let list = try integers(key)
@@ -123,22 +115,12 @@ public struct ConfigurationFile {
     return list
   }
 
-  /// A whole number, or a list that says the same number for both axes.
-  func square(_ key: String, default fallback: Int? = nil) throws -> Int {
-    guard case .array = value(key) else { return try integer(key, default: fallback) }
+  /// A whole number, or a list that repeats one.
+  func uniform(_ key: String, default fallback: Int? = nil) throws -> Int {
+    guard value(key)?.array != nil else { return try integer(key, default: fallback) }
     let list = try integers(key)
-    guard let first = list.first, list.allSatisfy({ $0 == first }) else {
-      throw error(key, "only squares are supported, not \(list)")
-    }
-    return first
-  }
-
-  private static func integer(_ value: JSON) -> Int? {
-    switch value {
-    case .integer(let number): return number
-    case .number(let number): return Int(exactly: number)
-    default: return nil
-    }
+    guard list.allSatisfy({ $0 == list[0] }) else { throw error(key, "only one number for all is supported, not \(list)") }
+    return list[0]
   }
 
   private func absent<Value>(_ key: String) throws -> Value {
@@ -150,18 +132,9 @@ public struct ConfigurationFile {
   /// Refuses any value but those in `supported`; absent and null count as `absent`.
   func require(_ key: String, _ supported: JSON..., absent: JSON = .null) throws {
     let found = values[key] ?? absent
-    guard !supported.contains(where: { ConfigurationFile.means($0, found) }) else { return }
+    guard !supported.contains(found) else { return }
     let expected = supported.map { $0.canonical() }.joined(separator: " or ")
     throw error(key, "\(found.canonical()) is not supported, only \(expected)")
-  }
-
-  /// Equality that does not tell 1 from 1.0.
-  private static func means(_ left: JSON, _ right: JSON) -> Bool {
-    if left == right { return true }
-    switch (left, right) {
-    case (.integer(let a), .number(let b)), (.number(let b), .integer(let a)): return Double(a) == b
-    default: return false
-    }
   }
 
   /// Refuses keys that are not known, but those that are null, false or begin with an underscore.

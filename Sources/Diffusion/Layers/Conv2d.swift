@@ -13,9 +13,17 @@ public struct Conv2d {
     _ weights: Weights, inputs: Int, outputs: Int, kernel: Int = 3, stride: Int = 1, padding: Int = 1,
     bias: Bool = true
   ) throws {
-    let fanIn = inputs * kernel * kernel
-    weight = try weights.tensor("weight", [outputs, inputs, kernel, kernel], .uniform(fanIn: fanIn))
-    self.bias = bias ? try weights.tensor("bias", [outputs], .uniform(fanIn: fanIn)) : nil
+    try self.init(
+      weights, inputs: inputs, outputs: outputs, kernel: kernel, stride: stride, padding: padding, bias: bias,
+      start: .uniform(fanIn: inputs * kernel * kernel))
+  }
+
+  init(
+    _ weights: Weights, inputs: Int, outputs: Int, kernel: Int, stride: Int, padding: Int, bias: Bool,
+    start: Weights.Initializer
+  ) throws {
+    weight = try weights.tensor("weight", [outputs, inputs, kernel, kernel], start)
+    self.bias = bias ? try weights.tensor("bias", [outputs], start) : nil
     self.stride = stride
     self.padding = padding
   }

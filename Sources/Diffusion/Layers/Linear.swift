@@ -11,8 +11,9 @@ public struct Linear {
     self.bias = bias ? try weights.tensor("bias", [outputs], .uniform(fanIn: inputs)) : nil
   }
 
+  /// A layer that starts from normal values and a bias of zero, as transformers starts those of CLIP.
   init(_ weights: Weights, inputs: Int, outputs: Int, deviation: Double, bias: Bool = true) throws {
-    weight = try weights.tensor("weight", [outputs, inputs], .normal(deviation))
+    weight = try weights.tensor("weight", [outputs, inputs], .normal(Float(deviation)))
     self.bias = bias ? try weights.tensor("bias", [outputs], .zeros) : nil
   }
 

@@ -1,5 +1,11 @@
 internal import Tensors
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
 /// Keys and values of a text for every cross-attention layer of a UNet.
 ///
 /// They do not depend on the step, so a sampling run computes them once with ``UNet2DConditionModel/prepare(text:)``.
@@ -54,8 +60,8 @@ struct SinusoidalEmbedding {
     let half = size / 2
     // Rounded to float32 where diffusers does: at timestep 999 one unit in the last place of a frequency is visible.
     frequencies = (0..<half).map { index in
-      let exponent = Float(-logOf10000) * Float(index) / Float(Double(half) - frequencyShift)
-      return Float(exponential(Double(exponent)))
+      let exponent = Float(-log(10000.0)) * Float(index) / Float(Double(half) - frequencyShift)
+      return Float(exp(Double(exponent)))
     }
   }
 
@@ -66,9 +72,9 @@ struct SinusoidalEmbedding {
       for (row, timestep) in timesteps.enumerated() {
         let base = row * size
         for (index, frequency) in frequencies.enumerated() {
-          let (sine, cosine) = sineAndCosine(Double(Float(timestep) * frequency))
-          out[base + index] = Float(cosinesFirst ? cosine : sine)
-          out[base + half + index] = Float(cosinesFirst ? sine : cosine)
+          let phase = Double(Float(timestep) * frequency)
+          out[base + index] = Float(cosinesFirst ? cos(phase) : sin(phase))
+          out[base + half + index] = Float(cosinesFirst ? sin(phase) : cos(phase))
         }
         if size % 2 == 1 { out[base + size - 1] = 0 }
       }

@@ -64,7 +64,7 @@ extension UNetConfig {
     try file.require("_class_name", "UNet2DConditionModel", absent: "UNet2DConditionModel")
     inChannels = try file.integer("in_channels", default: 4)
     outChannels = try file.integer("out_channels", default: 4)
-    sampleSize = try file.square("sample_size")
+    sampleSize = try file.uniform("sample_size")
     centersInput = try file.boolean("center_input_sample", default: false)
     flipSinToCos = try file.boolean("flip_sin_to_cos", default: true)
     frequencyShift = try file.number("freq_shift", default: 0)
@@ -89,7 +89,7 @@ extension UNetConfig {
       throw file.error("norm_num_groups", "\(channels) channels cannot be cut into \(normGroups) groups")
     }
     normEpsilon = try file.number("norm_eps", default: 1e-5)
-    crossAttentionSize = try file.square("cross_attention_dim", default: 1280)
+    crossAttentionSize = try file.uniform("cross_attention_dim", default: 1280)
     useLinearProjection = try file.boolean("use_linear_projection", default: false)
     timeEmbeddingSize = file.has("time_embedding_dim") ? try file.integer("time_embedding_dim") : nil
     convInKernel = try UNetConfig.oddKernel(file, "conv_in_kernel")
