@@ -6,6 +6,6 @@ public enum Device: String, CaseIterable, ConfigurationValue {
 extension Field {
   /// The `device` key that every technique and metric has.
   public static func device(_ path: any WritableKeyPath<Root, Device?> & Sendable) -> Field {
-    Field("device", path, .anything, "Device to run on; the CPU if unset", affectsResult: false, role: .device)
+    Field("device", path, "Device to run on; the CPU if unset", affectsResult: false, role: .device)
   }
 }

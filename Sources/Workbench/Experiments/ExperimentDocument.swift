@@ -1,4 +1,5 @@
 internal import Configuration
+internal import FoundationEssentials
 
 /// The JSON of an experiment with one spelling for its metrics: always a list, so that `metrics.fid.config.limit`
 /// leads to the metric whether the file says `metric` or `metrics`.
@@ -99,9 +100,15 @@ extension Overrides {
       guard overlay.patch.object != nil else {
         throw ConfigurationError(file: overlay.file, "expected an object to merge, found \(overlay.patch.kind)")
       }
-      document = document.merging(overlay.patch)
+      document = document.merging(
+        try Self.rebasingPaths(of: overlay.patch, from: overlay.file, onto: document, file: file, catalogue))
     }
-    if let baseModel { document = try document.setting("base_model", to: .string(baseModel)) }
+    if let baseModel {
+      // A folder on the command line is meant from where the command is typed, not from the experiment file.
+      let isRelative = baseModel.contains("/") && !baseModel.hasPrefix("/")
+      let place = isRelative ? FileManager.default.currentDirectoryPath + "/" + baseModel : baseModel
+      document = try document.setting("base_model", to: .string(place))
+    }
     if let device {
       let name = JSON.string(device.rawValue)
       for (keyPath, kind) in Self.componentPlaces(in: document) {
@@ -112,6 +119,27 @@ extension Overrides {
       }
     }
     return document
+  }
+
+  /// An overlay with its relative paths made absolute, because they start from its own folder and not from that of the
+  /// file it is laid over.
+  private static func rebasingPaths(
+    of patch: JSON, from overlay: String, onto document: JSON, file: String, _ catalogue: Catalogue
+  ) throws(ConfigurationError) -> JSON {
+    let folder = FilePlace(overlay).folder
+    guard folder != FilePlace(file).folder else { return patch }
+    let start = folder.hasPrefix("/") ? folder : FileManager.default.currentDirectoryPath + "/" + folder
+    let technique = document.merging(patch).value(at: "technique.name")?.string ?? ""
+    let rows = catalogue.techniques[technique]?.table ?? []
+    let places = ["base_model", "output_dir"] + rows.filter { $0.role == .path }.map { "technique.config." + $0.key }
+    var rebased = patch
+    for keyPath in places {
+      guard let path = patch.value(at: keyPath)?.string, !path.hasPrefix("/") else { continue }
+      // A base model without a slash is a name.
+      guard keyPath != "base_model" || path.contains("/") else { continue }
+      rebased = try rebased.setting(keyPath, to: .string(start + "/" + path))
+    }
+    return rebased
   }
 
   private static func componentPlaces(in document: JSON) -> [(keyPath: String, kind: ComponentKind)] {

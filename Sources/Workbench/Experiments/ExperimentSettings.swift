@@ -15,7 +15,7 @@ struct ExperimentSettings: Configuration {
   static let fields: [Field<ExperimentSettings>] = [
     Field("output_dir", \.outputDir, .notEmpty, "Folder for what the run writes", affectsResult: false, role: .path),
     Field("technique", \.technique, "The technique: its name and config"),
-    Field("metric", \.metric, .anything, "The one metric: its name and config"),
+    Field("metric", \.metric, "The one metric: its name and config"),
     Field("metrics", \.metrics, .notEmpty, "Several metrics, each its name and config"),
     Field("seed", \.seed, Self.seedRule, "The seed of everything random"),
     Field("seeds", \.seeds, .each(Self.seedRule), "Seeds to run with, one after the other, instead of seed"),
