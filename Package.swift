@@ -42,7 +42,7 @@ let package = Package(
     room("Tensors", ["Configuration", "CKernels", "COpenBLAS"]),
     room("Store", ["Configuration", "CCrypto", .product(name: "GRDB", package: "GRDB.swift")]),
     room("Diffusion", ["Configuration", "Tensors", "CLibPNG"]),
-    room("Shapes", ["Tensors", "Diffusion"]),
+    room("Shapes", ["Configuration", "Tensors", "Diffusion"]),
     room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
     room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes"]),
     room(

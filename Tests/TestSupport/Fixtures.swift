@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 public import Tensors
 
 /// What PyTorch, diffusers and their kin computed, kept under Tests/Fixtures with the scripts that made it.
