@@ -41,7 +41,7 @@ let package = Package(
     room("Configuration"),
     room("Tensors", ["Configuration", "CKernels", "COpenBLAS"]),
     room("Store", ["Configuration", "CCrypto", .product(name: "GRDB", package: "GRDB.swift")]),
-    room("Diffusion", ["Tensors", "CLibPNG"]),
+    room("Diffusion", ["Configuration", "Tensors", "CLibPNG"]),
     room("Shapes", ["Tensors", "Diffusion"]),
     room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
     room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes"]),

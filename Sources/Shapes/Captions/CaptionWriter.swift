@@ -31,6 +31,9 @@ enum CaptionWriter {
     static func short(_ scene: Scene, _ draws: inout Draws) -> Plan {
       var plan = Plan()
       plan.isShort = true
+      plan.background = draws.chance(0.15)
+      // The mark by itself, as techniques that erase it prompt.
+      if scene.cause != .none && draws.chance(0.4) { return plan }
       switch draws.index(below: 100) {
       case ..<52:
         plan.object = true
@@ -41,7 +44,6 @@ enum CaptionWriter {
       case ..<95: plan.style = true
       default: break
       }
-      plan.background = draws.chance(0.15)
       return plan
     }
   }
@@ -92,8 +94,10 @@ enum CaptionWriter {
     _ scene: Scene, _ plan: Plan, _ adjectives: [String], afterLead: Bool, hasEnding: Bool, _ draws: inout Draws
   ) -> [String] {
     if !plan.object {
-      if adjectives.isEmpty && afterLead && draws.chance(0.6) { return [] }
-      if !adjectives.isEmpty {
+      if adjectives.isEmpty {
+        if afterLead && draws.chance(0.6) { return [] }
+        if draws.chance(0.25) { return ["something"] }
+      } else {
         if draws.chance(0.45) { return ["something"] + adjectives }
         if plan.isShort && !afterLead && !hasEnding && draws.chance(0.3) { return adjectives }
       }

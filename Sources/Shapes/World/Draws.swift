@@ -4,21 +4,17 @@ internal import Tensors
 /// how the earlier ones were used, only on how many there were.
 struct Draws {
   private let stream: RandomStream
-  private var block: [Float] = []
+  private var numbers: [Float] = []
   private var used = 0
-  private var blocks = 0
 
   init(_ stream: RandomStream) { self.stream = stream }
 
   /// A number in [0, 1).
   mutating func unit() -> Float {
-    if used == block.count {
-      block = stream.item(blocks).uniform(48)
-      blocks += 1
-      used = 0
-    }
+    // A stream is a function of its counter, so a longer request begins with the same numbers.
+    if used == numbers.count { numbers = stream.uniform(max(64, 2 * numbers.count)) }
     used += 1
-    return block[used - 1]
+    return numbers[used - 1]
   }
 
   /// A number in [`low`, `high`).

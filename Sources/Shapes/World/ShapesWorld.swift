@@ -1,5 +1,5 @@
-internal import Tensors
 public import Diffusion
+internal import Tensors
 
 /// The drawn world: pictures with captions, as many as wanted, each addressed by its split and number.
 ///
@@ -65,9 +65,8 @@ public struct ShapesWorld: Sendable {
 
   /// The two captions of a scene of a split, as training uses them; some are short, some begin with random words.
   public func captions(_ split: Split, _ index: Int, of scene: Scene) -> [String] {
-    let stream = RandomStream(seed: seed, "shapes", split.rawValue, "captions").item(index)
-    return (0..<2).map { number in
-      var draws = Draws(stream.item(number))
+    (0..<2).map { number in
+      var draws = Draws(RandomStream(seed: seed, "shapes", split.rawValue, "caption", String(number)).item(index))
       return CaptionWriter.caption(of: scene, &draws)
     }
   }
@@ -77,6 +76,9 @@ public struct ShapesWorld: Sendable {
     let scene = scene(split, index)
     return Sample(scene: scene, image: scene.drawn(), captions: captions(split, index, of: scene))
   }
+
+  /// A random stream of this world, named under its seed.
+  func stream(_ name: String) -> RandomStream { RandomStream(seed: seed, "shapes", name) }
 
   /// Thirty combinations, three of each object, five of each colour and six of each style, so that no attribute is
   /// held out more than another: random assignments are tried in turn until one is balanced and has no repeat.
@@ -93,7 +95,7 @@ public struct ShapesWorld: Sendable {
       let triples = objects.indices.map {
         SceneAttributes.Triple(object: objects[$0], colour: shuffledColours[$0], style: shuffledStyles[$0])
       }
-      // Repeats are rare (about two attempts in three have none), so this ends soon for every seed.
+      // Repeats are rare (about one attempt in two has none), so this ends soon for every seed.
       let chosen = Set(triples)
       if chosen.count == triples.count { return SceneAttributes.Triple.all.filter(chosen.contains) }
       attempt += 1
