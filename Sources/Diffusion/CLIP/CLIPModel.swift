@@ -27,13 +27,19 @@ public struct CLIPModel {
 
   /// The place of prompts in the shared space, not normalised: (prompts, projection size).
   public func textFeatures(_ ids: [[Int]]) -> Tensor {
-    textProjection(text.pooled(text(ids), ids))
+    project(text: text.pooled(text(ids), ids))
   }
 
   /// The place of images in the shared space, not normalised: (images, projection size).
   public func imageFeatures(_ images: Tensor) -> Tensor {
-    visualProjection(vision.pooled(vision(images)))
+    project(image: vision.pooled(vision(images)))
   }
+
+  /// Pooled states of prompts (prompts, text width) in the shared space.
+  public func project(text pooled: Tensor) -> Tensor { textProjection(pooled) }
+
+  /// Pooled states of images (images, vision width) in the shared space.
+  public func project(image pooled: Tensor) -> Tensor { visualProjection(pooled) }
 }
 
 extension Tensor {

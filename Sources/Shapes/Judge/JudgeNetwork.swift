@@ -1,4 +1,4 @@
-public import Diffusion
+internal import Diffusion
 public import Tensors
 
 /// The judge of the drawn world: a small convolutional network that names object, colour, style, background and mark

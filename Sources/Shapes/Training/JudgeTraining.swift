@@ -1,4 +1,4 @@
-public import Diffusion
+internal import Diffusion
 public import Tensors
 
 /// Trains the judge network on drawn pictures, with noise and blur so that it reads an autoencoder's pictures as well.
