@@ -60,7 +60,7 @@ extension ModelCard {
   private static func printed(_ value: Any, indent: String) throws -> String {
     let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .fragmentsAllowed]
     let line = try String(decoding: JSONSerialization.data(withJSONObject: value, options: options), as: UTF8.self)
-    if line.utf8.count + indent.utf8.count <= 100 { return line }
+    if line.utf8.count + indent.utf8.count <= 140 { return line }
     let inner = indent + "  "
     if let list = value as? [Any] {
       let items = try list.map { try inner + printed($0, indent: inner) }
