@@ -41,8 +41,8 @@ let package = Package(
     room("Configuration"),
     room("Tensors", ["Configuration", "CKernels", "COpenBLAS"]),
     room("Store", ["Configuration", "CCrypto", .product(name: "GRDB", package: "GRDB.swift")]),
-    room("Diffusion", ["Tensors", "CLibPNG"]),
-    room("Shapes", ["Tensors", "Diffusion"]),
+    room("Diffusion", ["Configuration", "Tensors", "CLibPNG"]),
+    room("Shapes", ["Configuration", "Tensors", "Diffusion"]),
     room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
     room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes"]),
     room(
@@ -55,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "Workbench", "Reports",
+        "Configuration", "Tensors", "Diffusion", "Shapes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -65,7 +65,7 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration"]),
     tests("TensorsTests", ["Tensors"]),
     tests("StoreTests", ["Store", "Configuration"]),
-    tests("DiffusionTests", ["Diffusion", "Tensors"]),
+    tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
     tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),

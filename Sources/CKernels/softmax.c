@@ -43,8 +43,9 @@ KERNEL void lethe_log_softmax(const float *x, float *restrict out, size_t rows, 
     const float *xr = x + r * columns;
     float top = row_maximum(xr, columns);
     LANE_SUM(sum, columns, exponential(xr[i] - top));
-    float offset = top + logf(sum);
-    for (size_t c = 0; c < columns; c++) out[r * columns + c] = xr[c] - offset;
+    // One after the other: top + log(sum) would lose the logarithm beside a large top.
+    float logarithm = logf(sum);
+    for (size_t c = 0; c < columns; c++) out[r * columns + c] = (xr[c] - top) - logarithm;
   }
 }
 

@@ -16,7 +16,6 @@
 
 INLINE float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
-INLINE float minimum(float a, float b) { return a < b ? a : b; }
 INLINE float maximum(float a, float b) { return a > b ? a : b; }
 
 INLINE float bits_to_float(int bits) {
@@ -25,12 +24,21 @@ INLINE float bits_to_float(int bits) {
   return value;
 }
 
+INLINE unsigned float_to_bits(float value) {
+  unsigned bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 /// e^x within 2 units in the last place. x = n ln 2 + r with |r| <= ln(2) / 2, and a Taylor polynomial of degree 7
-/// for e^r. Adding 1.5 * 2^23 rounds to the nearest integer without a branch.
+/// for e^r. Adding 1.5 * 2^23 rounds to the nearest integer without a branch, and leaves that integer in the low bits.
+/// What is not a number stays so: the comparisons are false for it, and no conversion to an integer is asked of it.
 INLINE float exponential(float x) {
-  x = minimum(maximum(x, -87.3f), 88.3f);
+  x = x < -87.3f ? -87.3f : x;
+  x = x > 88.3f ? 88.3f : x;
   const float magic = 12582912.0f;
-  float n = fused(x, 1.44269504f, magic) - magic;
+  float shifted = fused(x, 1.44269504f, magic);
+  float n = shifted - magic;
   float r = fused(n, -0.693359375f, x);
   r = fused(n, 2.12194440e-4f, r);
   float p = 1.0f / 5040.0f;
@@ -41,7 +49,7 @@ INLINE float exponential(float x) {
   p = fused(p, r, 0.5f);
   p = fused(p, r, 1.0f);
   p = fused(p, r, 1.0f);
-  return p * bits_to_float(((int)n + 127) << 23);
+  return p * bits_to_float((int)((float_to_bits(shifted) + 127u) << 23));
 }
 
 INLINE float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }

@@ -93,7 +93,7 @@ public struct RandomStream: Sendable {
   /// `count` whole numbers in 0 ..< bound.
   public func integers(_ count: Int, below bound: Int) -> [Int] {
     precondition(bound > 0 && bound <= Int(UInt32.max), "a random number below \(bound)")
-    return words(count).map { Int(UInt64($0) &* UInt64(bound) >> 32) }
+    return words(count).map { Int((UInt64($0) * UInt64(bound)) >> 32) }
   }
 
   public func integer(below bound: Int) -> Int { integers(1, below: bound)[0] }

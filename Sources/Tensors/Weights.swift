@@ -23,6 +23,7 @@ public struct Weights {
   public enum Initializer: Sendable {
     case zeros
     case ones
+    case constant(Float)
     /// Normal values with the given standard deviation.
     case normal(Float)
     /// Uniform in +-1 / sqrt(fan in), what PyTorch's linear and convolution layers start from.
@@ -156,6 +157,7 @@ extension Weights.Initializer {
     switch self {
     case .zeros: return Tensor.zeros(shape)
     case .ones: return Tensor.ones(shape)
+    case .constant(let value): return Tensor.full(value, shape)
     case .normal(let deviation): return stream.normal(shape) * deviation
     case .uniform(let fanIn):
       let bound = 1 / Float(max(fanIn, 1)).squareRoot()

@@ -48,7 +48,7 @@ extension Tensor {
   }
 
   public func relu() -> Tensor {
-    mapped { $0 > 0 ? $0 : 0 }.recorded(from: self) { [x = detached] gradient in
+    mapped { $0 < 0 ? 0 : $0 }.recorded(from: self) { [x = detached] gradient in
       [gradient * x.mapped { $0 > 0 ? 1 : 0 }]
     }
   }

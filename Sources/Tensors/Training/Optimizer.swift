@@ -63,7 +63,7 @@ public final class AdamOptimizer {
 
   /// All that a later process needs to go on: `value.NAME`, `first.NAME` and `second.NAME`.
   public var state: [(name: String, tensor: Tensor)] {
-    zip(names.indices, names).flatMap { index, name in
+    names.enumerated().flatMap { index, name in
       [
         ("value.\(name)", values[index].copied()), ("first.\(name)", firstMoments[index].copied()),
         ("second.\(name)", secondMoments[index].copied()),
@@ -127,7 +127,7 @@ public final class ExponentialMovingAverage {
 
   public func restore(_ file: SafetensorsFile, updateCount: Int) throws {
     for (name, average) in zip(names, averages) {
-      let saved = try file.tensor(name)
+      let saved = try file.tensor("average.\(name)")
       guard saved.shape == average.shape else {
         throw WeightsError(description: "\(file.path): '\(name)' has the shape \(saved.shape), not \(average.shape)")
       }

@@ -1,0 +1,164 @@
+/// One setting of a configuration: its JSON key, where it lives in the struct, what it may be and what it means.
+///
+/// The default is the stored property's own initial value, so that it is written once:
+/// ```swift
+/// struct SSDConfiguration: Configuration {
+///   var alpha = 1.0
+///   static let fields: [Field<SSDConfiguration>] = [
+///     Field("alpha", \.alpha, .greaterThan(0), "How far the forget estimate outweighs the retain one", source: "…")
+///   ]
+/// }
+/// ```
+public struct Field<Root>: Sendable {
+  /// The key in the JSON object.
+  public let key: String
+  /// The value's type in words: "number", "list of strings or null".
+  public let type: String
+  /// What else the value must satisfy: "greater than 0"; empty if nothing.
+  public let requirement: String
+  /// What the setting does, in one sentence.
+  public let meaning: String
+  /// Where the field and its default come from: a paper, a document, a default of our own.
+  public let source: String
+  /// False for settings that cannot change a result (device, paths to save to): they are left out of hashes and keys.
+  public let affectsResult: Bool
+  /// What the value names, for checks that need to know more than the configuration does.
+  public let role: FieldRole
+  /// Who fills the field in when the file leaves it out, before the default does.
+  public let filledBy: FieldFiller?
+
+  let read: @Sendable (JSON, inout Root) throws(ConfigurationError) -> Void
+  let write: @Sendable (Root) -> JSON
+  let isWritten: @Sendable (Root) -> Bool
+
+  /// A field whose default is the property's initial value.
+  public init<Value: ConfigurationValue>(
+    _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ rule: Rule<Value>,
+    _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
+  ) {
+    self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, role, filledBy: nil) {
+      json throws(ConfigurationError) in
+      try Self.value(json, rule)
+    } write: {
+      $0[keyPath: path].json
+    }
+  }
+
+  /// A field that may hold every value of its type.
+  public init<Value: ConfigurationValue>(
+    _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable,
+    _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
+  ) {
+    self.init(key, path, .anything, meaning, source: source, affectsResult: affectsResult, role: role)
+  }
+
+  /// A field that may be `null`; the rule speaks of the value that is there.
+  public init<Value: ConfigurationValue>(
+    _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, _ rule: Rule<Value>,
+    _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
+  ) {
+    self.init(key, path, type: Value?.typeName, rule, meaning, source, affectsResult, role, filledBy: nil) {
+      json throws(ConfigurationError) in
+      json.isNull ? nil : try Self.value(json, rule, type: Value?.typeName)
+    } write: {
+      $0[keyPath: path].json
+    }
+  }
+
+  /// A field that something else decides when it is left out, and `fallback` when that has no opinion either; without
+  /// a fallback the value must then be written.
+  ///
+  /// The property is `nil` exactly if the file leaves the key out; `null` is not a way to write it.
+  public init<Value: ConfigurationValue>(
+    _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, filledBy: FieldFiller, otherwise fallback: Value?,
+    _ rule: Rule<Value>, _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
+  ) {
+    self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, role, filledBy: filledBy) {
+      json throws(ConfigurationError) in
+      .some(try Self.value(json, rule))
+    } write: {
+      ($0[keyPath: path] ?? fallback).json
+    } isWritten: {
+      $0[keyPath: path] != nil
+    }
+  }
+
+  private init<Value: Sendable, Ruled>(
+    _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, type: String, _ rule: Rule<Ruled>,
+    _ meaning: String, _ source: String, _ affectsResult: Bool, _ role: FieldRole, filledBy: FieldFiller?,
+    read: @escaping @Sendable (JSON) throws(ConfigurationError) -> Value,
+    write: @escaping @Sendable (Root) -> JSON,
+    isWritten: @escaping @Sendable (Root) -> Bool = { _ in true }
+  ) {
+    self.key = key
+    self.type = type
+    self.requirement = rule.requirement
+    self.meaning = meaning
+    self.source = source
+    self.affectsResult = affectsResult
+    self.role = role
+    self.filledBy = filledBy
+    self.write = write
+    self.isWritten = isWritten
+    self.read = { json, root throws(ConfigurationError) in
+      do throws(ConfigurationError) {
+        root[keyPath: path] = try read(json)
+      } catch {
+        throw error.inside(file: nil, keyPath: key)
+      }
+    }
+  }
+
+  /// Reads a value and holds it against its type, its choices and its rule.
+  private static func value<Value: ConfigurationValue>(
+    _ json: JSON, _ rule: Rule<Value>, type: String = Value.typeName
+  ) throws(ConfigurationError) -> Value {
+    guard let value = Value(json) else {
+      if let choices = Value.choices, let name = json.string {
+        throw ConfigurationError("\"\(name)\" is not one of its values" + suggestion(for: name, among: choices))
+      }
+      throw ConfigurationError("expected \(article(type)), found \(json.kind)")
+    }
+    guard rule.allows(value) else {
+      throw ConfigurationError("expected \(article(type)), \(rule.requirement), found \(json.kind)")
+    }
+    return value
+  }
+
+  private static func article(_ noun: String) -> String {
+    (noun.first.map("aeiou".contains) ?? false ? "an " : "a ") + noun
+  }
+}
+
+/// What a field's value names, beyond its type.
+public enum FieldRole: Sendable {
+  /// Nothing but itself.
+  case setting
+  /// A concept, or concepts, of the base model.
+  case concept
+  /// A prompt, or prompts, that the base model is given.
+  case prompt
+  /// A file or folder, relative to the file that names it.
+  case path
+  /// The device to run on; which one never changes a result.
+  case device
+}
+
+/// Where a field that the file leaves out takes its value from, before its own default.
+public enum FieldFiller: Equatable, Sendable, CustomStringConvertible {
+  /// The base model's own default for the same key.
+  case baseModel
+  /// The setting of the experiment's technique under this key.
+  case technique(String)
+
+  public var description: String {
+    switch self {
+    case .baseModel: "the base model"
+    case .technique(let key): "the technique's \(key)"
+    }
+  }
+}

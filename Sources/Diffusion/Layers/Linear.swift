@@ -1,0 +1,24 @@
+public import Tensors
+
+/// y = x Wᵀ + b on the last axis.
+public struct Linear {
+  let weight: Tensor
+  let bias: Tensor?
+
+  /// - Parameter weights: the scope with `weight` of shape [outputs, inputs] and, unless `bias` is false, `bias`.
+  public init(_ weights: Weights, inputs: Int, outputs: Int, bias: Bool = true) throws {
+    weight = try weights.tensor("weight", [outputs, inputs], .uniform(fanIn: inputs))
+    self.bias = bias ? try weights.tensor("bias", [outputs], .uniform(fanIn: inputs)) : nil
+  }
+
+  /// A layer that starts from normal values and a bias of zero, as transformers starts those of CLIP.
+  init(_ weights: Weights, inputs: Int, outputs: Int, deviation: Double, bias: Bool = true) throws {
+    weight = try weights.tensor("weight", [outputs, inputs], .normal(Float(deviation)))
+    self.bias = bias ? try weights.tensor("bias", [outputs], .zeros) : nil
+  }
+
+  /// (..., inputs) to (..., outputs).
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    linear(x, weight: weight, bias: bias)
+  }
+}

@@ -1,0 +1,98 @@
+internal import Tensors
+
+/// Self-attention, cross-attention and a GEGLU feed-forward, each behind a layer norm and a residual connection.
+struct TransformerBlock {
+  let norm1, norm2, norm3: LayerNorm
+  let selfAttention: Attention
+  let crossAttention: Attention
+  /// Where this block's text keys and values are in a ``PreparedText``.
+  let textIndex: Int
+  let gate: Linear
+  let projection: Linear
+
+  init(_ weights: Weights, channels: Int, textChannels: Int, heads: Int, _ shared: UNetSharedLayers) throws {
+    norm1 = try LayerNorm(weights.scope("norm1"), size: channels)
+    norm2 = try LayerNorm(weights.scope("norm2"), size: channels)
+    norm3 = try LayerNorm(weights.scope("norm3"), size: channels)
+    selfAttention = try Attention(
+      weights.scope("attn1"), channels: channels, contextChannels: channels, heads: heads)
+    crossAttention = try Attention(
+      weights.scope("attn2"), channels: channels, contextChannels: textChannels, heads: heads)
+    textIndex = shared.add(crossAttention)
+    gate = try Linear(weights.scope("ff.net.0.proj"), inputs: channels, outputs: 8 * channels)
+    projection = try Linear(weights.scope("ff.net.2"), inputs: 4 * channels, outputs: channels)
+  }
+
+  /// (batch, positions, channels) to the same shape.
+  func callAsFunction(_ x: Tensor, _ text: PreparedText) -> Tensor {
+    let normalized = norm1(x)
+    var x = selfAttention(normalized, to: selfAttention.project(normalized)) + x
+    x = crossAttention(norm2(x), to: text.projections[textIndex]) + x
+    return projection(gate(norm3(x)).geglu()) + x
+  }
+}
+
+/// Transformer blocks over the positions of a feature map (`Transformer2DModel`).
+struct SpatialTransformer {
+  let norm: GroupNorm
+  let input, output: PositionwiseProjection
+  let blocks: [TransformerBlock]
+
+  init(
+    _ weights: Weights, channels: Int, heads: Int, layers: Int, _ config: UNetConfig, _ shared: UNetSharedLayers
+  ) throws {
+    // Fixed in diffusers, whatever `norm_eps` says.
+    norm = try GroupNorm(weights.scope("norm"), channels: channels, groups: config.normGroups, epsilon: 1e-6)
+    input = try PositionwiseProjection(weights.scope("proj_in"), channels: channels, isLinear: config.useLinearProjection)
+    output = try PositionwiseProjection(weights.scope("proj_out"), channels: channels, isLinear: config.useLinearProjection)
+    blocks = try (0..<layers).map { layer in
+      try TransformerBlock(
+        weights.scope("transformer_blocks.\(layer)"), channels: channels, textChannels: config.crossAttentionSize,
+        heads: heads, shared)
+    }
+  }
+
+  /// (batch, channels, height, width) to the same shape.
+  func callAsFunction(_ x: Tensor, _ text: PreparedText) -> Tensor {
+    let (batch, channels, height, width) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+    let map = [batch, channels, height * width]
+    let normalized = norm(x)
+    var sequence =
+      input.isLinear
+      ? input(normalized.reshaped(map).transposedLast())
+      : input(normalized).reshaped(map).transposedLast()
+    for block in blocks { sequence = block(sequence, text) }
+    let change =
+      output.isLinear
+      ? output(sequence).transposedLast().reshaped([batch, channels, height, width])
+      : output(sequence.transposedLast().reshaped([batch, channels, height, width]))
+    return change + x
+  }
+}
+
+/// The projection before and after transformer blocks: a linear layer over channels (`use_linear_projection`), or the
+/// same thing stored as a convolution of extent one.
+struct PositionwiseProjection {
+  private enum Layer {
+    case linear(Linear)
+    case convolution(Conv2d)
+  }
+
+  private let layer: Layer
+  let isLinear: Bool
+
+  init(_ weights: Weights, channels: Int, isLinear: Bool) throws {
+    self.isLinear = isLinear
+    layer =
+      isLinear
+      ? .linear(try Linear(weights, inputs: channels, outputs: channels))
+      : .convolution(try Conv2d(weights, inputs: channels, outputs: channels, kernel: 1, padding: 0))
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    switch layer {
+    case .linear(let linear): linear(x)
+    case .convolution(let convolution): convolution(x)
+    }
+  }
+}
