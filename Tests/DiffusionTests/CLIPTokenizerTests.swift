@@ -58,13 +58,16 @@ import Testing
     #expect(
       try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": "#version: 0.2\na b c\n"])
         == "merges.txt: line 2 is not two tokens with a space between them")
-    #expect(try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": ""]) == "vocab.json: has no bos_token \"<|startoftext|>\"")
+    #expect(
+      try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": ""]) == "vocab.json: has no bos_token \"<|startoftext|>\"")
     let special = "{\"<|startoftext|>\": 0, \"<|endoftext|>\": 1, \"a\": 2}"
     #expect(
       try refusal(["vocab.json": special, "merges.txt": "a b\n"])
         == "merges.txt: merge 1, \"a b\", uses a token that is not in the vocabulary")
     #expect(
-      try refusal(["vocab.json": special, "merges.txt": "", "tokenizer_config.json": "{\"model_max_length\": \"many\"}"])
+      try refusal([
+        "vocab.json": special, "merges.txt": "", "tokenizer_config.json": "{\"model_max_length\": \"many\"}",
+      ])
         == "tokenizer_config.json: model_max_length: expected an integer of at least 2")
   }
 }
