@@ -63,7 +63,7 @@ import Testing
     let sample = try Reference.tensor("unet.sample")
     let latents = try Reference.tensor("vae.latents")
     try expectAgreement(
-      scheduler.step(noise: latents, sample: sample, timestep: 501, steps: 10), "ddim.scheduler_step", within: 1e-6)
+      scheduler.step(noise: sample, sample: latents, timestep: 501, steps: 10), "ddim.scheduler_step", within: 1e-6)
     try expectAgreement(
       scheduler.addNoise(latents, noise: sample, timesteps: [981, 37]), "ddim.add_noise", within: 1e-6)
     let alphas = stride(from: 0, to: 1000, by: 37).map { scheduler.cumulativeAlphas[$0] }

@@ -16,7 +16,7 @@ enum Reference {
 
   /// The token ids of the three prompts.
   static func ids() throws -> [[Int]] {
-    try #require(json()["tokens"]?.array).map { try #require($0["ids"]?.array).compactMap(\.integer) }
+    try #require(json()["tokens"]?.array).prefix(3).map { try #require($0["ids"]?.array).compactMap(\.integer) }
   }
 
   static func unet() throws -> (UNetConfig, Weights) {
