@@ -55,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "Workbench", "Reports",
+        "Configuration", "Tensors", "Diffusion", "Shapes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -10,7 +10,7 @@ public struct Rule<Value: Sendable>: Sendable {
   }
 
   /// Every value of the type.
-  public static var anything: Rule { Rule("") { _ in true } }
+  static var anything: Rule { Rule("") { _ in true } }
 }
 
 extension Rule where Value: Comparable & ConfigurationValue {

@@ -25,8 +25,8 @@ struct Sample: Configuration {
     Field("prompts", \.prompts, .each(.notEmpty), "Phrasings"),
     Field("ratios", \.ratios, .each(.between(0...1)), "Ratios"),
     Field("limit", \.limit, .atLeast(1), "At most so many"),
-    Field("steps", \.steps, filledBy: "the base model", otherwise: 50, .atLeast(1), "Sampling steps"),
-    Field("device", \.device, .notEmpty, "Where to run", affectsResult: false),
+    Field("steps", \.steps, filledBy: .baseModel, otherwise: 50, .atLeast(1), "Sampling steps"),
+    Field("device", \.device, .notEmpty, "Where to run", affectsResult: false, role: .device),
   ]
 
   func validate() throws(ConfigurationError) {
@@ -44,7 +44,7 @@ struct ConfigurationTests {
         "concept": "circle", "alpha": 1.5, "samples": 50, "half": true, "scope": "all", "prompts": nil,
         "ratios": [0.5, 1], "limit": nil, "steps": 50, "device": nil,
       ])
-    #expect(sample.keysLeftOpen == ["steps"])
+    #expect(sample.leftOpen.map(\.key) == ["steps"])
     #expect(sample.encode(affectingResult: true)["device"] == nil)
   }
 
@@ -59,7 +59,7 @@ struct ConfigurationTests {
     #expect(sample.samples == 2)
     #expect(sample.scope == .full)
     #expect(sample.steps == 20)
-    #expect(sample.keysLeftOpen.isEmpty)
+    #expect(sample.leftOpen.isEmpty)
     #expect(sample.encode() == written)
     #expect(try Sample.parse(sample.encode()).encode() == written)
   }
@@ -101,7 +101,7 @@ struct ConfigurationTests {
     #expect(rows[1].defaultValue == 1.5)
     #expect(rows[1].requirement == "greater than 0")
     #expect(rows[1].source == "methods 1.1")
-    #expect(rows[8].filledBy == "the base model")
+    #expect(rows[8].filledBy == .baseModel)
     #expect(rows[8].defaultValue == 50)
     #expect(rows[9].affectsResult == false)
   }
