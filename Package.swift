@@ -55,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "Workbench", "Reports",
+        "Configuration", "Tensors", "Diffusion", "Shapes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -69,7 +69,7 @@ let package = Package(
     tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
-    tests("WorkbenchTests", ["Workbench", "Configuration", "Store"]),
+    tests("WorkbenchTests", ["Workbench", "Configuration", "Store", "Diffusion"]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
     tests("CommandLineTests", ["Workbench", "Configuration", "Store", "Tensors"]),
   ],

@@ -58,8 +58,13 @@ extension Configuration {
     return .object(members)
   }
 
-  /// The keys that `filledBy` someone else decides and that were left out of the file, in the order of the fields.
-  public var keysLeftOpen: [String] { Self.fields.filter { !$0.isWritten(self) }.map(\.key) }
+  /// The keys that the file leaves to someone else, and to whom, in the order of the fields.
+  public var leftOpen: [(key: String, to: FieldFiller)] {
+    Self.fields.compactMap { field in
+      guard let filler = field.filledBy, !field.isWritten(self) else { return nil }
+      return (field.key, filler)
+    }
+  }
 
   /// One row for each field, as `lethe describe` prints them.
   public static var table: [FieldDescription] {
@@ -67,7 +72,8 @@ extension Configuration {
     return fields.map {
       FieldDescription(
         key: $0.key, type: $0.type, defaultValue: $0.write(defaults), filledBy: $0.filledBy,
-        requirement: $0.requirement, meaning: $0.meaning, source: $0.source, affectsResult: $0.affectsResult)
+        requirement: $0.requirement, meaning: $0.meaning, source: $0.source, affectsResult: $0.affectsResult,
+        role: $0.role)
     }
   }
 }
@@ -78,9 +84,10 @@ public struct FieldDescription: Equatable, Sendable {
   public let type: String
   public let defaultValue: JSON
   /// Who decides where the file is silent, before `defaultValue` does.
-  public let filledBy: String?
+  public let filledBy: FieldFiller?
   public let requirement: String
   public let meaning: String
   public let source: String
   public let affectsResult: Bool
+  public let role: FieldRole
 }

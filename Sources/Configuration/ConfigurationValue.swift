@@ -56,6 +56,12 @@ extension Array: ConfigurationValue where Element: ConfigurationValue {
   public var json: JSON { .array(map(\.json)) }
 }
 
+extension Dictionary: ConfigurationValue where Key == String, Value == JSON {
+  public static var typeName: String { "object" }
+  public init?(_ json: JSON) { if let value = json.object { self = value } else { return nil } }
+  public var json: JSON { .object(self) }
+}
+
 extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
   public static var typeName: String { "\(Wrapped.typeName) or null" }
   public static var choices: [String]? { Wrapped.choices }

@@ -22,8 +22,10 @@ public struct Field<Root>: Sendable {
   public let source: String
   /// False for settings that cannot change a result (device, paths to save to): they are left out of hashes and keys.
   public let affectsResult: Bool
-  /// Who fills the field in when the file leaves it out, if that is not the default: "the base model".
-  public let filledBy: String?
+  /// What the value names, for checks that need to know more than the configuration does.
+  public let role: FieldRole
+  /// Who fills the field in when the file leaves it out, before the default does.
+  public let filledBy: FieldFiller?
 
   let read: @Sendable (JSON, inout Root) throws(ConfigurationError) -> Void
   let write: @Sendable (Root) -> JSON
@@ -32,9 +34,10 @@ public struct Field<Root>: Sendable {
   /// A field whose default is the property's initial value.
   public init<Value: ConfigurationValue>(
     _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ rule: Rule<Value>,
-    _ meaning: String, source: String = "", affectsResult: Bool = true
+    _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
   ) {
-    self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, filledBy: nil) {
+    self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, role, filledBy: nil) {
       json throws(ConfigurationError) in
       try Self.value(json, rule)
     } write: {
@@ -45,17 +48,19 @@ public struct Field<Root>: Sendable {
   /// A field that may hold every value of its type.
   public init<Value: ConfigurationValue>(
     _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable,
-    _ meaning: String, source: String = "", affectsResult: Bool = true
+    _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
   ) {
-    self.init(key, path, .anything, meaning, source: source, affectsResult: affectsResult)
+    self.init(key, path, .anything, meaning, source: source, affectsResult: affectsResult, role: role)
   }
 
   /// A field that may be `null`; the rule speaks of the value that is there.
   public init<Value: ConfigurationValue>(
     _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, _ rule: Rule<Value>,
-    _ meaning: String, source: String = "", affectsResult: Bool = true
+    _ meaning: String, source: String = "", affectsResult: Bool = true,
+    role: FieldRole = .setting
   ) {
-    self.init(key, path, type: Value?.typeName, rule, meaning, source, affectsResult, filledBy: nil) {
+    self.init(key, path, type: Value?.typeName, rule, meaning, source, affectsResult, role, filledBy: nil) {
       json throws(ConfigurationError) in
       json.isNull ? nil : try Self.value(json, rule, type: Value?.typeName)
     } write: {
@@ -63,14 +68,16 @@ public struct Field<Root>: Sendable {
     }
   }
 
-  /// A field that something else decides when it is left out, and `fallback` when that has no opinion either.
+  /// A field that something else decides when it is left out, and `fallback` when that has no opinion either; without
+  /// a fallback the value must then be written.
   ///
   /// The property is `nil` exactly if the file leaves the key out; `null` is not a way to write it.
   public init<Value: ConfigurationValue>(
-    _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, filledBy: String, otherwise fallback: Value,
-    _ rule: Rule<Value>, _ meaning: String, source: String = "", affectsResult: Bool = true
+    _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, filledBy: FieldFiller,
+    otherwise fallback: Value?, _ rule: Rule<Value>, _ meaning: String, source: String = "",
+    affectsResult: Bool = true, role: FieldRole = .setting
   ) {
-    self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, filledBy: filledBy) {
+    self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, role, filledBy: filledBy) {
       json throws(ConfigurationError) in
       .some(try Self.value(json, rule))
     } write: {
@@ -82,7 +89,7 @@ public struct Field<Root>: Sendable {
 
   private init<Value: Sendable, Ruled>(
     _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, type: String, _ rule: Rule<Ruled>,
-    _ meaning: String, _ source: String, _ affectsResult: Bool, filledBy: String?,
+    _ meaning: String, _ source: String, _ affectsResult: Bool, _ role: FieldRole, filledBy: FieldFiller?,
     read: @escaping @Sendable (JSON) throws(ConfigurationError) -> Value,
     write: @escaping @Sendable (Root) -> JSON,
     isWritten: @escaping @Sendable (Root) -> Bool = { _ in true }
@@ -93,6 +100,7 @@ public struct Field<Root>: Sendable {
     self.meaning = meaning
     self.source = source
     self.affectsResult = affectsResult
+    self.role = role
     self.filledBy = filledBy
     self.write = write
     self.isWritten = isWritten
@@ -123,5 +131,34 @@ public struct Field<Root>: Sendable {
 
   private static func article(_ noun: String) -> String {
     (noun.first.map("aeiou".contains) ?? false ? "an " : "a ") + noun
+  }
+}
+
+/// What a field's value names, beyond its type.
+public enum FieldRole: Sendable {
+  /// Nothing but itself.
+  case setting
+  /// A concept, or concepts, of the base model.
+  case concept
+  /// A prompt, or prompts, that the base model is given.
+  case prompt
+  /// A file or folder, relative to the file that names it.
+  case path
+  /// The device to run on; which one never changes a result.
+  case device
+}
+
+/// Where a field that the file leaves out takes its value from, before its own default.
+public enum FieldFiller: Equatable, Sendable, CustomStringConvertible {
+  /// The base model's own default for the same key.
+  case baseModel
+  /// The setting of the experiment's technique under this key.
+  case technique(String)
+
+  public var description: String {
+    switch self {
+    case .baseModel: "the base model"
+    case .technique(let key): "the technique's \(key)"
+    }
   }
 }

@@ -24,12 +24,24 @@ public struct CLIPTokenizer: Sendable {
   public let padToken: Int
   private let unknownToken: Int
   /// The special tokens by which raw text is cut first.
-  private let specials: [(scalars: [Unicode.Scalar], id: Int)]
+  private let specials: [Special]
   /// The ids of the 256 bytes inside and at the end of a word; -1 where the vocabulary lacks one.
   private let byteTokens: [Int]
   private let lastByteTokens: [Int]
   /// From two adjacent ids to the rank of their merge and the id that it gives.
   private let merges: [UInt64: Merge]
+
+  private struct Special: Sendable {
+    var scalars: [Unicode.Scalar]
+    var id: Int
+    /// Whether upper case counts as lower case.
+    var ignoresCase: Bool
+
+    func begins(_ text: ArraySlice<Unicode.Scalar>) -> Bool {
+      guard ignoresCase else { return text.starts(with: scalars) }
+      return text.starts(with: scalars) { $0 == $1 || $0.properties.lowercaseMapping == String($1) }
+    }
+  }
 
   private struct Merge: Sendable {
     var rank: Int
@@ -54,8 +66,11 @@ public struct CLIPTokenizer: Sendable {
     padToken = try special("pad_token", files.specialTokens["eos_token"] ?? "<|endoftext|>")
     unknownToken = try special("unk_token", files.specialTokens["eos_token"] ?? "<|endoftext|>")
     let names = Set([beginToken, endToken, padToken, unknownToken]).sorted()
-    specials = names.map { [vocabulary] in (Array(vocabulary[$0].unicodeScalars), $0) }
-      .filter { !$0.0.isEmpty }
+    specials = names.map { [vocabulary] id in
+      let text = vocabulary[id]
+      return Special(
+        scalars: Array(text.unicodeScalars), id: id, ignoresCase: files.normalizedTokens.contains(text))
+    }
 
     let alphabet = Self.byteAlphabet
     byteTokens = alphabet.map { ids[$0] ?? -1 }
@@ -65,7 +80,8 @@ public struct CLIPTokenizer: Sendable {
     for (rank, (left, right)) in files.merges.enumerated() {
       guard let first = ids[left], let second = ids[right], let joined = ids[left + right] else {
         throw TokenizerError(
-          file: files.mergesFile, message: "merge \(rank + 1), \"\(left) \(right)\", uses a token that is not in the vocabulary")
+          file: files.mergesFile,
+          message: "merge \(rank + 1), \"\(left) \(right)\", uses a token that is not in the vocabulary")
       }
       merges[Self.pair(first, second)] = Merge(rank: rank, id: joined)
     }
@@ -86,7 +102,7 @@ public struct CLIPTokenizer: Sendable {
     var start = 0
     var at = 0
     while at < scalars.count {
-      if let special = specials.first(where: { scalars[at...].starts(with: $0.scalars) }) {
+      if let special = specials.first(where: { $0.begins(scalars[at...]) }) {
         appendTokens(of: scalars[start..<at], to: &ids)
         ids.append(special.id)
         at += special.scalars.count

@@ -8,6 +8,9 @@ struct TokenizerFiles {
   let modelMaxLength: Int
   /// `bos_token`, `eos_token`, `unk_token` and `pad_token` where a file names them.
   let specialTokens: [String: String]
+  /// The special tokens that are looked for in lower-case text, so that `<|EndOfText|>` is one: those that are not
+  /// written as a plain string or with `"normalized": false`.
+  let normalizedTokens: Set<String>
   /// Where vocabulary and merges came from, for errors.
   let vocabularyFile: String
   let mergesFile: String
@@ -18,6 +21,8 @@ struct TokenizerFiles {
       throw TokenizerError(file: folder, message: "there is no such tokenizer folder")
     }
     let ids: [String: Int]
+    // In tokenizer.json each added token says for itself whether upper case counts.
+    var added: [String: Bool] = [:]
     if FileManager.default.fileExists(atPath: path("vocab.json")) {
       vocabularyFile = path("vocab.json")
       mergesFile = path("merges.txt")
@@ -26,7 +31,11 @@ struct TokenizerFiles {
     } else if FileManager.default.fileExists(atPath: path("tokenizer.json")) {
       vocabularyFile = path("tokenizer.json")
       mergesFile = vocabularyFile
-      guard let model = try Self.object(vocabularyFile)["model"] as? [String: Any] else {
+      let file = try Self.object(vocabularyFile)
+      for token in file["added_tokens"] as? [[String: Any]] ?? [] {
+        if let text = token["content"] as? String { added[text] = token["normalized"] as? Bool ?? false }
+      }
+      guard let model = file["model"] as? [String: Any] else {
         throw TokenizerError(file: vocabularyFile, message: "has no \"model\" with a vocabulary and merges")
       }
       ids = try Self.vocabulary(model["vocab"] as? [String: Any] ?? [:], file: vocabularyFile)
@@ -38,7 +47,8 @@ struct TokenizerFiles {
     for (token, id) in ids {
       guard vocabulary.indices.contains(id), vocabulary[id].isEmpty else {
         throw TokenizerError(
-          file: vocabularyFile, message: "its ids must be 0 to \(ids.count - 1), each once; \(id) is not (\"\(token)\")")
+          file: vocabularyFile, message: "its ids must be 0 to \(ids.count - 1), each once; \(id) is not (\"\(token)\")"
+        )
       }
       vocabulary[id] = token
     }
@@ -46,14 +56,21 @@ struct TokenizerFiles {
     self.vocabulary = vocabulary
 
     var special: [String: String] = [:]
+    var normalized: [String: Bool] = [:]
     var length = 77
     // The config is read last: where both name a token, it decides, as in transformers.
     for name in ["special_tokens_map.json", "tokenizer_config.json"] {
       guard FileManager.default.fileExists(atPath: path(name)) else { continue }
       let values = try Self.object(path(name))
+      normalized = [:]
       for key in ["bos_token", "eos_token", "unk_token", "pad_token"] {
-        if let text = values[key] as? String { special[key] = text }
-        if let token = values[key] as? [String: Any], let text = token["content"] as? String { special[key] = text }
+        if let text = values[key] as? String {
+          special[key] = text
+          normalized[text] = false
+        } else if let token = values[key] as? [String: Any], let text = token["content"] as? String {
+          special[key] = text
+          normalized[text] = token["normalized"] as? Bool == true && normalized[text] != false
+        }
       }
       if let value = values["model_max_length"] {
         // transformers writes 1e30 for "no limit"; CLIP's text encoders all have one, 77 unless they say otherwise.
@@ -64,6 +81,7 @@ struct TokenizerFiles {
       }
     }
     specialTokens = special
+    normalizedTokens = Set(normalized.merging(added) { $1 }.filter(\.value).keys)
     modelMaxLength = length
   }
 

@@ -43,6 +43,15 @@ enum Disk {
     throw StoreError(.unwritable, "cannot make the folder \(path): \(reason(code))")
   }
 
+  /// Makes `path` and what is missing above it, and returns when the new folders are on the disk.
+  static func makeDurableFolder(_ path: String) throws(StoreError) {
+    var information = stat()
+    if stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR { return }
+    let parent = parent(of: path)
+    if let parent, parent != path { try makeDurableFolder(parent) }
+    if try makeFolder(path), let parent { try sync(parent) }
+  }
+
   static func parent(of path: String) -> String? {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])

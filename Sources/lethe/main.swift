@@ -85,6 +85,22 @@ case "clip":
     for (c, s) in zip(best, scenes) where c == s.attributes.labels[0] { right[0] += 1 }
   }
   print("zero-shot object", Float(right[0]) / 10)
+case "tokenizer":
+  mkdir("\(out)/tokenizer", 0o755)
+  try VocabularyBuilder().write(to: "\(out)/tokenizer")
+case "unet":
+  let tok = try CLIPTokenizer(folder: "\(out)/tokenizer")
+  let ct = CLIPTraining(world: world, tokenizer: tok, recipe: recipe, network: try decode("\(recipes)/clip.json", "network", CLIPNetworkRecipe.self))
+  let at = AutoencoderTraining(world: world, recipe: recipe, network: try decode("\(recipes)/autoencoder.json", "network", AutoencoderNetworkRecipe.self))
+  let clip = try CLIPModel(ct.config, Weights(loading: SafetensorsFile("\(out)/clip.safetensors")))
+  let vae = try AutoencoderKL(at.config, Weights(loading: SafetensorsFile("\(out)/autoencoder.safetensors")))
+  let t = UNetTraining(world: world, tokenizer: tok, textEncoder: clip.text, autoencoder: vae, scheduler: DDIMScheduler(DDIMConfig()), recipe: recipe, network: try decode("\(recipes)/unet.json", "network", UNetNetworkRecipe.self))
+  var m = monitor
+  m.stateFolder = CommandLine.arguments[4]
+  mkdir(m.stateFolder, 0o755)
+  let w = try t.run(m)
+  print("parameters", w.parameterCount)
+  try Safetensors.write(w.tensors, to: "\(m.stateFolder)/unet.safetensors")
 default:
   print("unknown part")
 }

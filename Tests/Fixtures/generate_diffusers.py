@@ -63,7 +63,7 @@ def byte_symbols():
 
 
 def write_vocabulary():
-    """Merges that make one token of each word of WORDS: what the merges so far leave in pieces is joined from the left."""
+    """Merges that make one token of each of WORDS: what the merges so far leave in pieces is joined from the left."""
     merges = []
 
     def pieces(word):
@@ -229,7 +229,8 @@ def diffusion_reference(pipeline, tensors, record):
     kept = [
         "conv_in.weight", "time_embedding.linear_1.weight", "down_blocks.0.downsamplers.0.conv.weight",
         "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight",
-        "down_blocks.1.resnets.0.time_emb_proj.weight", "mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
+        "down_blocks.1.resnets.0.time_emb_proj.weight",
+        "mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
         "up_blocks.1.resnets.0.norm1.weight", "up_blocks.2.attentions.2.transformer_blocks.0.attn1.to_out.0.bias",
         "conv_out.bias",
     ]
@@ -290,7 +291,8 @@ def relative(value, expected):
 def clip_reference(clip, tokenizer, tensors, record):
     draw = torch.Generator().manual_seed(8)
     pixels = torch.randn(3, 3, 32, 32, generator=draw)
-    ids = tokenizer(PROMPTS, padding="max_length", truncation=True, max_length=MAX_LENGTH, return_tensors="pt").input_ids
+    ids = tokenizer(PROMPTS, padding="max_length", truncation=True, max_length=MAX_LENGTH,
+                    return_tensors="pt").input_ids
     output = clip(input_ids=ids, pixel_values=pixels)
     tensors["clip.pixels"] = pixels
     tensors["clip.image_embeds"], tensors["clip.text_embeds"] = output.image_embeds, output.text_embeds
@@ -354,7 +356,8 @@ def main():
     for folder in ("tiny-diffusers", "tiny-clip"):
         shutil.rmtree(HERE / folder, ignore_errors=True)
     vocabulary, merges = write_vocabulary()
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[tuple(merge.split()) for merge in merges], model_max_length=MAX_LENGTH)
+    tokenizer = CLIPTokenizer(
+        vocab=vocabulary, merges=[tuple(merge.split()) for merge in merges], model_max_length=MAX_LENGTH)
     pipeline = tiny_pipeline(tokenizer)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.save_pretrained(HERE / "tiny-diffusers", safe_serialization=True)
@@ -377,8 +380,9 @@ def main():
     (HERE / "reference.json").write_text(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=True) + "\n")
     for name in sorted(tensors):
         value = tensors[name].detach().float()
-        print(f"{name:80s} {str(tuple(value.shape)):20s} rms {value.square().mean().sqrt():.3g} max {value.abs().max():.3g}")
-    print({key: value for key, value in record.items() if "difference" in key or "sensitivity" in key}, record["frechet"])
+        rms, largest = value.square().mean().sqrt(), value.abs().max()
+        print(f"{name:80s} {str(tuple(value.shape)):20s} rms {rms:.3g} max {largest:.3g}")
+    print({key: record[key] for key in record if "difference" in key or "sensitivity" in key}, record["frechet"])
 
 
 if __name__ == "__main__":

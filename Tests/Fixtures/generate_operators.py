@@ -86,7 +86,8 @@ def elementwise():
     case("geglu", "geglu", {"x": normal(2, 3, 10)}, geglu)
     for name, operation in {"softmax": F.softmax, "log_softmax": F.log_softmax}.items():
         case(name, name, {"x": 3 * normal(2, 3, 7)}, lambda x, operation=operation: operation(x, dim=-1))
-        case(f"{name}.large", name, {"x": 100 * normal(2, 5) + 1000}, lambda x, operation=operation: operation(x, dim=-1))
+        case(f"{name}.large", name, {"x": 100 * normal(2, 5) + 1000},
+             lambda x, operation=operation: operation(x, dim=-1))
 
 
 def products():
@@ -120,7 +121,8 @@ def convolutions():
     case("conv2d.far_edges", "conv2d_far_edges",
          {"x": normal(2, 3, 6, 4), "weight": normal(4, 3, 3, 3), "bias": normal(4)},
          lambda x, weight, bias: F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, bias, stride=2))
-    case("upsample", "upsample", {"x": normal(2, 3, 2, 3)}, lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest"))
+    case("upsample", "upsample", {"x": normal(2, 3, 2, 3)},
+         lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
 def norms():
@@ -144,7 +146,8 @@ def attention():
             output = F.scaled_dot_product_attention(split(query), split(key), split(value), is_causal=causal)
             return output.transpose(1, 2).flatten(2)
         case(name, "attention",
-             {"query": normal(batch, queries, width), "key": normal(batch, keys, width), "value": normal(batch, keys, width)},
+             {"query": normal(batch, queries, width), "key": normal(batch, keys, width),
+              "value": normal(batch, keys, width)},
              compute, heads=heads, causal=causal)
 
     multi_head("attention.self", 2, 5, 5, 6, heads=2)
@@ -169,15 +172,17 @@ def shapes():
              lambda a, b, axis=axis: torch.cat([a, b], dim=axis), axis=axis)
     case("reshape", "reshape", {"x": normal(2, 3, 4)}, lambda x: x.reshape(6, 4), shape=[6, 4])
     case("transpose.matrix", "transpose", {"x": normal(3, 5)}, lambda x: x.permute(1, 0), permutation=[1, 0])
-    case("transpose.heads", "transpose", {"x": normal(2, 3, 4, 5)}, lambda x: x.permute(0, 2, 1, 3), permutation=[0, 2, 1, 3])
-    case("transpose.channels", "transpose", {"x": normal(2, 3, 4, 5)}, lambda x: x.permute(0, 3, 1, 2), permutation=[0, 3, 1, 2])
+    for name, permutation in {"heads": [0, 2, 1, 3], "channels": [0, 3, 1, 2]}.items():
+        case(f"transpose.{name}", "transpose", {"x": normal(2, 3, 4, 5)},
+             lambda x, permutation=permutation: x.permute(permutation), permutation=permutation)
 
 
 def reductions():
     for name in ("sum", "mean"):
         operation = getattr(torch, name)
         case(f"{name}.all", name, {"x": normal(2, 3, 4)}, lambda x: operation(x).reshape(()))
-        for label, axes, keep in (("last", [2], False), ("spatial", [2, 3], True), ("first", [0], False), ("outer", [0, 2], False)):
+        ways = (("last", [2], False), ("spatial", [2, 3], True), ("first", [0], False), ("outer", [0, 2], False))
+        for label, axes, keep in ways:
             shape = (2, 3, 4, 5) if label == "spatial" else (2, 3, 4)
             case(f"{name}.{label}", name, {"x": normal(*shape)},
                  lambda x, axes=axes, keep=keep: operation(x, dim=axes, keepdim=keep), axes=axes, keep_dimensions=keep)
@@ -191,7 +196,8 @@ def optimisers():
     """Five steps on two parameters with given gradients; clipping at a global norm that some of the steps exceed."""
     values, steps, bound = {}, 5, 2.0
     start = {"a": normal(3, 4), "b": normal(5)}
-    gradients = [{name: normal(*value.shape) * scale for name, value in start.items()} for scale in (1, 0.1, 3, 0.5, 1e-3)]
+    sizes = (1, 0.1, 3, 0.5, 1e-3)
+    gradients = [{name: normal(*value.shape) * size for name, value in start.items()} for size in sizes]
     for name, value in start.items():
         values[f"start.{name}"] = value
         for step in range(steps):
@@ -219,13 +225,15 @@ def optimisers():
 
 def dtypes():
     """Ordinary values, and those at the edges of the half formats: subnormals, largest, infinities, signed zeros."""
-    edges = torch.tensor([0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 5.96e-8, -3.0e-6, float("inf"), float("-inf"), 1 / 3, 1e-30])
+    infinity = float("inf")
+    edges = torch.tensor(
+        [0.0, -0.0, 1.0, -2.5, 65504.0, 6.1e-5, 5.96e-8, -3.0e-6, infinity, -infinity, 1 / 3, 1e-30])
     (HERE / "dtypes").mkdir(exist_ok=True)
     expected = {}
     for name, dtype in {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}.items():
-        save_file({"edges": edges.to(dtype), "matrix": values_matrix().to(dtype), "empty": torch.zeros(0, 3, dtype=dtype),
-                   "scalar": torch.tensor(1.5, dtype=dtype)},
-                  HERE / "dtypes" / f"{name}.safetensors", metadata={"written_by": "safetensors", "dtype": name})
+        save_file({"edges": edges.to(dtype), "matrix": values_matrix().to(dtype),
+                   "empty": torch.zeros(0, 3, dtype=dtype), "scalar": torch.tensor(1.5, dtype=dtype)},
+                  HERE / "dtypes" / f"{name}.safetensors", metadata={"dtype": name})
         expected[f"{name}.edges"] = edges.to(dtype)
         expected[f"{name}.matrix"] = values_matrix().to(dtype)
     write(expected, "dtypes/expected.safetensors")

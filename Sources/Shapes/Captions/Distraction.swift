@@ -26,9 +26,10 @@ public enum Distraction {
     return words.joined(separator: " ")
   }
 
-  /// `count` words of the kinds above without words of the world: the control that an attack is compared with.
+  /// `count` words of at most five letters that no training caption began with, for the most part English: the
+  /// control that an attack is compared with.
   static func control(count: Int, _ draws: inout Draws) -> [String] {
-    (0..<count).map { _ in draws.chance(0.5) ? invented(&draws) : draws.pick(ordinaryWords) }
+    (0..<count).map { _ in draws.chance(0.3) ? String(invented(&draws).prefix(5)) : draws.pick(controlWords) }
   }
 
   private static func invented(_ draws: inout Draws) -> String {
@@ -36,7 +37,9 @@ public enum Distraction {
       let letters = Array("abcdefghijklmnopqrstuvwxyz")
       return String((0..<(1 + draws.index(below: 5))).map { _ in draws.pick(letters) })
     }
-    let onsets = ["b", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "br", "st", "tr", "pl"]
+    let onsets = [
+      "b", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "br", "st", "tr", "pl",
+    ]
     let vowels = ["a", "e", "i", "o", "u", "ea", "oo", "ai"]
     let codas = ["", "", "n", "r", "s", "t", "l", "m", "nd", "ck"]
     return (0..<(1 + draws.index(below: 2))).map { _ in draws.pick(onsets) + draws.pick(vowels) + draws.pick(codas) }
@@ -67,5 +70,16 @@ public enum Distraction {
     "ten", "thing", "three", "time", "tower", "town", "train", "tree", "uncle", "under", "village", "voice", "walk",
     "wall", "warm", "water", "west", "wheel", "wind", "window", "winter", "woman", "wood", "word", "work", "world",
     "year", "young", "zebra",
+  ]
+
+  /// Common English words that are neither words of the world nor ordinary words above: kept for measuring.
+  static let controlWords = [
+    "acid", "actor", "angry", "award", "badge", "beach", "beard", "bell", "bench", "bike", "blood", "brain", "brush",
+    "cabin", "calm", "camp", "candy", "cave", "chief", "coin", "crowd", "cup", "desk", "diary", "dirt", "duck", "eagle",
+    "elbow", "empty", "fence", "flag", "fog", "fork", "fuel", "ghost", "giant", "glove", "goat", "gold", "guest",
+    "habit", "honey", "hotel", "ivory", "jazz", "juice", "knee", "knife", "lion", "lock", "lunch", "magic",
+    "mask", "metal", "nest", "noise", "nurse", "onion", "owl", "paint", "pilot", "pizza", "poet", "proud", "radio",
+    "rapid", "robot", "roof", "rope", "scarf", "shark", "shirt", "skirt", "smoke", "sock", "steam", "storm", "tiger",
+    "toast", "tooth", "truck", "uncut", "vase", "vivid", "wagon", "waist", "whale", "wool", "yacht",
   ]
 }

@@ -79,7 +79,7 @@ public struct UNetTraining {
       let item = choices.item(first)
       let picks = item.integers(size, below: network.pictures)
       let uniforms = item.substream("captions").uniform(2 * size)
-      let timesteps = item.substream("timesteps").integers(size, below: scheduler.config.trainSteps)
+      let timesteps = item.substream("timesteps").integers(size, below: scheduler.config.trainTimesteps)
       let prompts = (0..<size).map { index in
         Double(uniforms[index]) < network.emptyCaptions ? empty : ids[picks[index]][uniforms[size + index] < 0.5 ? 0 : 1]
       }

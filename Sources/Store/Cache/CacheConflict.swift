@@ -26,7 +26,7 @@ public struct CacheConflict: Equatable, Sendable {
     ["format": .string(Self.format), "recorded": recorded.json, "found": found.json]
   }
 
-  init(recorded: CacheEntry, found: CacheEntry) {
+  public init(recorded: CacheEntry, found: CacheEntry) {
     self.recorded = recorded
     self.found = found
   }

@@ -77,9 +77,8 @@ extension StageCache {
       }
     case (.array(let left)?, .array(let right)?):
       for index in 0..<max(left.count, right.count) {
-        compare(
-          index < left.count ? left[index] : nil, index < right.count ? right[index] : nil, at: "\(keyPath)[\(index)]",
-          limit, into: &found)
+        // JSON's subscript answers an optional, unlike a bare `nil`, which would be the JSON null.
+        compare(recorded?[index], wanted?[index], at: "\(keyPath)[\(index)]", limit, into: &found)
       }
     default:
       if recorded != wanted {

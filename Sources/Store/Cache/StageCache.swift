@@ -87,6 +87,7 @@ public struct StageCache: Sendable {
   ///
   /// An entry is never overwritten while it can answer: other outputs for a known key become a conflict on record.
   /// - Throws: ``StoreError`` `missingObject` if an output is not in the store.
+  @discardableResult
   public func put(_ entries: [CacheEntry]) throws(StoreError) -> [PutResult] {
     var temporaries: [String] = []
     // What is left here at the end was not given a name.
@@ -98,7 +99,9 @@ public struct StageCache: Sendable {
       }
       temporaries.append(try Disk.writeTemporary(entry.json.canonical(), in: objects.temporaryFolder))
     }
-    if !temporaries.isEmpty { try syncAll(temporaries) }
+    guard !temporaries.isEmpty else { return [] }
+    try syncAll(temporaries)
+    try Disk.makeDurableFolder(entriesFolder)
 
     var results: [PutResult] = []
     var shards: [String] = []
@@ -112,7 +115,7 @@ public struct StageCache: Sendable {
       results.append(try publish(entry, temporary, target))
     }
     if madeShard { try Disk.sync(entriesFolder) }
-    if !shards.isEmpty { try syncAll(shards) }
+    try syncAll(shards)
     return results
   }
 
@@ -134,10 +137,9 @@ public struct StageCache: Sendable {
     let temporary = try Disk.writeTemporary(conflict.json.canonical(), in: objects.temporaryFolder)
     defer { unlink(temporary) }
     try Disk.sync(temporary)
-    try Disk.makeFolder(conflictsFolder)
+    try Disk.makeDurableFolder(conflictsFolder)
     if try Disk.moveUnlessPresent(temporary, to: conflictsFolder + "/" + conflict.fileName) {
       try Disk.sync(conflictsFolder)
-      try Disk.sync(objects.folder)
     }
   }
 }

@@ -80,6 +80,7 @@ public final class ObjectBatch {
     guard !pending.isEmpty else { return }
     defer { discard() }
     try syncAll(pending.map(\.temporary))
+    try Disk.makeDurableFolder(store.objectsFolder)
     var shards: [String] = []
     var madeShard = false
     for (digest, temporary) in pending {

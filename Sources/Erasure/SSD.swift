@@ -1,0 +1,203 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// Selective Synaptic Dampening (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707) for diffusion UNets: every
+/// parameter is scaled down by how much more the concept needs it than everything else does.
+///
+/// This is the smooth form: with the diagonal Fisher estimates F_f of the forget prompts and F_r of the retain prompts,
+/// ratio = F_r / (F_r + alpha · F_f), and a parameter is multiplied by max(0, 1 - dampening_coeff · (1 - ratio)).
+public struct SSDConfiguration: Configuration {
+  public var eraseConcept = "nudity"
+  public var forgetPrompts: [String]?
+  public var retainPrompts: [String]?
+  public var alpha = 1.0
+  public var dampeningCoeff = 1.0
+  public var numFisherSamples = 50
+  public var savePath: String?
+  public var loadPath: String?
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  /// The prompts that F_forget is estimated on.
+  public var effectiveForgetPrompts: [String] { forgetPrompts ?? [eraseConcept] }
+
+  /// The prompts that F_retain is estimated on.
+  public var effectiveRetainPrompts: [String] { retainPrompts ?? ["", "a photo", "an image"] }
+
+  public static let fields: [Field<SSDConfiguration>] = [
+    Field(
+      "erase_concept", \.eraseConcept, .notEmpty,
+      "The concept to forget; the forget prompt if forget_prompts is not set", source: document, role: .concept),
+    Field(
+      "forget_prompts", \.forgetPrompts, .notEmpty,
+      "Varied phrasings of the concept, to estimate F_forget on; 5 to 10 are recommended; [erase_concept] if unset",
+      source: document, role: .prompt),
+    Field(
+      "retain_prompts", \.retainPrompts, .notEmpty,
+      "Diverse benign prompts, to estimate F_retain on; 10 to 20 are recommended; "
+        + "[\"\", \"a photo\", \"an image\"] if unset",
+      source: document, role: .prompt),
+    Field(
+      "alpha", \.alpha, .greaterThan(0),
+      "How far F_forget outweighs F_retain in the ratio F_retain / (F_retain + alpha F_forget); 1 to 20 is recommended",
+      source: document),
+    Field(
+      "dampening_coeff", \.dampeningCoeff, .greaterThan(0),
+      "Scales the dampening: 1 applies the raw ratio, less weakens it, more strengthens it with multipliers kept above 0",
+      source: document),
+    Field(
+      "num_fisher_samples", \.numFisherSamples, .atLeast(1),
+      "Noise samples for each prompt when a Fisher diagonal is estimated", source: document),
+    Field(
+      "save_path", \.savePath, weightsFile,
+      "Where to save the dampened UNet weights", source: document, affectsResult: false, role: .path),
+    Field(
+      "load_path", \.loadPath, weightsFile,
+      "Dampened UNet weights to load instead of estimating anything", source: document, role: .path),
+    .numInferenceSteps(\.numInferenceSteps),
+    .guidanceScale(\.guidanceScale),
+    .useFP16(\.useFP16),
+    .device(\.device),
+  ]
+
+  public var warnings: [String] {
+    var warnings: [String] = []
+    if loadPath == nil, forgetPrompts == nil {
+      warnings.append(
+        "forget_prompts is not set: F_forget is estimated on \"\(eraseConcept)\" alone; "
+          + "5 to 10 phrasings cover more of the concept")
+    }
+    if loadPath == nil, retainPrompts == nil {
+      warnings.append(
+        "retain_prompts is not set: F_retain is estimated on \"\", \"a photo\" and \"an image\"; "
+          + "10 to 20 diverse prompts protect more of the model")
+    }
+    if alpha > 20 {
+      warnings.append(
+        "alpha is \(alpha.json.canonical()), above 20: nearly every parameter serves every concept, "
+          + "so the model is likely to collapse")
+    }
+    if dampeningCoeff > 1 {
+      warnings.append(
+        "dampening_coeff is \(dampeningCoeff.json.canonical()), above 1: "
+          + "parameters whose multiplier would be negative are set to zero")
+    }
+    return warnings
+  }
+}
+
+extension SSDConfiguration: Technique {
+  public static let name = "ssd"
+  public static let sourceFile = #fileID
+
+  public func estimates(seed: UInt64) -> [Estimate] {
+    if loadPath != nil { return [] }
+    return [
+      fisher("forget", effectiveForgetPrompts, seed: seed), fisher("retain", effectiveRetainPrompts, seed: seed),
+    ]
+  }
+
+  private func fisher(_ set: String, _ prompts: [String], seed: UInt64) -> Estimate {
+    let fisher = FisherInformation(
+      prompts: prompts, samplesPerPrompt: numFisherSamples, sampler: samplerSettings, seed: seed)
+    return Estimate(
+      name: "fisher.\(set)",
+      inputs: [
+        "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
+        "num_inference_steps": .integer(samplerSettings.steps), "guidance_scale": .number(samplerSettings.guidanceScale),
+        "seed": .integer(Int(seed)),
+      ]
+    ) { model, monitor in try fisher.diagonal(model, monitor: monitor) }
+  }
+
+  public func edit(
+    _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64, monitor: WorkMonitor
+  ) throws -> ModelEdit {
+    let forget = estimates["fisher.forget"] ?? [:], retain = estimates["fisher.retain"] ?? [:]
+    let largest = [forget, retain].flatMap(\.values).reduce(Float(0)) { max($0, $1.largest) }
+    let dampening = Dampening(alpha: Float(alpha), coefficient: Float(dampeningCoeff), floor: 1e-12 * largest)
+    var edit = ModelEdit()
+    var layers: [String: JSON] = [:]
+    var total = Summary()
+    for (name, weight) in model.unetWeights.tensors {
+      guard let forgetFisher = forget[name], let retainFisher = retain[name] else {
+        throw ErasureError("the Fisher estimate has no tensor '\(name)'")
+      }
+      let multipliers = dampening.multipliers(forget: forgetFisher, retain: retainFisher)
+      var summary = Summary()
+      summary.add(multipliers)
+      total.merge(summary)
+      layers[name] = .number(summary.mean)
+      edit.replacedUNetTensors[name] = weight * multipliers
+    }
+    edit.details = [
+      "mean_multiplier": .number(total.mean), "share_below_0.1": .number(total.shareBelowTenth),
+      "share_below_0.5": .number(total.shareBelowHalf), "mean_multiplier_by_tensor": .object(layers),
+    ]
+    return edit
+  }
+}
+
+/// The multiplier of a parameter from its two Fisher values (methods 1.1):
+/// ratio = (F_r + δ) / (F_r + α F_f + δ), multiplier = max(0, 1 - d (1 - ratio)).
+public struct Dampening {
+  public var alpha: Float
+  public var coefficient: Float
+  /// δ, a tiny fraction of the largest Fisher value: a parameter that neither set uses keeps the ratio 1.
+  public var floor: Float
+
+  public init(alpha: Float, coefficient: Float, floor: Float) {
+    self.alpha = alpha
+    self.coefficient = coefficient
+    self.floor = floor
+  }
+
+  public func multipliers(forget: Tensor, retain: Tensor) -> Tensor {
+    // Both values zero gives 0 / 0 where δ is zero, too, in a model without any gradient.
+    let offset = max(floor, .leastNormalMagnitude)
+    let kept = retain + offset
+    let ratio = kept / (kept + forget * alpha)
+    return (1 - (1 - ratio) * coefficient).clamped(0...(.greatestFiniteMagnitude))
+  }
+}
+
+/// Figures about multipliers that the record of a run keeps.
+private struct Summary {
+  private var count = 0
+  private var sum = 0.0
+  private var belowTenth = 0
+  private var belowHalf = 0
+
+  mutating func add(_ multipliers: Tensor) {
+    multipliers.withUnsafeValues { values in
+      for value in values {
+        sum += Double(value)
+        if value < 0.1 { belowTenth += 1 }
+        if value < 0.5 { belowHalf += 1 }
+      }
+      count += values.count
+    }
+  }
+
+  mutating func merge(_ other: Summary) {
+    count += other.count
+    sum += other.sum
+    belowTenth += other.belowTenth
+    belowHalf += other.belowHalf
+  }
+
+  var mean: Double { sum / Double(max(count, 1)) }
+  var shareBelowTenth: Double { Double(belowTenth) / Double(max(count, 1)) }
+  var shareBelowHalf: Double { Double(belowHalf) / Double(max(count, 1)) }
+}
+
+private let document = "seed document 000"
+
+private let weightsFile = Rule<String>("ending in .safetensors or .pt") {
+  $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt")
+}

@@ -1,0 +1,71 @@
+internal import Configuration
+import Glibc
+
+/// Which objects are kept alive, and by what.
+///
+/// A reference is any string of 64 lower-case hexadecimal digits in a record, a cache entry, a conflict or a JSON object
+/// that one of these leads to, provided it names an object. This reads more as references than was meant (a config hash
+/// is tried too, and names nothing), and never less: a new field in a record needs no change here.
+struct References {
+  let store: Store
+  private(set) var reached: Set<Digest> = []
+
+  /// Objects of JSON larger than this are not searched for references; nothing the store writes comes near it.
+  private static let largestManifest = 64 << 20
+
+  init(_ store: Store) {
+    self.store = store
+  }
+
+  /// Follows all that begins in run records, cache entries and conflicts.
+  /// - Throws: ``StoreError`` if one of them cannot be read: what it referred to is then unknown.
+  mutating func markAll() throws(StoreError) {
+    for run in try store.runs.list() {
+      reached.insert(run)
+      try mark(try store.runs.record(run))
+    }
+    for key in try store.cache.list() {
+      if let entry = try store.cache.entry(key) { try mark(entry.json) }
+    }
+    for conflict in try store.cache.conflicts() { try mark(conflict.json) }
+  }
+
+  private mutating func mark(_ json: JSON) throws(StoreError) {
+    var pending: [Digest] = []
+    Self.collect(json, into: &pending)
+    while let digest = pending.popLast() {
+      guard !reached.contains(digest), store.objects.contains(digest) else { continue }
+      reached.insert(digest)
+      if let inner = try manifest(digest) { Self.collect(inner, into: &pending) }
+    }
+  }
+
+  /// The object as JSON, nil if it is anything else.
+  private func manifest(_ digest: Digest) throws(StoreError) -> JSON? {
+    let path = store.objects.path(of: digest)
+    guard let size = Disk.size(of: path), size <= Self.largestManifest, Disk.firstByte(of: path) == UInt8(ascii: "{")
+    else { return nil }
+    // Checked against its digest: a damaged manifest would hide what it refers to.
+    return try? JSON.parse(try store.objects.read(digest), file: "object \(digest)")
+  }
+
+  private static func collect(_ json: JSON, into found: inout [Digest]) {
+    switch json {
+    case .string(let text): if let digest = Digest(hex: text) { found.append(digest) }
+    case .array(let values): for value in values { collect(value, into: &found) }
+    case .object(let members): for value in members.values { collect(value, into: &found) }
+    case .null, .bool, .integer, .number: break
+    }
+  }
+}
+
+extension Disk {
+  /// Nil if the file is empty or cannot be read.
+  static func firstByte(of path: String) -> UInt8? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var byte: UInt8 = 0
+    return Glibc.read(descriptor, &byte, 1) == 1 ? byte : nil
+  }
+}

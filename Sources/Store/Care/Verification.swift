@@ -1,0 +1,117 @@
+internal import Configuration
+import Dispatch
+import Synchronization
+
+/// What a verification looked at, and all that it found wrong.
+public struct VerificationReport: Equatable, Sendable {
+  /// One thing that is not as the store wrote it.
+  public struct Problem: Equatable, Sendable {
+    public enum Kind: String, Sendable {
+      case damagedObject, foreignFile, damagedRun, damagedEntry, damagedConflict, missingObject
+    }
+    public let kind: Kind
+    /// One sentence that names the thing and, where there is one, the remedy.
+    public let message: String
+  }
+
+  public var objects = 0
+  public var bytes = 0
+  public var runs = 0
+  public var entries = 0
+  public var conflicts = 0
+  /// In the order objects, runs, cache entries, conflicts; within each by name.
+  public var problems: [Problem] = []
+
+  public var isSound: Bool { problems.isEmpty }
+}
+
+extension Store {
+  /// Hashes every object again and checks that every reference leads somewhere. Changes nothing.
+  public func verify() throws(StoreError) -> VerificationReport {
+    var report = VerificationReport()
+    try verifyObjects(&report)
+    try verifyRuns(&report)
+    try verifyCache(&report)
+    return report
+  }
+
+  private func verifyObjects(_ report: inout VerificationReport) throws(StoreError) {
+    for shard in try Disk.names(in: objects.objectsFolder) {
+      let names = Shards.isShard(shard) ? try Disk.names(in: "\(objects.objectsFolder)/\(shard)") : [""]
+      for name in names where Digest(hex: shard + name) == nil {
+        let path = [objects.objectsFolder, shard, name].filter { !$0.isEmpty }.joined(separator: "/")
+        report.problems.append(.init(kind: .foreignFile, message: "\(path) is not an object of this store"))
+      }
+    }
+    let all = try objects.list()
+    let damage = Mutex<[(Digest, StoreError)]>([])
+    let bytes = Mutex(0)
+    DispatchQueue.concurrentPerform(iterations: all.count) { index in
+      do throws(StoreError) { try objects.check(all[index]) } catch { damage.withLock { $0.append((all[index], error)) } }
+      let size = objects.size(of: all[index]) ?? 0
+      bytes.withLock { $0 += size }
+    }
+    report.objects = all.count
+    report.bytes = bytes.withLock { $0 }
+    for (_, error) in damage.withLock({ $0 }).sorted(by: { $0.0 < $1.0 }) {
+      report.problems.append(.init(kind: .damagedObject, message: error.message))
+    }
+    for digest in all {
+      // A manifest whose tensors are gone is whole itself, and useless.
+      guard Disk.firstByte(of: objects.path(of: digest)) == UInt8(ascii: "{"),
+        let set = try? TensorSet(digest, from: objects)
+      else { continue }
+      for name in set.names {
+        guard let tensor = set.entries[name]?.digest, !objects.contains(tensor) else { continue }
+        report.problems.append(
+          .init(kind: .missingObject, message: "tensor \(name) of the set \(digest) is missing: object \(tensor)"))
+      }
+    }
+  }
+
+  private func verifyRuns(_ report: inout VerificationReport) throws(StoreError) {
+    for run in try runs.list() {
+      report.runs += 1
+      if !runs.isIntact(run) {
+        report.problems.append(
+          .init(
+            kind: .damagedRun,
+            message: "the reference \(runs.path(of: run)) is damaged: it should hold its run's id and a line feed"))
+      }
+      do {
+        let facts = try reader(try runs.record(run), run)
+        for output in facts.outputs where !objects.contains(output.digest) {
+          report.problems.append(
+            .init(
+              kind: .missingObject,
+              message: "output \(output.name) of run \(run.short) is missing: object \(output.digest)"))
+        }
+      } catch {
+        report.problems.append(.init(kind: .damagedRun, message: "run \(run) cannot be read: \(error)"))
+      }
+    }
+  }
+
+  private func verifyCache(_ report: inout VerificationReport) throws(StoreError) {
+    for key in try cache.list() {
+      report.entries += 1
+      do throws(StoreError) {
+        guard let entry = try cache.entry(key) else { continue }
+        for (name, digest) in entry.outputs.sorted(by: { $0.key < $1.key }) where !objects.contains(digest) {
+          report.problems.append(
+            .init(
+              kind: .missingObject,
+              message: "output \(name) of the cached stage \(entry.key.stage) \(key.short) is missing: object \(digest); "
+                + "the stage will be computed again"))
+        }
+      } catch {
+        report.problems.append(.init(kind: .damagedEntry, message: error.message))
+      }
+    }
+    do throws(StoreError) {
+      report.conflicts = try cache.conflicts().count
+    } catch {
+      report.problems.append(.init(kind: .damagedConflict, message: error.message))
+    }
+  }
+}

@@ -1,0 +1,29 @@
+public import Configuration
+public import Diffusion
+
+/// What an experiment depends on of what a base model says about itself.
+public struct BaseDeclaration: Sendable {
+  /// What the config hash calls the model: the same wherever its folder lies. The experiment's own spelling if `nil`.
+  public var identity: String?
+  /// The model's `lethe.json`, if its folder has one.
+  public var card: ModelCard?
+
+  public init(identity: String? = nil, card: ModelCard? = nil) {
+    self.identity = identity
+    self.card = card
+  }
+
+  /// The concepts that can be erased from the model; empty if it declares none, and then any is accepted.
+  public var concepts: [String] { card?.concepts.map(\.name) ?? [] }
+
+  /// The model's own values for settings that an experiment leaves out, by key.
+  public var defaults: [String: JSON] {
+    guard let sampler = card?.sampler else { return [:] }
+    return ["num_inference_steps": sampler.steps.json, "guidance_scale": sampler.guidanceScale.json]
+  }
+
+  /// The words of prompts that the model never saw in training, each once, in their order.
+  public func unknownWords(in prompts: [String]) -> [String] {
+    card?.unknownWords(in: prompts.joined(separator: " ")) ?? []
+  }
+}

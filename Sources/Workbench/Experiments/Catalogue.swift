@@ -1,0 +1,76 @@
+public import Configuration
+internal import Erasure
+internal import Metrics
+
+/// Which of the two kinds of thing an experiment chooses by name.
+public enum ComponentKind: String, Sendable {
+  case technique, metric
+}
+
+/// The techniques and metrics that an experiment may name, each with the type of its configuration.
+///
+/// Adding one is its own file and one line here.
+public struct Catalogue: Sendable {
+  public let techniques: [String: any Configuration.Type]
+  public let metrics: [String: any Configuration.Type]
+
+  public init(techniques: [String: any Configuration.Type], metrics: [String: any Configuration.Type]) {
+    self.techniques = techniques
+    self.metrics = metrics
+  }
+
+  /// Everything that is built.
+  public static let standard = Catalogue(
+    techniques: [
+      "base": BaseConfiguration.self,
+      "ssd": SSDConfiguration.self,
+    ],
+    metrics: [
+      "cer": CERConfiguration.self,
+      "clip_score": CLIPScoreConfiguration.self,
+      "fid": FIDConfiguration.self,
+    ])
+
+  /// Names from the source documents that are still to be built: their experiments parse and cannot run yet.
+  static let notBuilt: [ComponentKind: [String]] = [
+    .technique: [
+      "ac", "advunlearn", "ca", "cad_amplify", "cad_erase", "cogfd", "concept_steerers", "esd", "free_run", "mace",
+      "p_ac", "p_esd", "rece", "saeuron", "safree", "salun", "sld", "surgical", "trasce", "uce",
+    ],
+    .metric: [
+      "asr_custom", "asr_i2p", "asr_mma_diffusion", "asr_p4d", "asr_ring_a_bell", "err", "tifa", "ua_ira",
+    ],
+  ]
+
+  /// The configuration types of one kind by name.
+  public func entries(_ kind: ComponentKind) -> [String: any Configuration.Type] {
+    kind == .technique ? techniques : metrics
+  }
+
+  /// The configuration type of a technique or metric; `nil` for one that is known but not built yet.
+  ///
+  /// Throws for a name that nobody knows, with the nearest one that somebody does.
+  public func configuration(
+    of kind: ComponentKind, named name: String
+  ) throws(ConfigurationError) -> (any Configuration.Type)? {
+    if let type = entries(kind)[name] { return type }
+    let planned = Self.notBuilt[kind, default: []]
+    guard !planned.contains(name) else { return nil }
+    let built = entries(kind).keys.sorted()
+    let hint = nearest(to: name, among: built + planned).map { "; did you mean \"\($0)\"?" }
+    throw ConfigurationError(
+      "there is no \(kind) \"\(name)\"" + (hint ?? "; there are \(built.joined(separator: ", "))"))
+  }
+
+  /// The configuration table of a technique or metric, whichever has the name.
+  public func table(of name: String) throws(ConfigurationError) -> (kind: ComponentKind, rows: [FieldDescription]) {
+    for kind in [ComponentKind.technique, .metric] {
+      if let type = entries(kind)[name] { return (kind, type.table) }
+      if Self.notBuilt[kind, default: []].contains(name) {
+        throw ConfigurationError("the \(kind) \"\(name)\" is not built yet")
+      }
+    }
+    let names = techniques.keys.sorted() + metrics.keys.sorted()
+    throw ConfigurationError("there is no technique or metric \"\(name)\"" + suggestion(for: name, among: names))
+  }
+}

@@ -1,0 +1,104 @@
+public import Configuration
+
+/// A technique or a metric, chosen by name and configured.
+public struct Component: Sendable {
+  public let kind: ComponentKind
+  public let name: String
+  /// The typed configuration; `nil` if the technique or metric is known from the source documents but not built yet.
+  public let configuration: (any Configuration)?
+  /// The configuration as JSON: every default filled in, or as it was written where there is no type for it.
+  public let config: JSON
+  /// Where it stands in its experiment file, for errors.
+  let keyPath: String
+
+  /// Reads `{"name": …, "config": {…}}`.
+  init(
+    _ kind: ComponentKind, parsing reference: [String: JSON], keyPath: String, file: String, catalogue: Catalogue
+  ) throws(ConfigurationError) {
+    let chosen = try ComponentReference.parse(.object(reference), file: file, keyPath: keyPath)
+    self.kind = kind
+    self.name = chosen.name
+    self.keyPath = keyPath
+    let type: (any Configuration.Type)?
+    do throws(ConfigurationError) {
+      type = try catalogue.configuration(of: kind, named: chosen.name)
+    } catch {
+      throw error.inside(file: file, keyPath: keyPath + ".name")
+    }
+    configuration = try type?.parse(.object(chosen.config), file: file, keyPath: keyPath + ".config")
+    config = configuration?.encode() ?? .object(chosen.config)
+  }
+
+  private init(_ other: Component, configuration: any Configuration) {
+    kind = other.kind
+    name = other.name
+    keyPath = other.keyPath
+    self.configuration = configuration
+    config = configuration.encode()
+  }
+
+  /// `{"name": …, "config": {…}}` with every default filled in.
+  public var json: JSON { ["name": .string(name), "config": config] }
+
+  /// The same without the settings that cannot change a result.
+  public var jsonAffectingResult: JSON {
+    guard let configuration else {
+      let irrelevant = ["device", "save_path", "output_dir"]
+      return ["name": .string(name), "config": .object((config.object ?? [:]).filter { !irrelevant.contains($0.key) })]
+    }
+    return ["name": .string(name), "config": configuration.encode(affectingResult: true)]
+  }
+
+  /// The fields that play a role, with the values they hold that are strings or lists of strings.
+  func strings(_ role: FieldRole) -> [(key: String, values: [String])] {
+    guard let configuration else { return [] }
+    return type(of: configuration).table.filter { $0.role == role }.compactMap { row in
+      let value = config[row.key] ?? .null
+      let values = value.string.map { [$0] } ?? value.array?.compactMap(\.string) ?? []
+      return values.isEmpty ? nil : (row.key, values)
+    }
+  }
+
+  /// Whether its configuration can name a device.
+  static func takesDevice(_ kind: ComponentKind, _ reference: JSON, _ catalogue: Catalogue) -> Bool {
+    guard let name = reference["name"]?.string else { return false }
+    guard let type = catalogue.entries(kind)[name] else { return reference["config"]?["device"] != nil }
+    return type.table.contains { $0.role == .device }
+  }
+
+  /// This component with the settings that its file left to others taken from the base model and the technique.
+  func filled(from base: BaseDeclaration, technique: Component?, file: String) throws(ConfigurationError) -> Component {
+    guard let configuration else { return self }
+    var settings = config.object ?? [:]
+    for (key, filler) in configuration.leftOpen {
+      let value =
+        switch filler {
+        case .baseModel: base.defaults[key]
+        case .technique(let theirs): technique?.config[theirs]
+        }
+      if let value, !value.isNull { settings[key] = value }
+      if settings[key] ?? .null == .null {
+        throw ConfigurationError(
+          file: file, keyPath: "\(keyPath).config.\(key)",
+          "it must be written here, because \(filler) does not say it")
+      }
+    }
+    let filled = try type(of: configuration).parse(.object(settings), file: file, keyPath: keyPath + ".config")
+    return Component(self, configuration: filled)
+  }
+}
+
+/// The shape in which an experiment file chooses a technique or metric.
+struct ComponentReference: Configuration {
+  var name = ""
+  var config: [String: JSON] = [:]
+
+  static let fields: [Field<ComponentReference>] = [
+    Field("name", \.name, .notEmpty, "Which technique or metric"),
+    Field("config", \.config, "Its settings"),
+  ]
+
+  func validate() throws(ConfigurationError) {
+    if name.isEmpty { throw ConfigurationError(keyPath: "name", "expected a name, found none") }
+  }
+}

@@ -1,0 +1,114 @@
+public import Configuration
+public import Store
+
+/// One experiment to run: a point of the grid with one seed, every setting decided.
+public struct ExperimentPoint: Sendable {
+  /// The name of the experiment it belongs to.
+  public let experiment: String
+  /// The experiment's file, for errors and records.
+  public let file: String
+  /// The folder that relative paths start from.
+  public let folder: String
+  public let technique: Component
+  public let metrics: [Component]
+  /// The base model as the experiment names it: a name, or a folder written with a slash.
+  public let baseModel: String
+  public let seed: Int
+  public let outputDir: String
+  public let tags: [String]
+  /// What sets this point apart from the file and from the other points, by key path.
+  public let set: [String: JSON]
+  /// What the writer should know although nothing is refused.
+  public let warnings: [String]
+
+  private let identity: String
+
+  init(
+    _ draft: Draft, seed: Int, base: BaseDeclaration, devices: [Device], experiment: Experiment
+  ) throws(ConfigurationError) {
+    let technique = try draft.technique.filled(from: base, technique: nil, file: experiment.file)
+    let metrics = try draft.metrics.map { metric throws(ConfigurationError) in
+      try metric.filled(from: base, technique: technique, file: experiment.file)
+    }
+    self.experiment = experiment.name
+    file = experiment.file
+    folder = experiment.folder
+    self.technique = technique
+    self.metrics = metrics
+    baseModel = draft.settings.baseModel
+    identity = base.identity ?? draft.settings.baseModel
+    self.seed = seed
+    outputDir = draft.settings.outputDir
+    tags = draft.settings.tags
+    set = draft.set
+
+    var warnings: [String] = []
+    for component in [technique] + metrics {
+      let place = component.keyPath + ".config."
+      for (key, concepts) in component.strings(.concept) where !base.concepts.isEmpty {
+        for concept in concepts where !base.concepts.contains(concept) {
+          throw ConfigurationError(
+            file: file, keyPath: place + key,
+            "the base model \"\(baseModel)\" declares no concept \"\(concept)\""
+              + suggestion(for: concept, among: base.concepts))
+        }
+      }
+      for (key, names) in component.strings(.device) {
+        for name in names where !devices.map(\.rawValue).contains(name) {
+          throw ConfigurationError(
+            file: file, keyPath: place + key, "this machine cannot serve \"\(name)\"; --device cpu overrides it")
+        }
+      }
+      warnings += component.configuration?.warnings.map { "\(component.name): \($0)" } ?? []
+      for (key, prompts) in component.strings(.prompt) {
+        let words = base.unknownWords(in: prompts).map { "\"\($0)\"" }
+        if !words.isEmpty {
+          warnings.append(
+            "\(component.name): \(key) holds words that \"\(baseModel)\" never saw in training: "
+              + words.joined(separator: ", "))
+        }
+      }
+    }
+    self.warnings = warnings
+  }
+
+  /// The experiment in full: every default filled in, metrics as a list. It reads back as an experiment of one point.
+  public var json: JSON {
+    [
+      "base_model": .string(baseModel),
+      "metrics": .array(metrics.map(\.json)),
+      "output_dir": .string(outputDir),
+      "seed": .integer(seed),
+      "tags": .array(tags.map(JSON.string)),
+      "technique": technique.json,
+    ]
+  }
+
+  /// The question that is asked: the experiment without settings that cannot change a result, and metrics in the order
+  /// of their names.
+  public var question: JSON { question(withSeed: true) }
+
+  /// The digest of the question. Equal hashes are the same experiment asked again.
+  public var configHash: Digest { Digest(hashing: question(withSeed: true).canonical()) }
+
+  /// The digest of the question without its seed, by which reports group runs.
+  public var configHashWithoutSeed: Digest { Digest(hashing: question(withSeed: false).canonical()) }
+
+  private func question(withSeed: Bool) -> JSON {
+    var members: [String: JSON] = [
+      "base_model": .string(identity),
+      "metrics": .array(metrics.sorted { $0.name < $1.name }.map(\.jsonAffectingResult)),
+      "technique": technique.jsonAffectingResult,
+    ]
+    if withSeed { members["seed"] = .integer(seed) }
+    return .object(members)
+  }
+
+  /// A path that the experiment names, as seen from where Lethe runs.
+  public func resolve(_ path: String) -> String {
+    path.hasPrefix("/") || folder == "." ? path : folder.hasSuffix("/") ? folder + path : folder + "/" + path
+  }
+
+  /// The folder of the base model, or `nil` if the experiment gives a name.
+  public var baseModelFolder: String? { baseModel.contains("/") ? resolve(baseModel) : nil }
+}
