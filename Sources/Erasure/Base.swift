@@ -1,4 +1,6 @@
 public import Configuration
+public import Diffusion
+public import Tensors
 
 /// The technique `base`: no edit at all, the row that every other technique is compared with.
 public struct BaseConfiguration: Configuration {
@@ -15,4 +17,17 @@ public struct BaseConfiguration: Configuration {
     .useFP16(\.useFP16),
     .device(\.device),
   ]
+}
+
+extension BaseConfiguration: Technique {
+  public static let name = "base"
+  public static let sourceFile = #fileID
+
+  public func estimates(seed: UInt64) -> [Estimate] { [] }
+
+  public func edit(
+    _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64, monitor: WorkMonitor
+  ) throws -> ModelEdit {
+    ModelEdit()
+  }
 }

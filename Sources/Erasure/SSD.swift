@@ -1,4 +1,6 @@
 public import Configuration
+public import Diffusion
+public import Tensors
 
 /// Selective Synaptic Dampening (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707) for diffusion UNets: every
 /// parameter is scaled down by how much more the concept needs it than everything else does.
@@ -87,6 +89,111 @@ public struct SSDConfiguration: Configuration {
     }
     return warnings
   }
+}
+
+extension SSDConfiguration: Technique {
+  public static let name = "ssd"
+  public static let sourceFile = #fileID
+
+  public func estimates(seed: UInt64) -> [Estimate] {
+    if loadPath != nil { return [] }
+    return [
+      fisher("forget", effectiveForgetPrompts, seed: seed), fisher("retain", effectiveRetainPrompts, seed: seed),
+    ]
+  }
+
+  private func fisher(_ set: String, _ prompts: [String], seed: UInt64) -> Estimate {
+    let fisher = FisherInformation(
+      prompts: prompts, samplesPerPrompt: numFisherSamples, sampler: samplerSettings, seed: seed)
+    return Estimate(
+      name: "fisher.\(set)",
+      inputs: [
+        "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
+        "num_inference_steps": .integer(samplerSettings.steps), "guidance_scale": .number(samplerSettings.guidanceScale),
+        "seed": .integer(Int(seed)),
+      ]
+    ) { model, monitor in try fisher.diagonal(model, monitor: monitor) }
+  }
+
+  public func edit(
+    _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64, monitor: WorkMonitor
+  ) throws -> ModelEdit {
+    let forget = estimates["fisher.forget"] ?? [:], retain = estimates["fisher.retain"] ?? [:]
+    let largest = [forget, retain].flatMap(\.values).reduce(Float(0)) { max($0, $1.largest) }
+    let dampening = Dampening(alpha: Float(alpha), coefficient: Float(dampeningCoeff), floor: 1e-12 * largest)
+    var edit = ModelEdit()
+    var layers: [String: JSON] = [:]
+    var total = Summary()
+    for (name, weight) in model.unetWeights.tensors {
+      guard let forgetFisher = forget[name], let retainFisher = retain[name] else {
+        throw ErasureError("the Fisher estimate has no tensor '\(name)'")
+      }
+      let multipliers = dampening.multipliers(forget: forgetFisher, retain: retainFisher)
+      var summary = Summary()
+      summary.add(multipliers)
+      total.merge(summary)
+      layers[name] = .number(summary.mean)
+      edit.replacedUNetTensors[name] = weight * multipliers
+    }
+    edit.details = [
+      "mean_multiplier": .number(total.mean), "share_below_0.1": .number(total.shareBelowTenth),
+      "share_below_0.5": .number(total.shareBelowHalf), "mean_multiplier_by_tensor": .object(layers),
+    ]
+    return edit
+  }
+}
+
+/// The multiplier of a parameter from its two Fisher values (methods 1.1):
+/// ratio = (F_r + δ) / (F_r + α F_f + δ), multiplier = max(0, 1 - d (1 - ratio)).
+public struct Dampening {
+  public var alpha: Float
+  public var coefficient: Float
+  /// δ, a tiny fraction of the largest Fisher value: a parameter that neither set uses keeps the ratio 1.
+  public var floor: Float
+
+  public init(alpha: Float, coefficient: Float, floor: Float) {
+    self.alpha = alpha
+    self.coefficient = coefficient
+    self.floor = floor
+  }
+
+  public func multipliers(forget: Tensor, retain: Tensor) -> Tensor {
+    // Both values zero gives 0 / 0 where δ is zero, too, in a model without any gradient.
+    let offset = max(floor, .leastNormalMagnitude)
+    let kept = retain + offset
+    let ratio = kept / (kept + forget * alpha)
+    return (1 - (1 - ratio) * coefficient).clamped(0...(.greatestFiniteMagnitude))
+  }
+}
+
+/// Figures about multipliers that the record of a run keeps.
+private struct Summary {
+  private var count = 0
+  private var sum = 0.0
+  private var belowTenth = 0
+  private var belowHalf = 0
+
+  mutating func add(_ multipliers: Tensor) {
+    multipliers.withUnsafeValues { values in
+      for value in values {
+        sum += Double(value)
+        if value < 0.1 { belowTenth += 1 }
+        if value < 0.5 { belowHalf += 1 }
+      }
+      count += values.count
+    }
+  }
+
+  mutating func merge(_ other: Summary) {
+    count += other.count
+    sum += other.sum
+    belowTenth += other.belowTenth
+    belowHalf += other.belowHalf
+  }
+
+  var mean: Double { sum / Double(max(count, 1)) }
+  var shareBelowTenth: Double { Double(belowTenth) / Double(max(count, 1)) }
+  var shareBelowHalf: Double { Double(belowHalf) / Double(max(count, 1)) }
 }
 
 private let document = "seed document 000"

@@ -8,7 +8,7 @@
 /// comes from outside is checked where it is read (``Weights``, ``SafetensorsFile``).
 public struct Tensor {
   public let shape: [Int]
-  let storage: Storage
+  var storage: Storage
   var node: Tape.Node?
 
   init(shape: [Int], storage: Storage, node: Tape.Node? = nil) {

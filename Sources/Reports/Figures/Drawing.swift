@@ -29,14 +29,14 @@ public struct Colour: Equatable, Sendable {
     blue = UInt8(truncatingIfNeeded: hex)
   }
 
-  static let white = Colour(0xFFFFFF)
-  static let ink = Colour(0x222222)
-  static let softInk = Colour(0x5F6368)
-  static let hairline = Colour(0xE4E6E9)
-  static let frame = Colour(0x8A8F96)
+  public static let white = Colour(0xFFFFFF)
+  public static let ink = Colour(0x222222)
+  public static let softInk = Colour(0x5F6368)
+  public static let hairline = Colour(0xE4E6E9)
+  public static let frame = Colour(0x8A8F96)
 
   /// Eight colours that people with any common colour blindness tell apart (Okabe and Ito 2008), the darker ones first.
-  static let palette: [Colour] = [
+  public static let palette: [Colour] = [
     Colour(0x0072B2), Colour(0xD55E00), Colour(0x009E73), Colour(0xCC79A7), Colour(0xE69F00), Colour(0x56B4E9),
     Colour(0x6A3D9A), Colour(0x8C564B),
   ]

@@ -1,7 +1,10 @@
+public import Diffusion
+internal import Foundation
+
 /// Writes a drawing as a standalone SVG file. Text stays text, so that it can be searched, copied and restyled.
 public enum SVG {
   /// - Parameter title: what a screen reader says and a browser shows for the whole figure.
-  public static func document(_ drawing: Drawing, title: String) -> String {
+  public static func document(_ drawing: Drawing, title: String) throws(ImageFileError) -> String {
     let width = number(drawing.width)
     let height = number(drawing.height)
     var lines = [
@@ -10,12 +13,12 @@ public enum SVG {
       "<title>\(escaped(title))</title>",
       "<rect width=\"\(width)\" height=\"\(height)\" fill=\"#ffffff\"/>",
     ]
-    lines += drawing.shapes.map(element)
+    for shape in drawing.shapes { lines.append(try element(shape)) }
     lines.append("</svg>")
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private static func element(_ shape: Drawing.Shape) -> String {
+  private static func element(_ shape: Drawing.Shape) throws(ImageFileError) -> String {
     switch shape {
     case .line(let points, let width, let colour, let dash):
       let dashes = dash.isEmpty ? "" : " stroke-dasharray=\"\(dash.map(number).joined(separator: " "))\""
@@ -34,9 +37,10 @@ public enum SVG {
       if halo { attributes += " paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"3\" stroke-linejoin=\"round\"" }
       return "<text \(attributes)>\(escaped(text))</text>"
     case .picture(let picture, let at, let scale):
+      let encoded = Data(try PNG.encode(picture)).base64EncodedString()
       return "<image x=\"\(number(at.x))\" y=\"\(number(at.y))\" width=\"\(number(Double(picture.width) * scale))\" "
         + "height=\"\(number(Double(picture.height) * scale))\" style=\"image-rendering:pixelated\" "
-        + "href=\"data:image/png;base64,\(base64(picture))\"/>"
+        + "href=\"data:image/png;base64,\(encoded)\"/>"
     }
   }
 

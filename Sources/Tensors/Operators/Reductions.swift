@@ -43,6 +43,16 @@ extension Tensor {
   /// The sum of squares of all values in float64; a number, not recorded.
   public var sumOfSquares: Double { lethe_sum_of_squares(pointer, count) }
 
+  /// The largest value; 0 of a tensor without any.
+  public var largest: Float { withUnsafeValues { $0.max() ?? 0 } }
+
+  /// Adds the squares of `other` to this tensor's values in place: for sums that only their owner sees.
+  public mutating func accumulateSquares(of other: Tensor) {
+    precondition(shape == other.shape, "squares of shape \(other.shape) added to a sum of shape \(shape)")
+    if !isKnownUniquelyReferenced(&storage) { self = copied() }
+    lethe_accumulate_squares(other.pointer, pointer, count)
+  }
+
   /// The index of the largest value along the last axis, the lowest where several are equal.
   public func argmaxLastAxis() -> [Int] {
     let width = extent(-1)

@@ -1,0 +1,98 @@
+internal import Configuration
+public import Diffusion
+public import Tensors
+
+/// The diagonal of the empirical Fisher information of a UNet on a set of prompts: for each parameter the mean, over
+/// prompts and noise samples, of the squared gradient of the denoising loss MSE(noise, prediction).
+///
+/// The square is taken sample by sample; squaring the gradient of a batch's mean would give another, smaller quantity.
+/// Each sample has a timestep t uniform over all training timesteps, standard normal noise, and the clean latent of an
+/// image that the model itself draws once for each prompt. (The publication of the diffusion variant of SSD leaves open
+/// where clean latents come from.)
+public struct FisherInformation {
+  public var prompts: [String]
+  public var samplesPerPrompt: Int
+  /// How the clean latents are drawn.
+  public var sampler: SamplerSettings
+  public var seed: UInt64
+
+  public init(prompts: [String], samplesPerPrompt: Int, sampler: SamplerSettings, seed: UInt64) {
+    self.prompts = prompts
+    self.samplesPerPrompt = samplesPerPrompt
+    self.sampler = sampler
+    self.seed = seed
+  }
+
+  /// - Returns: one tensor of non-negative values for each weight of the UNet, by its name.
+  public func diagonal(_ model: DiffusionModel, monitor: WorkMonitor) throws -> [String: Tensor] {
+    let total = prompts.count * samplesPerPrompt
+    // Drawing a clean latent takes about as long as a few samples.
+    let units = total + prompts.count
+    let latents = try cleanLatents(model, monitor: monitor, of: units)
+    let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
+    let names = model.unetWeights.names
+    let sums = model.unetWeights.tensors.map { SquareSum($0.tensor.shape) }
+    let window = windowSize(model)
+    for first in stride(from: 0, to: total, by: window) {
+      let range = first..<min(first + window, total)
+      let gradients = try parallelMap(range.count) { offset in
+        let sample = first + offset
+        let prompt = sample / samplesPerPrompt
+        return try gradient(
+          model, latent: latents[prompt], states: states[prompt], prompt: prompts[prompt],
+          sample: sample % samplesPerPrompt)
+      }
+      // In the order of the samples, so that the sum does not depend on how many run at a time.
+      parallelFor(sums.count) { index in
+        for sample in gradients { sums[index].add(sample[index]) }
+      }
+      try monitor.advance(to: prompts.count + range.upperBound, of: units)
+    }
+    let means = sums.map { $0.mean(of: total) }
+    return Dictionary(zip(names, means), uniquingKeysWith: { $1 })
+  }
+
+  private func cleanLatents(_ model: DiffusionModel, monitor: WorkMonitor, of units: Int) throws -> [Tensor] {
+    let drawing = try Sampler(model, sampler)
+    var latents: [Tensor] = []
+    try drawing.draw(
+      prompts.map { ImageRequest(prompt: $0, seed: seed, repetition: 0) }, isCancelled: monitor.isCancelled
+    ) { range, batch in
+      latents += (0..<range.count).map { batch.slice(axis: 0, $0..<$0 + 1) }
+      monitor.progress(range.upperBound, units)
+    }
+    return latents
+  }
+
+  private func gradient(
+    _ model: DiffusionModel, latent: Tensor, states: Tensor, prompt: String, sample: Int
+  ) throws -> [Tensor] {
+    // Addressed by the prompt's text: a prompt contributes the same whatever else is in the set.
+    let stream = RandomStream(seed: seed, "fisher", prompt).item(sample)
+    let timestep = stream.substream("timestep").integer(below: model.scheduler.config.trainTimesteps)
+    let noise = stream.normal(latent.shape)
+    let tape = Tape()
+    let weights = model.unetWeights.tracked(on: tape)
+    let unet = try UNet2DConditionModel(model.unet.config, weights)
+    let noisy = model.scheduler.addNoise(latent, noise: noise, timesteps: [timestep])
+    let loss = mseLoss(unet(noisy, timesteps: [timestep], encoderHiddenStates: states), noise)
+    return tape.gradients(of: loss, for: weights.tensors.map(\.tensor))
+  }
+
+  /// Samples computed at a time: one a thread, or fewer where their gradients would take more than 8 GB.
+  private func windowSize(_ model: DiffusionModel) -> Int {
+    let bytes = max(1, model.unetWeights.parameterCount * MemoryLayout<Float>.size)
+    return max(1, min(Parallel.threadCount, (8 << 30) / bytes))
+  }
+}
+
+/// A running sum of squares.
+private final class SquareSum {
+  private var sum: Tensor
+
+  init(_ shape: [Int]) { sum = Tensor.zeros(shape) }
+
+  func add(_ gradient: Tensor) { sum.accumulateSquares(of: gradient) }
+
+  func mean(of count: Int) -> Tensor { sum * (1 / Float(count)) }
+}

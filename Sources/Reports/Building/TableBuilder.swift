@@ -1,0 +1,150 @@
+public import Configuration
+
+/// Makes a table of runs: rows by configuration, mean and deviation over seeds, and a note for everything that a reader
+/// must know to trust a number.
+public struct TableBuilder: Sendable {
+  public let table: ReportTable
+  /// The rows before they were summed up, in the order of the table's rows.
+  public let groups: [RunGroup]
+
+  /// - Throws: ``ConfigurationError`` if nothing that finished is selected, or if a column's value is in no selected run.
+  public init(_ spec: TableSpec, runs: [ReportedRun]) throws(ConfigurationError) {
+    let grouping = RunGrouping(runs, by: spec.runs)
+    guard !grouping.groups.isEmpty else { throw Self.nothingSelected(spec, runs, grouping) }
+    groups = grouping.groups
+    var table = ReportTable(title: spec.title, corner: spec.corner, columns: [], rows: grouping.groups.map(Self.row))
+    var notes: [String] = []
+    let samplers = Self.commonSampler(of: grouping.groups, spec.columns)
+    for (index, column) in spec.columns.enumerated() {
+      try Self.append(column, at: index, of: spec, from: grouping.groups, commonSampler: samplers, to: &table, &notes)
+    }
+    if let samplers { notes.append("All images: \(samplers).") }
+    table.markBest()
+    table.notes = notes + Self.accounts(grouping)
+    self.table = table
+  }
+
+  private static func row(_ group: RunGroup) -> ReportTable.Row {
+    ReportTable.Row(
+      label: group.label, technique: group.technique, configuration: group.groupHash, isReference: group.isReference,
+      cells: [], runs: group.runs.map { ReportTable.RunReference(id: $0.id, seed: $0.seed) })
+  }
+
+  // MARK: Columns
+
+  /// Adds the columns of one metric: one if all its values were measured alike, else one for each way of measuring.
+  private static func append(
+    _ column: ColumnSpec, at index: Int, of spec: TableSpec, from groups: [RunGroup], commonSampler: String?,
+    to table: inout ReportTable, _ notes: inout [String]
+  ) throws(ConfigurationError) {
+    let measured = groups.map { group in
+      group.runs.flatMap { run in run.values.filter { $0.name == column.metric && $0.value?.isFinite == true } }
+    }
+    let all = measured.flatMap(\.self)
+    guard let first = all.first else {
+      let known = groups.flatMap { $0.runs.flatMap { $0.values.map(\.name) } }
+      throw ConfigurationError(
+        file: spec.file, keyPath: "columns.\(index)",
+        "no selected run has a value \"\(column.metric)\""
+          + suggestion(for: column.metric, among: Set(known).sorted()))
+    }
+    var methods: [MeasuringMethod] = []
+    for value in all where !methods.contains(value.method) { methods.append(value.method) }
+    let header = column.label ?? column.metric
+    let better = column.direction ?? first.better
+    let digits = column.digits ?? (all.allSatisfy { abs($0.value ?? 0) < 10 } ? 2 : 1)
+    for method in methods {
+      let difference = MeasuringMethod.Part.allCases.filter { part in
+        methods.contains { $0.parts[part] != method.parts[part] }
+      }.map { method.parts[$0] ?? unstated($0) }
+      let suffix = difference.isEmpty ? "" : " (\(difference.joined(separator: ", ")))"
+      table.columns.append(
+        ReportTable.Column(
+          key: column.metric + (methods.count > 1 ? "#\(table.columns.count(where: { $0.key.hasPrefix(column.metric + "#") }) + 1)" : ""),
+          header: header + suffix, unit: method.unit, better: better, digits: digits))
+      for (row, values) in measured.enumerated() {
+        let summary = Summary(values.filter { $0.method == method }.compactMap(\.value))
+        table.rows[row].cells.append(
+          summary.map { ReportTable.Cell(mean: $0.mean, deviation: $0.deviation, count: $0.count) })
+      }
+      var parts = method.parts
+      if commonSampler != nil { parts[.sampler] = nil }
+      let words = MeasuringMethod.Part.allCases.compactMap { parts[$0] }
+      if methods.count == 1, !words.isEmpty { notes.append("\(header): \(words.joined(separator: ", ")).") }
+    }
+    if methods.count > 1 {
+      notes.append(
+        "\(header) was measured in \(methods.count) ways, which do not share a column: values in different columns "
+          + "must not be compared.")
+    }
+    let absent = groups.flatMap(\.runs).filter { run in
+      !run.values.contains { $0.name == column.metric && $0.value?.isFinite == true }
+    }
+    if !absent.isEmpty {
+      notes.append("\(header): no value in \(counted(absent.count, "run")) (\(ids(absent))).")
+    }
+  }
+
+  private static func unstated(_ part: MeasuringMethod.Part) -> String {
+    switch part {
+    case .unit: "no unit"
+    case .count: "unknown n"
+    case .judge: "no judge"
+    case .sampler: "unknown sampler"
+    }
+  }
+
+  /// How images were drawn, if that is the same for every value that says so.
+  private static func commonSampler(of groups: [RunGroup], _ columns: [ColumnSpec]) -> String? {
+    let names = columns.map(\.metric)
+    let samplers = Set(
+      groups.flatMap { $0.runs.flatMap { $0.values.filter { names.contains($0.name) }.compactMap(\.method.sampler) } })
+    return samplers.count == 1 ? samplers.first : nil
+  }
+
+  // MARK: Accounts
+
+  /// What is not in the table and why: failed runs, points nobody ran, runs that disagree.
+  private static func accounts(_ grouping: RunGrouping) -> [String] {
+    var notes: [String] = []
+    if !grouping.unfinished.isEmpty {
+      let finished = grouping.groups.map(\.runs.count).reduce(0, +)
+      let details = grouping.unfinished.map { entry in
+        let reason = entry.run.error.map { ": \($0)" } ?? ""
+        return "\(entry.label), seed \(entry.run.seed), run \(entry.run.id.prefix(12)), \(entry.run.status.rawValue)\(reason)"
+      }
+      notes.append(
+        "Left out: \(grouping.unfinished.count) of \(counted(finished + grouping.unfinished.count, "run")) did not finish "
+          + "(\(details.joined(separator: "; "))).")
+    }
+    if !grouping.missing.isEmpty {
+      notes.append(
+        "Missing: \(counted(grouping.missing.count, "point")) never run (\(grouping.missing.joined(separator: "; "))).")
+    }
+    return notes + grouping.disagreements
+  }
+
+  private static func nothingSelected(
+    _ spec: TableSpec, _ runs: [ReportedRun], _ grouping: RunGrouping
+  ) -> ConfigurationError {
+    if !grouping.unfinished.isEmpty {
+      return ConfigurationError(
+        file: spec.file, keyPath: "runs",
+        "none of the \(counted(grouping.unfinished.count, "selected run")) finished (\(ids(grouping.unfinished.map(\.run))))")
+    }
+    let experiments = Set(runs.map(\.experiment)).sorted()
+    let wanted = spec.runs.compactMap(\.experiment).first { !experiments.contains($0) }
+    let hint = wanted.map { suggestion(for: $0, among: experiments) } ?? ""
+    return ConfigurationError(
+      file: spec.file, keyPath: "runs",
+      "no run in the store matches \(spec.runs.map { "\"\($0.words)\"" }.joined(separator: " or "))"
+        + (experiments.isEmpty ? "; the store has no runs yet" : hint))
+  }
+
+  private static func ids(_ runs: [ReportedRun]) -> String {
+    runs.map { String($0.id.prefix(12)) }.joined(separator: ", ")
+  }
+}
+
+/// "1 run", "3 runs".
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

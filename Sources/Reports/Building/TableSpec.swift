@@ -1,0 +1,90 @@
+public import Configuration
+
+/// What a researcher asks for in `experiments/tables/NAME.json`: which runs, which values, which figures.
+///
+/// docs/reports.md describes the format with examples.
+public struct TableSpec: Equatable, Sendable {
+  public var title: String
+  /// The header of the column of labels.
+  public var corner: String
+  /// What becomes rows, in this order; a run that several selections match belongs to the first.
+  public var runs: [RunSelection]
+  public var columns: [ColumnSpec]
+  public var scatter: ScatterSpec?
+  public var grid: GridSpec?
+  /// The folder for the report's files, relative to the specification; by default `reports/NAME` beside the store.
+  public var outputFolder: String?
+  /// The file the specification was read from, for errors found later.
+  public var file: String
+
+  public init(
+    title: String, corner: String = "technique", runs: [RunSelection], columns: [ColumnSpec],
+    scatter: ScatterSpec? = nil, grid: GridSpec? = nil, outputFolder: String? = nil, file: String = "table"
+  ) {
+    self.title = title
+    self.corner = corner
+    self.runs = runs
+    self.columns = columns
+    self.scatter = scatter
+    self.grid = grid
+    self.outputFolder = outputFolder
+    self.file = file
+  }
+
+  private static let keys = ["title", "corner", "runs", "columns", "scatter", "grid", "output_dir"]
+
+  /// Reads a specification, refusing what it does not understand by name.
+  public static func parse(_ json: JSON, file: String) throws(ConfigurationError) -> TableSpec {
+    guard let members = json.object else {
+      throw ConfigurationError(file: file, "expected a table specification (an object), found \(json.kind)")
+    }
+    for key in members.keys.sorted() where !keys.contains(key) {
+      throw ConfigurationError(file: file, keyPath: key, "unknown key" + suggestion(for: key, among: keys))
+    }
+    func text(_ key: String) throws(ConfigurationError) -> String? {
+      guard let value = members[key] else { return nil }
+      guard let text = value.string, !text.isEmpty else {
+        throw ConfigurationError(file: file, keyPath: key, "expected a string, not empty, found \(value.kind)")
+      }
+      return text
+    }
+    let runs = try list(members["runs"], key: "runs", of: "selections of runs", file: file) {
+      json, keyPath throws(ConfigurationError) in try RunSelection.parse(json, file: file, keyPath: keyPath)
+    }
+    let columns = try list(members["columns"], key: "columns", of: "columns", file: file) {
+      json, keyPath throws(ConfigurationError) in
+      if let metric = json.string { return ColumnSpec(metric: metric) }
+      return try ColumnSpec.parse(json, file: file, keyPath: keyPath)
+    }
+    let metrics = columns.map(\.metric)
+    var scatter: ScatterSpec?
+    if let json = members["scatter"] {
+      scatter = try ScatterSpec.parse(json, file: file, keyPath: "scatter")
+      for (key, metric) in [("x", scatter?.x ?? ""), ("y", scatter?.y ?? "")] where !metrics.contains(metric) {
+        throw ConfigurationError(
+          file: file, keyPath: "scatter.\(key)",
+          "no column shows \"\(metric)\"" + suggestion(for: metric, among: metrics))
+      }
+    }
+    var grid: GridSpec?
+    if let json = members["grid"] { grid = try GridSpec.parse(json, file: file, keyPath: "grid") }
+    let name = file.split(separator: "/").last.map(String.init) ?? file
+    return TableSpec(
+      title: try text("title") ?? String(name.split(separator: ".").first ?? "Table"),
+      corner: try text("corner") ?? "technique", runs: runs, columns: columns, scatter: scatter, grid: grid,
+      outputFolder: try text("output_dir"), file: file)
+  }
+
+  private static func list<Element>(
+    _ json: JSON?, key: String, of things: String, file: String,
+    _ read: (JSON, String) throws(ConfigurationError) -> Element
+  ) throws(ConfigurationError) -> [Element] {
+    guard let json else { throw ConfigurationError(file: file, keyPath: key, "missing; expected a list of \(things)") }
+    guard let values = json.array, !values.isEmpty else {
+      throw ConfigurationError(file: file, keyPath: key, "expected a list of \(things), not empty, found \(json.kind)")
+    }
+    var elements: [Element] = []
+    for (index, value) in values.enumerated() { elements.append(try read(value, "\(key).\(index)")) }
+    return elements
+  }
+}

@@ -1,0 +1,108 @@
+internal import Foundation
+
+/// An upright rectangle.
+struct Box: Equatable, Sendable {
+  var left: Double
+  var top: Double
+  var right: Double
+  var bottom: Double
+
+  func overlap(_ other: Box) -> Double {
+    max(0, min(right, other.right) - max(left, other.left)) * max(0, min(bottom, other.bottom) - max(top, other.top))
+  }
+
+  func contains(_ other: Box) -> Bool {
+    other.left >= left && other.right <= right && other.top >= top && other.bottom <= bottom
+  }
+
+  /// The place in the box that is nearest to a point.
+  func nearest(to point: Point) -> Point {
+    Point(min(right, max(left, point.x)), min(bottom, max(top, point.y)))
+  }
+
+  /// Whether the straight line between two points passes through the box.
+  func meets(_ from: Point, _ to: Point) -> Bool {
+    // Clipping: what remains of the line after each side has cut off what lies outside it.
+    var enter = 0.0
+    var leave = 1.0
+    let along = to - from
+    for (direction, distance) in [
+      (-along.x, from.x - left), (along.x, right - from.x), (-along.y, from.y - top), (along.y, bottom - from.y),
+    ] {
+      if direction == 0 {
+        if distance < 0 { return false }
+      } else if direction < 0 {
+        enter = max(enter, distance / direction)
+      } else {
+        leave = min(leave, distance / direction)
+      }
+    }
+    return enter < leave
+  }
+}
+
+/// Puts labels beside the points they belong to so that they cover neither each other, nor points, nor lines.
+struct LabelPlacement {
+  /// A label to be placed and the point it belongs to.
+  struct Label {
+    var anchor: Point
+    var width: Double
+    var height: Double
+  }
+
+  /// Where labels may be.
+  var bounds: Box
+  /// What no label should cover: the marks of all points, and other things drawn.
+  var obstacles: [Box]
+  /// Lines that labels should rather not cross.
+  var lines: [(Point, Point)]
+
+  /// One box for each label. Every label in turn takes the cheapest place, given where the others are, until none
+  /// moves any more; the order is that of the labels, so the same plot always looks the same.
+  func place(_ labels: [Label]) -> [Box] {
+    let candidates = labels.map { label in Self.candidates(for: label).filter { bounds.contains($0) } }
+    var chosen = zip(labels, candidates).map { label, places in places.first ?? Self.candidates(for: label)[0] }
+    for _ in 0..<6 {
+      var moved = false
+      for index in labels.indices {
+        var best = chosen[index]
+        var bestCost = Double.infinity
+        for (rank, place) in candidates[index].enumerated() {
+          let cost = cost(of: place, rank: rank, for: labels[index], among: chosen, except: index)
+          if cost < bestCost { (best, bestCost) = (place, cost) }
+        }
+        if best != chosen[index] { moved = true }
+        chosen[index] = best
+      }
+      if !moved { break }
+    }
+    return chosen
+  }
+
+  private func cost(of place: Box, rank: Int, for label: Label, among chosen: [Box], except own: Int) -> Double {
+    var cost = 0.6 * Double(rank)
+    for (index, other) in chosen.enumerated() where index != own { cost += 4 * min(60, place.overlap(other)) }
+    for obstacle in obstacles { cost += 4 * min(60, place.overlap(obstacle)) }
+    for (from, to) in lines where place.meets(from, to) { cost += 14 }
+    return cost
+  }
+
+  /// Places around the point, the better ones first: beside it, diagonally, above and below, then further away.
+  private static func candidates(for label: Label) -> [Box] {
+    let directions: [(Double, Double)] = [
+      (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (0, 1), (1, -0.5), (-1, -0.5), (1, 0.5), (-1, 0.5),
+    ]
+    var places: [Box] = []
+    for distance in [9.0, 17, 28, 42] {
+      for (x, y) in directions {
+        // A diagonal label starts nearer to the point than one beside it, for its corner is what is near.
+        let reach = x != 0 && y != 0 ? distance * 0.75 : distance
+        let left = label.anchor.x + x * reach + (x > 0 ? 0 : x < 0 ? -label.width : -label.width / 2)
+        let middle = label.anchor.y + y * (reach + label.height / 2)
+        places.append(
+          Box(left: left, top: middle - label.height / 2, right: left + label.width, bottom: middle + label.height / 2))
+      }
+    }
+    return places
+  }
+}

@@ -1,0 +1,78 @@
+import Configuration
+import Diffusion
+import Foundation
+import Reports
+import Testing
+
+@Suite struct ReportTests {
+  private let runs = [
+    run("base-run", technique: "base", cer: 0.02, fid: 9), run("one", alpha: 1, cer: 0.3, fid: 11),
+    run("five", alpha: 5, cer: 0.95, fid: 14),
+  ]
+  private let images = RunImages(
+    prompts: { _ in ["a circle", "a square", "a circle", "a star"] },
+    image: { run, prompt in
+      prompt == "a star" && run.id == "five" ? nil : RGBImage(width: 8, height: 8, filledWith: (20, 40, 200))
+    })
+
+  private func wholeSpec(grid: GridSpec = GridSpec()) -> TableSpec {
+    var spec = spec([select("base"), select("ssd")])
+    spec.scatter = ScatterSpec()
+    spec.grid = grid
+    return spec
+  }
+
+  @Test func aReportHasItsTableInTwoFormatsItsPlotAndItsGrid() throws {
+    let report = try Report(wholeSpec(), runs: runs, images: images)
+    #expect(report.files.map(\.name) == ["table.md", "table.csv", "scatter.svg", "scatter.png", "grid.png"])
+    let markdown = String(decoding: report.files[0].bytes, as: UTF8.self)
+    #expect(markdown.contains("![cer against fid](scatter.svg)"))
+    #expect(markdown.contains("Images: 1 of 9 were never drawn by these runs."))
+    let grid = try PNG.decode(report.files[4].bytes, file: "grid.png")
+    #expect(grid.width > 600 && grid.height > 600)
+  }
+
+  @Test func theSameRunsGiveTheSameBytes() throws {
+    let first = try Report(wholeSpec(), runs: runs, images: images)
+    let second = try Report(wholeSpec(), runs: runs.reversed(), images: images)
+    #expect(first.files == second.files)
+  }
+
+  @Test func withoutPlotAndGridThereAreOnlyTables() throws {
+    let report = try Report(spec([select("ssd")]), runs: runs, images: images)
+    #expect(report.files.map(\.name) == ["table.md", "table.csv"])
+  }
+
+  @Test func filesAreWrittenIntoAFolderMadeForThem() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("lethe-report-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let paths = try Report(wholeSpec(), runs: runs, images: images).write(to: folder + "/a/b")
+    #expect(paths.count == 5)
+    #expect(paths.allSatisfy { FileManager.default.fileExists(atPath: $0) })
+  }
+
+  @Test func aFolderThatCannotBeMadeIsNamed() throws {
+    let report = try Report(wholeSpec(), runs: runs, images: images)
+    #expect { try report.write(to: "/dev/null/reports") } throws: { "\($0)".hasPrefix("/dev/null/reports: cannot make") }
+  }
+
+  @Test func aGridRowThatIsNotThereIsRefusedWithTheNearestLabel() {
+    var grid = GridSpec()
+    grid.rows = ["ssd, alpha = 6"]
+    #expect { try Report(wholeSpec(grid: grid), runs: runs, images: images) } throws: {
+      "\($0)".contains("grid.rows.0: the table has no row \"ssd, alpha = 6\"; did you mean \"ssd, alpha = ")
+    }
+    grid.rows = nil
+    grid.seed = 7
+    #expect { try Report(wholeSpec(grid: grid), runs: runs, images: images) } throws: {
+      "\($0)" == "table.json: grid.seed: no row ran with seed 7; the seeds are 0"
+    }
+  }
+
+  @Test func rowsThatDrewNothingInCommonGiveNoGridButANote() throws {
+    let nothing = RunImages(prompts: { _ in [] }, image: { _, _ in nil })
+    let report = try Report(wholeSpec(), runs: runs, images: nothing)
+    #expect(!report.files.contains { $0.name == "grid.png" })
+    #expect(report.table.notes.contains { $0.hasPrefix("Images: the rows have no prompt in common") })
+  }
+}
