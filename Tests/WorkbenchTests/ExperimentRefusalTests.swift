@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import Testing
 import Workbench
 
@@ -99,6 +100,11 @@ struct ExperimentRefusalTests {
 
   @Test("malformed and truncated files are refused with line and column, and a missing one by name")
   func unreadable() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).json")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try Data("{\n  \"technique\": {\"name\": \"ssd\",".utf8).write(to: file)
+    let truncated = #expect(throws: JSONError.self) { try Experiment(reading: file.path) }
+    #expect(truncated?.description.hasPrefix(file.path + ":2:31: expected a key in double quotes") == true)
     #expect(throws: JSONError.self) { try Experiment(reading: experimentsFolder + "/missing.json") }
     #expect(throws: JSONError.self) { try Experiment(reading: experimentsFolder) }
   }
