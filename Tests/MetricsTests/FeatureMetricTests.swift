@@ -3,8 +3,8 @@ import Diffusion
 import Foundation
 import Metrics
 import Shapes
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct FIDTests {

@@ -1,7 +1,7 @@
 import Configuration
 import Metrics
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct FrechetDistanceTests {

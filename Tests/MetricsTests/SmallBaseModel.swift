@@ -3,8 +3,8 @@ import Diffusion
 import Foundation
 import Metrics
 import Shapes
-import TestSupport
 import Tensors
+import TestSupport
 
 /// A model folder with the card of the drawn world and judges of random weights: enough for metrics, which draw nothing.
 struct SmallBaseModel {
