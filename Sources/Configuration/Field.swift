@@ -73,9 +73,9 @@ public struct Field<Root>: Sendable {
   ///
   /// The property is `nil` exactly if the file leaves the key out; `null` is not a way to write it.
   public init<Value: ConfigurationValue>(
-    _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, filledBy: FieldFiller, otherwise fallback: Value?,
-    _ rule: Rule<Value>, _ meaning: String, source: String = "", affectsResult: Bool = true,
-    role: FieldRole = .setting
+    _ key: String, _ path: any WritableKeyPath<Root, Value?> & Sendable, filledBy: FieldFiller,
+    otherwise fallback: Value?, _ rule: Rule<Value>, _ meaning: String, source: String = "",
+    affectsResult: Bool = true, role: FieldRole = .setting
   ) {
     self.init(key, path, type: Value.typeName, rule, meaning, source, affectsResult, role, filledBy: filledBy) {
       json throws(ConfigurationError) in

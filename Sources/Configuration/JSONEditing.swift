@@ -59,7 +59,8 @@ extension JSON {
       guard let position = Self.position(of: component, in: elements) else {
         let names = elements.compactMap { $0["name"]?.string }
         throw ConfigurationError(
-          keyPath: keyPath, "nothing in this list is called \"\(component)\"" + suggestion(for: component, among: names))
+          keyPath: keyPath,
+          "nothing in this list is called \"\(component)\"" + suggestion(for: component, among: names))
       }
       elements[position] = try elements[position].setting(rest, to: value, keyPath: keyPath)
       return .array(elements)

@@ -14,11 +14,11 @@ public func nearest(to word: String, among candidates: some Sequence<String>) ->
   return best?.candidate
 }
 
-/// The end of a refusal: `; did you mean "alpha"?` where a candidate is near, the list of them where it is short, else "".
+/// The end of a refusal: `; did you mean "alpha"?` where one is near, else the list if it is short.
 public func suggestion(for word: String, among candidates: [String]) -> String {
   if let name = nearest(to: word, among: candidates) { return "; did you mean \"\(name)\"?" }
   guard !candidates.isEmpty, candidates.count <= 24 else { return "" }
-  return candidates.count == 1 ? "; only \(candidates[0]) is known" : "; known are \(candidates.joined(separator: ", "))"
+  return "; \(candidates.count == 1 ? "only this is" : "these are") known: \(candidates.joined(separator: ", "))"
 }
 
 private func fold(_ word: String) -> [Character] {

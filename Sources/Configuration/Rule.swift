@@ -14,7 +14,9 @@ public struct Rule<Value: Sendable>: Sendable {
 }
 
 extension Rule where Value: Comparable & ConfigurationValue {
-  public static func greaterThan(_ bound: Value) -> Rule { Rule("greater than \(bound.json.canonical())") { $0 > bound } }
+  public static func greaterThan(_ bound: Value) -> Rule {
+    Rule("greater than \(bound.json.canonical())") { $0 > bound }
+  }
   public static func atLeast(_ bound: Value) -> Rule { Rule("at least \(bound.json.canonical())") { $0 >= bound } }
   public static func between(_ range: ClosedRange<Value>) -> Rule {
     Rule("between \(range.lowerBound.json.canonical()) and \(range.upperBound.json.canonical())") { range.contains($0) }

@@ -42,17 +42,37 @@ extension ModelCard {
     }
   }
 
-  /// Writes the card into a model's folder: keys sorted, two spaces of indent, the same bytes for the same card.
+  /// Writes the card into a model's folder: keys sorted, one line for each prompt, the same bytes for the same card.
   public func write(folder: String) throws(ModelCardError) {
     let file = (folder as NSString).appendingPathComponent(Self.fileName)
     try validate(file: file)
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
-      try (encoder.encode(self) + Data([0x0A])).write(to: URL(fileURLWithPath: file), options: .atomic)
+      let object = try JSONSerialization.jsonObject(with: encoder.encode(self))
+      let text = try Self.printed(object, indent: "") + "\n"
+      try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
     } catch {
       throw ModelCardError(file: file, key: "", message: "cannot be written: \(error.localizedDescription)")
     }
+  }
+
+  /// JSON with whatever fits a line on one line, so that hundreds of prompts stay readable.
+  private static func printed(_ value: Any, indent: String) throws -> String {
+    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .fragmentsAllowed]
+    let line = try String(decoding: JSONSerialization.data(withJSONObject: value, options: options), as: UTF8.self)
+    if line.utf8.count + indent.utf8.count <= 140 { return line }
+    let inner = indent + "  "
+    if let list = value as? [Any] {
+      let items = try list.map { try inner + printed($0, indent: inner) }
+      return "[\n" + items.joined(separator: ",\n") + "\n\(indent)]"
+    }
+    if let object = value as? [String: Any] {
+      let items = try object.sorted { $0.key < $1.key }.map { key, value in
+        try inner + printed(key, indent: "") + ": " + printed(value, indent: inner)
+      }
+      return "{\n" + items.joined(separator: ",\n") + "\n\(indent)}"
+    }
+    return line
   }
 
   /// What the types cannot say: names used once, judges and concepts that exist, numbers in range.

@@ -47,7 +47,8 @@ struct TokenizerFiles {
     for (token, id) in ids {
       guard vocabulary.indices.contains(id), vocabulary[id].isEmpty else {
         throw TokenizerError(
-          file: vocabularyFile, message: "its ids must be 0 to \(ids.count - 1), each once; \(id) is not (\"\(token)\")")
+          file: vocabularyFile, message: "its ids must be 0 to \(ids.count - 1), each once; \(id) is not (\"\(token)\")"
+        )
       }
       vocabulary[id] = token
     }

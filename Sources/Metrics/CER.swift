@@ -17,7 +17,7 @@ public struct CERConfiguration: Configuration {
       "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
     Field("limit", \.limit, .atLeast(1), "Images drawn from prompts of the concept"),
     Field("retain_limit", \.retainLimit, .atLeast(1), "Images drawn from prompts of all other concepts together"),
-    Field("judge", \.judge, .notEmpty, "Folder of the judge network; the base model's own if unset", role: .path),
+    Field("judge", \.judge, .notEmpty, "The judge to ask, of those the base model names; the concept's own if unset"),
     .device(\.device),
   ]
 }

@@ -11,8 +11,7 @@ public struct CLIPScoreConfiguration: Configuration {
 
   public static let fields: [Field<CLIPScoreConfiguration>] = [
     Field("limit", \.limit, .atLeast(1), "Images drawn, one for each prompt", source: "seed document 000"),
-    Field(
-      "judge", \.judge, .notEmpty, "Folder of the CLIP model that judges; the base model's own if unset", role: .path),
+    Field("judge", \.judge, .notEmpty, "The CLIP model that judges, of those the base model names; \"clip\" if unset"),
     .device(\.device),
   ]
 }

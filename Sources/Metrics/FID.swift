@@ -15,8 +15,8 @@ public struct FIDConfiguration: Configuration {
       "limit", \.limit, .atLeast(2), "Images drawn; values compare only at equal numbers", source: "seed document 000"),
     Field("reference_limit", \.referenceLimit, .atLeast(2), "Reference images"),
     Field(
-      "judge", \.judge, .notEmpty, "Folder of the network whose features are compared; the base model's own if unset",
-      role: .path),
+      "judge", \.judge, .notEmpty,
+      "The judge whose features are compared, of those the base model names; the judge of its concepts if unset"),
     .device(\.device),
   ]
 }

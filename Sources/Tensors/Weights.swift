@@ -32,6 +32,8 @@ public struct Weights {
 
   private final class Contents {
     var tensors: [String: Tensor]
+    /// The names that a model has asked for.
+    var asked: Set<String> = []
     let source: String
     let stream: RandomStream?
 
@@ -86,6 +88,7 @@ public struct Weights {
   /// - Throws: ``WeightsError`` naming the source, the weight and both shapes.
   public func tensor(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
     let name = prefix + name
+    contents.asked.insert(name)
     if let tensor = contents.tensors[name] {
       guard tensor.shape == shape else {
         throw WeightsError(
@@ -109,6 +112,9 @@ public struct Weights {
   }
 
   public var names: [String] { tensors.map(\.name) }
+
+  /// The names of weights that no model has asked for since these weights were made, in order.
+  public var unused: [String] { names.filter { !contents.asked.contains($0) } }
 
   /// The number of values in all weights.
   public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.count } }

@@ -74,11 +74,20 @@ struct ConfigurationTests {
       (#"{"samples": -3}"#, "e.json: technique.config.samples: expected an integer, at least 1, found the number -3"),
       (#"{"samples": 1.5}"#, "e.json: technique.config.samples: expected an integer, found the number 1.5"),
       (#"{"half": 1}"#, "e.json: technique.config.half: expected a boolean, found the number 1"),
-      (#"{"scope": "ful"}"#, "e.json: technique.config.scope: \"ful\" is not one of its values; did you mean \"full\"?"),
+      (
+        #"{"scope": "ful"}"#,
+        "e.json: technique.config.scope: \"ful\" is not one of its values; did you mean \"full\"?"
+      ),
       (#"{"scope": 3}"#, "e.json: technique.config.scope: expected a string, found the number 3"),
       (#"{"prompts": ["a", 1]}"#, "e.json: technique.config.prompts: expected a list of strings or null, found a list"),
-      (#"{"prompts": []}"#, "e.json: technique.config.prompts: expected a list of strings or null, not empty, each not empty, found a list"),
-      (#"{"ratios": [2]}"#, "e.json: technique.config.ratios: expected a list of numbers, not empty, each between 0 and 1, found a list"),
+      (
+        #"{"prompts": []}"#,
+        "e.json: technique.config.prompts: expected a list of strings or null, not empty, each not empty, found a list"
+      ),
+      (
+        #"{"ratios": [2]}"#,
+        "e.json: technique.config.ratios: expected a list of numbers, not empty, each between 0 and 1, found a list"
+      ),
       (#"{"limit": 0}"#, "e.json: technique.config.limit: expected an integer or null, at least 1, found the number 0"),
       (#"{"steps": null}"#, "e.json: technique.config.steps: expected an integer, found null"),
       (#"{"concept": ""}"#, "e.json: technique.config.concept: expected a string, not empty, found the string \"\""),

@@ -24,6 +24,16 @@ import Testing
     }
   }
 
+  @Test func readsTheFolderThatDiffusersWrote() throws {
+    struct Reference: Decodable { var tokens: [Expected.Case] }
+    let root = Self.fixtures.deletingLastPathComponent()
+    let data = try Data(contentsOf: root.appendingPathComponent("reference.json"))
+    let tokenizer = try CLIPTokenizer(folder: root.appendingPathComponent("tiny-diffusers/tokenizer").path)
+    for expected in try JSONDecoder().decode(Reference.self, from: data).tokens {
+      #expect(tokenizer.encode(expected.text) == expected.ids, "\(expected.text)")
+    }
+  }
+
   @Test func decodingGivesTheWordsBack() throws {
     let tokenizer = try CLIPTokenizer(folder: Self.fixtures.appendingPathComponent("shapes").path)
     let text = "a red circlet , naïve 猫 on white"
@@ -58,13 +68,16 @@ import Testing
     #expect(
       try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": "#version: 0.2\na b c\n"])
         == "merges.txt: line 2 is not two tokens with a space between them")
-    #expect(try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": ""]) == "vocab.json: has no bos_token \"<|startoftext|>\"")
+    #expect(
+      try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": ""]) == "vocab.json: has no bos_token \"<|startoftext|>\"")
     let special = "{\"<|startoftext|>\": 0, \"<|endoftext|>\": 1, \"a\": 2}"
     #expect(
       try refusal(["vocab.json": special, "merges.txt": "a b\n"])
         == "merges.txt: merge 1, \"a b\", uses a token that is not in the vocabulary")
     #expect(
-      try refusal(["vocab.json": special, "merges.txt": "", "tokenizer_config.json": "{\"model_max_length\": \"many\"}"])
+      try refusal([
+        "vocab.json": special, "merges.txt": "", "tokenizer_config.json": "{\"model_max_length\": \"many\"}",
+      ])
         == "tokenizer_config.json: model_max_length: expected an integer of at least 2")
   }
 }

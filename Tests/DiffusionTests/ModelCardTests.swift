@@ -30,18 +30,28 @@ import Testing
   }
 
   @Test(arguments: [
-    ("\"kind\"", "\"kinds\"", "lethe.json: concepts[0].kinds: unknown key; here there may be anchor, concept_prompts, "
-      + "implied_prompts, judge, kind, name, prompts, synonym_prompts, synonyms"),
+    (
+      "\"kind\"", "\"kinds\"",
+      "lethe.json: concepts[0].kinds: unknown key; here there may be anchor, concept_prompts, "
+        + "implied_prompts, judge, kind, name, prompts, synonym_prompts, synonyms"
+    ),
     ("\"format\": 1", "\"format\": 2", "lethe.json: format: expected 1, found 2"),
     ("\"steps\": 20", "\"steps\": \"20\"", "lethe.json: sampler.steps: expected an integer"),
     ("\"steps\": 20", "\"steps\": 0", "lethe.json: sampler.steps: expected at least 1, found 0"),
-    ("\"guidance_scale\": 3", "\"guidance_scale\": -1",
-      "lethe.json: sampler.guidance_scale: expected a number of at least 0, found -1.0"),
+    (
+      "\"guidance_scale\": 3", "\"guidance_scale\": -1",
+      "lethe.json: sampler.guidance_scale: expected a number of at least 0, found -1.0"
+    ),
     ("\"class\": 0", "\"class\": -1", "lethe.json: concepts[0].judge.class: expected at least 0, found -1"),
-    ("\"judge\": \"j\"", "\"judge\": \"k\"", "lethe.json: concepts[0].judge.judge: \"k\" is not one of the card's judges (j)"),
+    (
+      "\"judge\": \"j\"", "\"judge\": \"k\"",
+      "lethe.json: concepts[0].judge.judge: \"k\" is not one of the card's judges (j)"
+    ),
     ("judges/j", "../j", "lethe.json: judges.j: expected a folder below the model's, found \"../j\""),
-    ("\"concepts\": [\"dog\"]", "\"concepts\": [\"cat\"]",
-      "lethe.json: concepts[0].prompts[0].concepts: \"cat\" is not a concept of the card"),
+    (
+      "\"concepts\": [\"dog\"]", "\"concepts\": [\"cat\"]",
+      "lethe.json: concepts[0].prompts[0].concepts: \"cat\" is not a concept of the card"
+    ),
     ("\"vocabulary\": [\"a\", \"dog\"], ", "", "lethe.json: vocabulary: is missing"),
     ("\"synonyms\": [\"hound\"]", "\"synonyms\": [1]", "lethe.json: concepts[0].synonyms[0]: expected a string"),
     ("{\"format\"", "{format", "lethe.json: is not valid JSON"),

@@ -104,7 +104,7 @@ import Testing
     let tape = Tape()
     let tracked = weights.tracked(on: tape)
     let states = try CLIPTextModel(config, tracked)(try Reference.ids())
-    let loss = (states * (try Reference.tensor("text.upstream"))).sum()
+    let loss = (states * (try Reference.tensor("text.upstream"))).mean()
     try expectGradients(of: loss, in: tracked, on: tape, like: "text")
   }
 
@@ -130,7 +130,8 @@ import Testing
     let scale = norms.max() ?? 0
     for (index, name) in parameters.enumerated() {
       let norm = Float(gradients[index].sumOfSquares.squareRoot())
-      #expect(abs(norm - norms[index]) <= 1e-4 * norms[index] + 1e-6 * scale, "\(name)")
+      // A key's bias moves no softmax: its gradient is rounding alone, held against the size of the others.
+      #expect(abs(norm - norms[index]) <= 1e-4 * norms[index] + 1e-5 * scale, "\(name)")
     }
     let file = try SafetensorsFile(Fixtures.path("reference.safetensors"))
     for (index, name) in parameters.enumerated() where file.contains("\(model).gradient.\(name)") {

@@ -12,6 +12,9 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try world.modelCard().write(folder: folder)
     #expect(try ModelCard.load(folder: folder) == world.modelCard())
+    let first = try Data(contentsOf: URL(fileURLWithPath: folder + "/lethe.json"))
+    try world.modelCard().write(folder: folder)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder + "/lethe.json")) == first)
   }
 
   @Test func everyConceptHasItsPrompts() {

@@ -1,4 +1,5 @@
 import Configuration
+import Diffusion
 import Workbench
 
 /// The folder `experiments/` of this repository.
@@ -14,9 +15,19 @@ let circle: JSON = [
 ]
 
 /// What a small drawn base model declares.
-let shapes = BaseDeclaration(
-  concepts: ["circle", "square", "red"], defaults: ["num_inference_steps": 20, "guidance_scale": 3],
-  words: ["a", "circle", "photo", "of"])
+let shapes = declaring("circle", "square", "red", words: ["a", "circle", "photo", "of"])
+
+/// A base model that declares concepts, 20 steps and a guidance scale of 3.
+func declaring(_ concepts: String..., words: [String] = []) -> BaseDeclaration {
+  BaseDeclaration(
+    card: ModelCard(
+      name: "shapes", description: "", sampler: ModelCard.Sampler(steps: 20, guidanceScale: 3),
+      concepts: concepts.enumerated().map { index, name in
+        let judge = ModelCard.JudgeClass(judge: "attributes", head: "object", classIndex: index)
+        return ModelCard.Concept(name: name, kind: "object", judge: judge)
+      },
+      vocabulary: words))
+}
 
 func experiment(_ document: JSON, _ overrides: Overrides = Overrides()) throws -> Experiment {
   try Experiment(document, file: "tests/e.json", overrides: overrides)

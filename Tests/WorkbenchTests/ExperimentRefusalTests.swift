@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import Testing
 import Workbench
 
@@ -14,14 +15,14 @@ struct ExperimentRefusalTests {
       ("technique.config.alpha", "1", "technique.config.alpha: expected a number, found the string \"1\""),
       ("technique.config.alpha", 0, "technique.config.alpha: expected a number, greater than 0"),
       ("technique.config.dampening_coeff", -1, "technique.config.dampening_coeff: expected a number, greater than 0"),
-      ("technique.config.num_fisher_samples", -5, "technique.config.num_fisher_samples: expected an integer, at least 1"),
-      ("technique.config.forget_prompts", [], "technique.config.forget_prompts: expected a list of strings or null, not empty"),
+      ("technique.config.num_fisher_samples", -5, "config.num_fisher_samples: expected an integer, at least 1"),
+      ("technique.config.forget_prompts", [], "forget_prompts: expected a list of strings or null, not empty"),
       ("technique.config.forget_prompts", "a", "technique.config.forget_prompts: expected a list of strings or null"),
-      ("technique.config.save_path", "x.bin", "technique.config.save_path: expected a string or null, ending in .safetensors"),
+      ("technique.config.save_path", "x.bin", "config.save_path: expected a string or null, ending in .safetensors"),
       ("technique.config.device", "gpu", "technique.config.device: \"gpu\" is not one of its values"),
       ("technique.config.device", "cuda", "technique.config.device: this machine cannot serve \"cuda\"; --device cpu"),
-      ("technique.config.num_inference_steps", 0, "technique.config.num_inference_steps: expected an integer, between 1"),
-      ("technique.config.erase_concept", "cirlce", "the base model \"shapes\" declares no concept \"cirlce\"; did you mean \"circle\"?"),
+      ("technique.config.num_inference_steps", 0, "config.num_inference_steps: expected an integer, between 1"),
+      ("technique.config.erase_concept", "cirlce", "declares no concept \"cirlce\"; did you mean \"circle\"?"),
       ("technique.config", [1], "technique.config: expected an object, found a list"),
       ("technique", "ssd", "technique: expected an object, found the string \"ssd\""),
       ("technique", [:], "expected a \"technique\" with its name and config, found none"),
@@ -80,7 +81,8 @@ struct ExperimentRefusalTests {
       ("technique.config.alhpa=1", "technique.config.alhpa: unknown key; did you mean \"alpha\"?"),
       ("metrics.tifa.config.limit=5", "metrics.tifa.config.limit: nothing in this list is called \"tifa\""),
       ("metric.config.limit=5", "metric.config.limit: this experiment has several metrics"),
-      ("seed=1,2", "seed: seeds are no part of a grid"), ("sweep={}", "sweep: a swept value is set by its own key path"),
+      ("seed=1,2", "seed: seeds are no part of a grid"),
+      ("sweep={}", "sweep: a swept value is set by its own key path"),
       ("technique.config.alpha=2,2", "technique.config.alpha: the value 2 is to be tried twice"),
       ("technique.config.erase_concept=5", "technique.config.erase_concept: expected a string, found the number 5"),
     ])
@@ -98,6 +100,11 @@ struct ExperimentRefusalTests {
 
   @Test("malformed and truncated files are refused with line and column, and a missing one by name")
   func unreadable() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).json")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try Data("{\n  \"technique\": {\"name\": \"ssd\",".utf8).write(to: file)
+    let truncated = #expect(throws: JSONError.self) { try Experiment(reading: file.path) }
+    #expect(truncated?.description.hasPrefix(file.path + ":2:31: expected a key in double quotes") == true)
     #expect(throws: JSONError.self) { try Experiment(reading: experimentsFolder + "/missing.json") }
     #expect(throws: JSONError.self) { try Experiment(reading: experimentsFolder) }
   }

@@ -132,7 +132,8 @@ struct ExperimentTests {
     "what cannot change a result is not in the hash, and everything else is",
     arguments: [
       ("output_dir", "elsewhere", true), ("tags", ["x"], true), ("technique.config.save_path", "x.safetensors", true),
-      ("technique.config.device", "cpu", true), ("metrics", [["name": "fid", "config": ["limit": 100]], ["name": "cer"]], true),
+      ("technique.config.device", "cpu", true),
+      ("metrics", [["name": "fid", "config": ["limit": 100]], ["name": "cer"]], true),
       ("technique.config.alpha", 2.0, true), ("technique.config.guidance_scale", 3, true),
       ("technique.config.alpha", 2.5, false), ("technique.config.use_fp16", false, false), ("seed", 1, false),
       ("technique.config.load_path", "x.safetensors", false), ("technique.config.guidance_scale", 4, false),
@@ -201,7 +202,9 @@ struct ExperimentTests {
     #expect(warnings.count == 3)
     #expect(warnings[0].contains("alpha is 100, above 20"))
     #expect(warnings[1].contains("dampening_coeff is 1.5, above 1"))
-    #expect(warnings[2] == "ssd: forget_prompts holds words that \"shapes\" never saw in training: \"cicrle\", \"disc\"")
+    #expect(
+      warnings[2]
+        == "ssd: forget_prompts holds words that \"shapes\" never saw in training: \"cicrle\", \"disc\"")
     #expect(try points(with("technique.config.load_path", "w.safetensors"))[0].warnings.isEmpty)
   }
 

@@ -23,10 +23,11 @@ struct TransformerBlock {
     projection = try Linear(weights.scope("ff.net.2"), inputs: 4 * channels, outputs: channels)
   }
 
-  /// (batch, positions, channels) to the same shape.
+  /// (batch, positions, channels) to (texts, positions, channels).
   func callAsFunction(_ x: Tensor, _ text: PreparedText) -> Tensor {
     let normalized = norm1(x)
     var x = selfAttention(normalized, to: selfAttention.project(normalized)) + x
+    x = x.repeated(toBatch: text.count)
     x = crossAttention(norm2(x), to: text.projections[textIndex]) + x
     return projection(gate(norm3(x)).geglu()) + x
   }
@@ -52,10 +53,10 @@ struct SpatialTransformer {
     }
   }
 
-  /// (batch, channels, height, width) to the same shape.
+  /// (batch, channels, height, width) to (texts, channels, height, width).
   func callAsFunction(_ x: Tensor, _ text: PreparedText) -> Tensor {
-    let (batch, channels, height, width) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-    let map = [batch, channels, height * width]
+    let (channels, height, width) = (x.shape[1], x.shape[2], x.shape[3])
+    let map = [x.shape[0], channels, height * width]
     let normalized = norm(x)
     var sequence =
       input.isLinear
@@ -64,9 +65,9 @@ struct SpatialTransformer {
     for block in blocks { sequence = block(sequence, text) }
     let change =
       output.isLinear
-      ? output(sequence).transposedLast().reshaped([batch, channels, height, width])
-      : output(sequence.transposedLast().reshaped([batch, channels, height, width]))
-    return change + x
+      ? output(sequence).transposedLast().reshaped([text.count, channels, height, width])
+      : output(sequence.transposedLast().reshaped([text.count, channels, height, width]))
+    return change + x.repeated(toBatch: text.count)
   }
 }
 

@@ -58,17 +58,22 @@ public struct UNet2DConditionModel {
   }
 
   /// The same from a time embedding and text projections computed before; the bytes are the same too.
+  ///
+  /// There may be a multiple of the batch's items in `text`: the result has an item for each text, the whole batch
+  /// under the first texts, then the whole batch under the next ones.
   public func callAsFunction(_ latents: Tensor, time: PreparedTimesteps, text: PreparedText) -> Tensor {
     precondition(
       latents.rank == 4 && latents.shape[1] == config.inChannels
         && latents.shape[2] % resolution == 0 && latents.shape[3] % resolution == 0,
       "latents of shape \(latents.shape) for a UNet of \(config.inChannels) channels and \(downBlocks.count) levels")
+    precondition(
+      text.count % latents.shape[0] == 0, "\(text.count) texts for latents of shape \(latents.shape)")
     var x = convIn(config.centersInput ? latents * 2 - 1 : latents)
     var skips = [x]
     for block in downBlocks { x = block(x, time, text, skips: &skips) }
     x = midBlock(x, time, text)
     for block in upBlocks { x = block(x, time, text, skips: &skips) }
-    return convOut(config.activation(normOut(x)))
+    return convOut(config.activation(normOut(x))).repeated(toBatch: text.count)
   }
 
   /// Height and width of a latent must be multiples of this: each level but the last halves them.
@@ -76,7 +81,7 @@ public struct UNet2DConditionModel {
 
   /// Keys and values of text states (batch, positions, cross attention size) for all cross-attention layers.
   public func prepare(text states: Tensor) -> PreparedText {
-    PreparedText(projections: crossAttentions.map { $0.project(states) })
+    PreparedText(projections: crossAttentions.map { $0.project(states) }, count: states.shape[0])
   }
 
   /// The time embedding for all ResNet blocks.

@@ -120,7 +120,8 @@ struct UpBlock {
   ) -> Tensor {
     var x = x
     for (layer, resnet) in resnets.enumerated() {
-      x = resnet(concatenate([x, skips.removeLast()], axis: 1), time)
+      let skip = skips.removeLast().repeated(toBatch: x.shape[0])
+      x = resnet(concatenate([x, skip], axis: 1), time)
       if !transformers.isEmpty { x = transformers[layer](x, text) }
     }
     if let upsampler { x = upsampler(upsampleNearest2x(x)) }

@@ -11,6 +11,8 @@ internal import Tensors
 /// They do not depend on the step, so a sampling run computes them once with ``UNet2DConditionModel/prepare(text:)``.
 public struct PreparedText {
   let projections: [Attention.KeyValue]
+  /// The number of texts.
+  public let count: Int
 
   /// Texts one after the other in one batch.
   public static func batch(_ texts: [PreparedText]) -> PreparedText {
@@ -21,7 +23,19 @@ public struct PreparedText {
         Attention.KeyValue(
           key: concatenate(texts.map { $0.projections[layer].key }, axis: 0),
           value: concatenate(texts.map { $0.projections[layer].value }, axis: 0))
-      })
+      },
+      count: texts.reduce(0) { $0 + $1.count })
+  }
+}
+
+extension Tensor {
+  /// The whole batch again and again until it has `count` items.
+  ///
+  /// Guidance asks for the noise in the same latents under several texts, and until the first cross-attention the
+  /// answer is the same for all of them.
+  func repeated(toBatch count: Int) -> Tensor {
+    let batch = shape[0]
+    return batch == count ? self : concatenate(Array(repeating: self, count: count / batch), axis: 0)
   }
 }
 

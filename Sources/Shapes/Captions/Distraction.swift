@@ -37,7 +37,9 @@ public enum Distraction {
       let letters = Array("abcdefghijklmnopqrstuvwxyz")
       return String((0..<(1 + draws.index(below: 5))).map { _ in draws.pick(letters) })
     }
-    let onsets = ["b", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "br", "st", "tr", "pl"]
+    let onsets = [
+      "b", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "br", "st", "tr", "pl",
+    ]
     let vowels = ["a", "e", "i", "o", "u", "ea", "oo", "ai"]
     let codas = ["", "", "n", "r", "s", "t", "l", "m", "nd", "ck"]
     return (0..<(1 + draws.index(below: 2))).map { _ in draws.pick(onsets) + draws.pick(vowels) + draws.pick(codas) }

@@ -1,33 +1,29 @@
 public import Configuration
+public import Diffusion
 
-/// What a base model says about itself, as far as an experiment depends on it.
+/// What an experiment depends on of what a base model says about itself.
 public struct BaseDeclaration: Sendable {
   /// What the config hash calls the model: the same wherever its folder lies. The experiment's own spelling if `nil`.
   public var identity: String?
-  /// The concepts that can be erased from it; empty if it declares none, and then any concept is accepted.
-  public var concepts: [String]
-  /// Its own values for settings that an experiment leaves out, by key: `num_inference_steps`, `guidance_scale`.
-  public var defaults: [String: JSON]
-  /// Every word its training has shown it, in lower case; `nil` if unknown.
-  public var words: Set<String>?
+  /// The model's `lethe.json`, if its folder has one.
+  public var card: ModelCard?
 
-  public init(
-    identity: String? = nil, concepts: [String] = [], defaults: [String: JSON] = [:], words: Set<String>? = nil
-  ) {
+  public init(identity: String? = nil, card: ModelCard? = nil) {
     self.identity = identity
-    self.concepts = concepts
-    self.defaults = defaults
-    self.words = words
+    self.card = card
   }
 
-  /// The words of a prompt that training never showed, in the order of the prompt, each once.
-  public func unknownWords(in prompt: String) -> [String] {
-    guard let words else { return [] }
-    var unknown: [String] = []
-    for word in prompt.lowercased().split(whereSeparator: { !$0.isLetter && !$0.isNumber }).map(String.init)
-    where !words.contains(word) && !unknown.contains(word) {
-      unknown.append(word)
-    }
-    return unknown
+  /// The concepts that can be erased from the model; empty if it declares none, and then any is accepted.
+  public var concepts: [String] { card?.concepts.map(\.name) ?? [] }
+
+  /// The model's own values for settings that an experiment leaves out, by key.
+  public var defaults: [String: JSON] {
+    guard let sampler = card?.sampler else { return [:] }
+    return ["num_inference_steps": sampler.steps.json, "guidance_scale": sampler.guidanceScale.json]
+  }
+
+  /// The words of prompts that the model never saw in training, each once, in their order.
+  public func unknownWords(in prompts: [String]) -> [String] {
+    card?.unknownWords(in: prompts.joined(separator: " ")) ?? []
   }
 }

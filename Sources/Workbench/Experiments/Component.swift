@@ -83,8 +83,8 @@ public struct Component: Sendable {
           "it must be written here, because \(filler) does not say it")
       }
     }
-    return Component(
-      self, configuration: try type(of: configuration).parse(.object(settings), file: file, keyPath: keyPath + ".config"))
+    let filled = try type(of: configuration).parse(.object(settings), file: file, keyPath: keyPath + ".config")
+    return Component(self, configuration: filled)
   }
 }
 

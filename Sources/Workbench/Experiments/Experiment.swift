@@ -157,6 +157,7 @@ struct FilePlace {
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     let last = parts.last ?? ""
     name = String(last.hasSuffix(".json") ? last.dropLast(5) : last)
-    folder = parts.count > 1 ? parts.dropLast().joined(separator: "/") + (parts.count == 2 && parts[0].isEmpty ? "/" : "") : "."
+    let above = parts.dropLast().joined(separator: "/")
+    folder = parts.count < 2 ? "." : above.isEmpty ? "/" : above
   }
 }

@@ -75,12 +75,14 @@ struct ExperimentDocument {
         keyPath: keyPath, "a swept value is set by its own key path, such as technique.config.alpha")
     case "seed" where spanning, "seeds" where spanning:
       throw ConfigurationError(
-        keyPath: keyPath, "seeds are no part of a grid; write them as a list, \"seeds\": [0, 1, 2], or with --seeds 0,1,2")
+        keyPath: keyPath,
+        "seeds are no part of a grid; write them as a list, \"seeds\": [0, 1, 2], or with --seeds 0,1,2")
     case "metric" where components.count > 1:
       let names = (json["metrics"]?.array ?? []).compactMap { $0["name"]?.string }
       guard let name = names.first, names.count == 1 else {
         throw ConfigurationError(
-          keyPath: keyPath, "this experiment has several metrics; name one, as in metrics.\(names.first ?? "fid").config.limit")
+          keyPath: keyPath,
+          "this experiment has several metrics; name one, as in metrics.\(names.first ?? "fid").config.limit")
       }
       components.replaceSubrange(0..<1, with: ["metrics", name])
     default: break

@@ -61,8 +61,7 @@ public struct ExperimentPoint: Sendable {
       }
       warnings += component.configuration?.warnings.map { "\(component.name): \($0)" } ?? []
       for (key, prompts) in component.strings(.prompt) {
-        let unknown = prompts.flatMap(base.unknownWords)
-        let words = unknown.indices.filter { !unknown[..<$0].contains(unknown[$0]) }.map { "\"\(unknown[$0])\"" }
+        let words = base.unknownWords(in: prompts).map { "\"\($0)\"" }
         if !words.isEmpty {
           warnings.append(
             "\(component.name): \(key) holds words that \"\(baseModel)\" never saw in training: "

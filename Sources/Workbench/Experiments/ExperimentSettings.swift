@@ -20,7 +20,7 @@ struct ExperimentSettings: Configuration {
     Field("seed", \.seed, Self.seedRule, "The seed of everything random"),
     Field("seeds", \.seeds, .each(Self.seedRule), "Seeds to run with, one after the other, instead of seed"),
     Field("base_model", \.baseModel, .notEmpty, "The model to erase from: a name, or a folder written with a slash"),
-    Field("tags", \.tags, .each(.notEmpty), "Words to find the runs by", affectsResult: false),
+    Field("tags", \.tags, "Words to find the runs by", affectsResult: false),
     Field("sweep", \.sweep, "Key paths, each with a list of values to try; several span a grid"),
   ]
 

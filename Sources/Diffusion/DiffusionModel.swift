@@ -1,0 +1,146 @@
+internal import Configuration
+public import Tensors
+
+/// A text-to-image latent diffusion model: text encoder, noise predictor, autoencoder, tokenizer and noise schedule.
+///
+/// A value: an edited model is a new one made by ``replacingUNetWeights(_:)``, which shares what was not replaced.
+public struct DiffusionModel {
+  /// The architecture of every part.
+  public struct Architecture: Sendable, Equatable {
+    public var text: CLIPTextConfig
+    public var unet: UNetConfig
+    public var vae: AutoencoderConfig
+    public var scheduler: DDIMConfig
+
+    public init(text: CLIPTextConfig, unet: UNetConfig, vae: AutoencoderConfig, scheduler: DDIMConfig) {
+      self.text = text
+      self.unet = unet
+      self.vae = vae
+      self.scheduler = scheduler
+    }
+  }
+
+  public let architecture: Architecture
+  public let textWeights: Weights
+  public let unetWeights: Weights
+  public let vaeWeights: Weights
+  /// The folder that ``tokenizer`` was read from, and that its files are copied from when the model is written.
+  public let tokenizerFolder: String
+  public let tokenizer: CLIPTokenizer
+  /// What the model says about itself, where it does.
+  public let card: ModelCard?
+
+  public let textEncoder: CLIPTextModel
+  public let unet: UNet2DConditionModel
+  public let vae: AutoencoderKL
+  public let scheduler: DDIMScheduler
+
+  /// A model from its parts, checked to fit together.
+  ///
+  /// - Throws: ``ModelFolderError``, `WeightsError` or ``TokenizerError``, each one sentence that names file and key.
+  public init(
+    _ architecture: Architecture, textWeights: Weights, unetWeights: Weights, vaeWeights: Weights,
+    tokenizerFolder: String, card: ModelCard? = nil
+  ) throws {
+    self.architecture = architecture
+    self.textWeights = textWeights
+    self.unetWeights = unetWeights
+    self.vaeWeights = vaeWeights
+    self.tokenizerFolder = tokenizerFolder
+    self.card = card
+    tokenizer = try CLIPTokenizer(folder: tokenizerFolder)
+    textEncoder = try CLIPTextModel(architecture.text, textWeights)
+    unet = try UNet2DConditionModel(architecture.unet, unetWeights)
+    vae = try AutoencoderKL(architecture.vae, vaeWeights)
+    scheduler = DDIMScheduler(architecture.scheduler)
+    for weights in [textWeights, unetWeights, vaeWeights] { try weights.refuseUnused() }
+    try checkFit()
+  }
+
+  /// Reads a diffusers folder as `StableDiffusionPipeline` writes it; its configurations decide all sizes.
+  ///
+  /// - Throws: ``ModelFolderError``, `WeightsError`, `SafetensorsError`, ``TokenizerError`` or ``ModelCardError``,
+  ///   each one sentence that names file and key.
+  public init(folder path: String) throws {
+    let folder = try ModelFolder(path)
+    try self.init(
+      Architecture(
+        text: CLIPTextConfig(folder.configuration(.textEncoder)), unet: UNetConfig(folder.configuration(.unet)),
+        vae: AutoencoderConfig(folder.configuration(.vae)), scheduler: DDIMConfig(folder.schedulerConfiguration())),
+      textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet), vaeWeights: folder.weights(.vae),
+      tokenizerFolder: folder.tokenizer, card: ModelCard.load(folder: path))
+  }
+
+  private init(_ model: DiffusionModel, textWeights: Weights, unetWeights: Weights, vaeWeights: Weights) throws {
+    architecture = model.architecture
+    tokenizerFolder = model.tokenizerFolder
+    tokenizer = model.tokenizer
+    card = model.card
+    scheduler = model.scheduler
+    self.textWeights = textWeights
+    self.unetWeights = unetWeights
+    self.vaeWeights = vaeWeights
+    textEncoder = try CLIPTextModel(architecture.text, textWeights)
+    unet = try UNet2DConditionModel(architecture.unet, unetWeights)
+    vae = try AutoencoderKL(architecture.vae, vaeWeights)
+  }
+
+  /// This model with some of the UNet's weights replaced; everything else is shared.
+  ///
+  /// - Parameter replacements: by full name, each of the shape of the weight that it replaces
+  /// - Throws: ``ModelFolderError`` for a name or a shape that the UNet does not have.
+  public func replacingUNetWeights(_ replacements: [String: Tensor]) throws -> DiffusionModel {
+    for (name, tensor) in replacements.sorted(by: { $0.key < $1.key }) {
+      guard let weight = unetWeights[name] else {
+        let hint = nearest(to: name, among: unetWeights.names).map { "; did you mean `\($0)`?" } ?? ""
+        throw ModelFolderError(file: unetWeights.source, key: name, "the UNet has no such weight\(hint)")
+      }
+      guard weight.shape == tensor.shape else {
+        throw ModelFolderError(
+          file: unetWeights.source, key: name,
+          "a tensor of shape \(tensor.shape) cannot replace a weight of shape \(weight.shape)")
+      }
+    }
+    return try replacingUNetWeights(unetWeights.replacing(replacements))
+  }
+
+  /// This model with another set of UNet weights of the same names and shapes.
+  public func replacingUNetWeights(_ weights: Weights) throws -> DiffusionModel {
+    try DiffusionModel(self, textWeights: textWeights, unetWeights: weights, vaeWeights: vaeWeights)
+  }
+
+  /// This model with all weights rounded to half precision; arithmetic stays float32.
+  public func roundedToHalf() throws -> DiffusionModel {
+    try DiffusionModel(
+      self, textWeights: textWeights.roundedToHalf(), unetWeights: unetWeights.roundedToHalf(),
+      vaeWeights: vaeWeights.roundedToHalf())
+  }
+
+  private func checkFit() throws {
+    func refuse(_ weights: Weights, _ key: String, _ message: String) -> ModelFolderError {
+      ModelFolderError(file: weights.source, key: key, message)
+    }
+    let (text, unet, vae) = (architecture.text, architecture.unet, architecture.vae)
+    guard unet.inChannels == vae.latentChannels, unet.outChannels == vae.latentChannels else {
+      throw refuse(
+        unetWeights, "in_channels",
+        "a UNet of \(unet.inChannels) to \(unet.outChannels) channels does not fit latents of \(vae.latentChannels)")
+    }
+    guard unet.crossAttentionSize == text.tower.hiddenSize else {
+      throw refuse(
+        unetWeights, "cross_attention_dim",
+        "\(unet.crossAttentionSize) does not fit a text encoder of width \(text.tower.hiddenSize)")
+    }
+    guard unet.sampleSize % self.unet.resolution == 0 else {
+      throw refuse(
+        unetWeights, "sample_size",
+        "\(unet.sampleSize) is not a multiple of \(self.unet.resolution), as \(unet.blockChannels.count) levels ask for")
+    }
+    guard tokenizer.modelMaxLength <= text.maxPositions, tokenizer.vocabulary.count <= text.vocabularySize else {
+      throw refuse(
+        textWeights, "vocab_size",
+        "a tokenizer of \(tokenizer.vocabulary.count) tokens and \(tokenizer.modelMaxLength) positions does not fit"
+          + " a text encoder of \(text.vocabularySize) and \(text.maxPositions)")
+    }
+  }
+}

@@ -1,0 +1,137 @@
+public import Tensors
+
+/// Draws images: DDIM with classifier-free guidance.
+///
+/// An image depends on its prompt, its noise and the settings, and not on the batch that it is drawn in: every
+/// batch size gives the same bytes.
+public struct Sampler {
+  public let model: DiffusionModel
+  public let settings: SamplerSettings
+  /// The timesteps of a run, noisiest first.
+  public let timesteps: [Int]
+  /// (channels, height, width) of a latent.
+  public let latentShape: [Int]
+
+  private let times: [PreparedTimesteps]
+  private let unconditional: PreparedText?
+
+  /// - Throws: ``SamplingError`` for settings that the model cannot follow.
+  public init(_ model: DiffusionModel, _ settings: SamplerSettings) throws {
+    guard settings.guidanceScale.isFinite, settings.guidanceScale >= 0 else {
+      throw SamplingError("a guidance scale of \(settings.guidanceScale): a number of at least 0 was expected")
+    }
+    let reduction = model.vae.config.reduction
+    let multiple = reduction * model.unet.resolution
+    let trained = model.unet.config.sampleSize * reduction
+    let (height, width) = (settings.height ?? trained, settings.width ?? trained)
+    for (name, pixels) in [("height", height), ("width", width)] where pixels < 1 || pixels % multiple != 0 {
+      throw SamplingError("a \(name) of \(pixels) pixels: a multiple of \(multiple) was expected")
+    }
+    self.model = model
+    self.settings = settings
+    timesteps = try model.scheduler.timesteps(settings.steps)
+    latentShape = [model.unet.config.inChannels, height / reduction, width / reduction]
+    times = timesteps.map { model.unet.prepare(timesteps: [$0]) }
+    unconditional =
+      settings.isGuided
+      ? model.unet.prepare(text: model.textEncoder([model.tokenizer.encode(settings.negativePrompt)])) : nil
+  }
+
+  /// The starting noise of an image: (1, channels, height, width), standard normal.
+  ///
+  /// Its address is the seed, the text of the prompt and the repetition, so that metrics share images and models are
+  /// compared from the same noise.
+  public func noise(_ request: ImageRequest) -> Tensor {
+    RandomStream(seed: request.seed, "image", request.prompt).item(request.repetition).normal([1] + latentShape)
+  }
+
+  /// Draws images in batches and hands on each batch as soon as it is done.
+  ///
+  /// - Parameters:
+  ///   - batchSize: images drawn at a time; it changes speed and memory, and no result
+  ///   - progress: called after every step
+  ///   - isCancelled: asked before every step; a run that it ends throws `CancellationError`
+  ///   - finished: the place of a batch among the requests and its final latents, as the diffusion model has them
+  public func draw(
+    _ requests: [ImageRequest], batchSize: Int = 16, progress: ((SamplingProgress) -> Void)? = nil,
+    isCancelled: () -> Bool = { false }, finished: (Range<Int>, Tensor) throws -> Void
+  ) throws {
+    precondition(batchSize >= 1, "a batch of \(batchSize) images")
+    for first in stride(from: 0, to: requests.count, by: batchSize) {
+      let range = first..<min(first + batchSize, requests.count)
+      let batch = requests[range]
+      let latents = try denoise(
+        batch.count == 1 ? noise(batch[first]) : concatenate(batch.map(noise), axis: 0), prompts: batch.map(\.prompt),
+        isCancelled: isCancelled
+      ) { step in
+        progress?(
+          SamplingProgress(finished: first, total: requests.count, step: step, steps: timesteps.count))
+      }
+      try finished(range, latents)
+    }
+  }
+
+  /// Final latents of prompts from given noise, in one batch.
+  ///
+  /// - Parameters:
+  ///   - noise: (prompts, channels, height, width)
+  ///   - stepped: called after each step with the number of steps done
+  /// - Returns: latents of the same shape, as the diffusion model has them
+  /// - Throws: `CancellationError` when `isCancelled` says so.
+  public func denoise(
+    _ noise: Tensor, prompts: [String], isCancelled: () -> Bool = { false }, stepped: (Int) -> Void = { _ in }
+  ) throws -> Tensor {
+    try denoise(noise, conditional: prepare(prompts), isCancelled: isCancelled, stepped: stepped)
+  }
+
+  /// Final latents from given noise and text states (batch, positions, width), in one batch: what an attack on
+  /// embeddings draws with.
+  public func denoise(
+    _ noise: Tensor, states: Tensor, isCancelled: () -> Bool = { false }, stepped: (Int) -> Void = { _ in }
+  ) throws -> Tensor {
+    try denoise(noise, conditional: model.unet.prepare(text: states), isCancelled: isCancelled, stepped: stepped)
+  }
+
+  /// Pictures of latents as the diffusion model has them, (batch, channels, height, width).
+  public func pictures(_ latents: Tensor) -> [RGBImage] {
+    let images = model.vae.decode(scaled: latents)
+    return (0..<images.shape[0]).map { index in
+      RGBImage(images.slice(axis: 0, index..<index + 1).reshaped(Array(images.shape[1...])))
+    }
+  }
+
+  /// Text projections of prompts, each computed once and alone.
+  private func prepare(_ prompts: [String]) -> PreparedText {
+    var prepared: [String: PreparedText] = [:]
+    return .batch(
+      prompts.map { prompt in
+        if let known = prepared[prompt] { return known }
+        let text = model.unet.prepare(text: model.textEncoder([model.tokenizer.encode(prompt)]))
+        prepared[prompt] = text
+        return text
+      })
+  }
+
+  private func denoise(
+    _ noise: Tensor, conditional: PreparedText, isCancelled: () -> Bool, stepped: (Int) -> Void
+  ) throws -> Tensor {
+    let count = noise.shape[0]
+    let text = unconditional.map { .batch(Array(repeating: $0, count: count) + [conditional]) } ?? conditional
+    var latents = noise
+    for (index, timestep) in timesteps.enumerated() {
+      if isCancelled() { throw CancellationError() }
+      let predicted = model.unet(latents, time: times[index], text: text)
+      let guided = unconditional == nil ? predicted : guide(predicted, count: count)
+      latents = model.scheduler.step(noise: guided, sample: latents, timestep: timestep, steps: timesteps.count)
+      stepped(index + 1)
+    }
+    return latents
+  }
+
+  /// ε(∅) + w (ε(c) - ε(∅)) from both, one after the other in a batch.
+  private func guide(_ noise: Tensor, count: Int) -> Tensor {
+    let unconditional = noise.slice(axis: 0, 0..<count)
+    let conditional = noise.slice(axis: 0, count..<2 * count)
+    return unconditional + (conditional - unconditional) * Float(settings.guidanceScale)
+  }
+}

@@ -1,0 +1,49 @@
+/// How images are drawn; together with model, prompt and noise it determines every byte.
+public struct SamplerSettings: Sendable, Equatable {
+  /// DDIM steps.
+  public var steps: Int
+  /// The scale w of classifier-free guidance (Ho and Salimans, 2022), ε(∅) + w (ε(c) - ε(∅)). At 1 or below there is
+  /// one pass, with the prompt alone, as in diffusers.
+  public var guidanceScale: Double
+  /// What takes the place of the empty prompt in guidance.
+  public var negativePrompt: String
+  /// Height and width in pixels; nil for what the model was trained on.
+  public var height: Int?
+  public var width: Int?
+
+  public init(
+    steps: Int = 50, guidanceScale: Double = 7.5, negativePrompt: String = "", height: Int? = nil, width: Int? = nil
+  ) {
+    self.steps = steps
+    self.guidanceScale = guidanceScale
+    self.negativePrompt = negativePrompt
+    self.height = height
+    self.width = width
+  }
+
+  var isGuided: Bool { guidanceScale > 1 }
+}
+
+/// One image to draw.
+public struct ImageRequest: Sendable, Hashable {
+  public var prompt: String
+  public var seed: UInt64
+  /// Tells apart the images of one prompt and seed.
+  public var repetition: Int
+
+  public init(prompt: String, seed: UInt64, repetition: Int = 0) {
+    self.prompt = prompt
+    self.seed = seed
+    self.repetition = repetition
+  }
+}
+
+/// How far a run has come.
+public struct SamplingProgress: Sendable {
+  /// Images that are finished, and images in all.
+  public let finished: Int
+  public let total: Int
+  /// Steps done of the batch in work.
+  public let step: Int
+  public let steps: Int
+}
