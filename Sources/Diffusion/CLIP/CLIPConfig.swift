@@ -35,6 +35,7 @@ public struct CLIPTowerConfig: Sendable, Equatable {
     try file.require("dropout", .integer(0), absent: .integer(0))
   }
 
+  // `initializer_factor` is left to its default: transformers insists on 1.0 there, and this JSON says 1.
   fileprivate var json: [String: JSON] {
     [
       "hidden_size": .integer(hiddenSize),
@@ -45,8 +46,6 @@ public struct CLIPTowerConfig: Sendable, Equatable {
       "layer_norm_eps": .number(normEpsilon),
       "projection_dim": .integer(projectionSize),
       "attention_dropout": .number(0),
-      "initializer_factor": .number(1),
-      "initializer_range": .number(0.02),
       "torch_dtype": .string("float32"),
     ]
   }
@@ -198,7 +197,6 @@ public struct CLIPConfig: Sendable, Equatable {
       "vision_config": .object(vision.keys),
       "projection_dim": .integer(text.tower.projectionSize),
       "logit_scale_init_value": .number(initialLogitScale),
-      "initializer_factor": .number(1),
       "torch_dtype": .string("float32"),
     ])
   }
