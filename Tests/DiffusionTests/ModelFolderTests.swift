@@ -63,10 +63,15 @@ import Testing
   }
 
   @Test(arguments: [
-    Refusal(file: "model_index.json", key: "_class_name", value: "StableDiffusionXLPipeline", says: "StableDiffusionXLPipeline"),
-    Refusal(file: "model_index.json", key: "text_encoder", value: ["transformers", "T5EncoderModel"], says: "T5EncoderModel"),
-    Refusal(file: "scheduler/scheduler_config.json", key: "prediction_type", value: "v_prediction", says: "only \"epsilon\""),
-    Refusal(file: "scheduler/scheduler_config.json", key: "beta_schedule", value: "squaredcos_cap_v2", says: "scaled_linear"),
+    Refusal(
+      file: "model_index.json", key: "_class_name", value: "StableDiffusionXLPipeline",
+      says: "StableDiffusionXLPipeline"),
+    Refusal(
+      file: "model_index.json", key: "text_encoder", value: ["transformers", "T5EncoderModel"], says: "T5EncoderModel"),
+    Refusal(
+      file: "scheduler/scheduler_config.json", key: "prediction_type", value: "v_prediction", says: "only \"epsilon\""),
+    Refusal(
+      file: "scheduler/scheduler_config.json", key: "beta_schedule", value: "squaredcos_cap_v2", says: "scaled_linear"),
     Refusal(file: "scheduler/scheduler_config.json", key: "thresholding", value: true, says: "true is not supported"),
     Refusal(file: "scheduler/scheduler_config.json", key: "beta_end", value: 2, says: "beta_start"),
     Refusal(file: "unet/config.json", key: "class_embed_type", value: "timestep", says: "not supported"),
@@ -77,14 +82,18 @@ import Testing
     Refusal(file: "unet/config.json", key: "attention_head_dim", value: 3, says: "3 heads"),
     Refusal(file: "unet/config.json", key: "attention_head_dim", value: [4, 4], says: "2 values"),
     Refusal(file: "unet/config.json", key: "block_out_channels", value: "wide", says: "list"),
-    Refusal(file: "unet/config.json", key: "down_block_types", value: ["AttnDownBlock2D", "DownBlock2D", "DownBlock2D"], says: "AttnDownBlock2D"),
+    Refusal(
+      file: "unet/config.json", key: "down_block_types", value: ["AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+      says: "AttnDownBlock2D"),
     Refusal(file: "unet/config.json", key: "up_block_types", value: ["UpBlock2D"], says: "1 blocks"),
     Refusal(file: "unet/config.json", key: "layers_per_block", value: 0, says: "too small"),
     Refusal(file: "unet/config.json", key: "layers_per_blok", value: 2, says: "did you mean `layers_per_block`"),
     Refusal(file: "unet/config.json", key: "sample_size", value: 6, says: "multiple of 4"),
     Refusal(file: "unet/config.json", key: "freq_shift", value: "0", says: "a number was expected"),
     Refusal(file: "vae/config.json", key: "shift_factor", value: 0.1, says: "not supported"),
-    Refusal(file: "vae/config.json", key: "down_block_types", value: ["AttnDownEncoderBlock2D"], says: "AttnDownEncoderBlock2D"),
+    Refusal(
+      file: "vae/config.json", key: "down_block_types", value: ["AttnDownEncoderBlock2D"],
+      says: "AttnDownEncoderBlock2D"),
     Refusal(file: "text_encoder/config.json", key: "hidden_act", value: "swiglu", says: "swiglu"),
     Refusal(file: "text_encoder/config.json", key: "num_attention_heads", value: 7, says: "7 heads"),
     Refusal(file: "text_encoder/config.json", key: "rope_theta", value: 10000, says: "not known"),
@@ -196,7 +205,8 @@ import Testing
     let renamed = Weights(Dictionary(uniqueKeysWithValues: old), source: "old names")
     let latents = try Reference.tensor("vae.latents")
     #expect(
-      bits(try AutoencoderKL(config, renamed).decode(latents)) == bits(try AutoencoderKL(config, weights).decode(latents)))
+      bits(try AutoencoderKL(config, renamed).decode(latents))
+        == bits(try AutoencoderKL(config, weights).decode(latents)))
     #expect(renamed.unused.isEmpty)
   }
 

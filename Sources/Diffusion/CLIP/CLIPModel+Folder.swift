@@ -1,6 +1,6 @@
-public import Tensors
 internal import Configuration
 internal import Foundation
+public import Tensors
 
 extension CLIPModel {
   /// Reads a folder that transformers' `CLIPModel` wrote: `config.json` and `model.safetensors`.
