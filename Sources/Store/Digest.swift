@@ -38,6 +38,18 @@ public struct Digest: Hashable, Comparable, Sendable {
     self.words = (words[0], words[1], words[2], words[3])
   }
 
+  /// The digest and the size of a file of any size, read piece by piece.
+  /// - Throws: ``StoreError`` `unreadable`.
+  public static func ofFile(at path: String) throws(StoreError) -> (digest: Digest, bytes: Int) {
+    var stream = DigestStream()
+    var bytes = 0
+    try Disk.forEachPiece(of: path) { piece throws(StoreError) in
+      stream.update(piece)
+      bytes += piece.count
+    }
+    return (stream.finish(), bytes)
+  }
+
   fileprivate init(rawBytes: [UInt8]) {
     var words: [UInt64] = [0, 0, 0, 0]
     for index in 0..<32 { words[index / 8] = words[index / 8] << 8 | UInt64(rawBytes[index]) }

@@ -131,6 +131,29 @@ enum Disk {
     return bytes
   }
 
+  /// Hands on a file's bytes in pieces of at most 256 KiB.
+  static func forEachPiece(
+    of path: String, _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw unreadable(path) }
+    defer { close(descriptor) }
+    var information = stat()
+    guard fstat(descriptor, &information) == 0 else { throw unreadable(path) }
+    guard information.st_mode & S_IFMT == S_IFREG else {
+      throw StoreError(.unreadable, "cannot read \(path): it is not a file")
+    }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
+    defer { buffer.deallocate() }
+    while true {
+      let got = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+      if got < 0 && errno == EINTR { continue }
+      if got < 0 { throw unreadable(path) }
+      if got == 0 { return }
+      try body(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
+    }
+  }
+
   /// Writes a temporary file; see ``writeTemporary(_:in:)-(UnsafeRawBufferPointer,_)``.
   static func writeTemporary(_ text: String, in folder: String) throws(StoreError) -> String {
     var text = text

@@ -24,6 +24,16 @@ import Testing
     }
   }
 
+  @Test func readsTheFolderThatDiffusersWrote() throws {
+    struct Reference: Decodable { var tokens: [Expected.Case] }
+    let root = Self.fixtures.deletingLastPathComponent()
+    let data = try Data(contentsOf: root.appendingPathComponent("reference.json"))
+    let tokenizer = try CLIPTokenizer(folder: root.appendingPathComponent("tiny-diffusers/tokenizer").path)
+    for expected in try JSONDecoder().decode(Reference.self, from: data).tokens {
+      #expect(tokenizer.encode(expected.text) == expected.ids, "\(expected.text)")
+    }
+  }
+
   @Test func decodingGivesTheWordsBack() throws {
     let tokenizer = try CLIPTokenizer(folder: Self.fixtures.appendingPathComponent("shapes").path)
     let text = "a red circlet , naïve 猫 on white"

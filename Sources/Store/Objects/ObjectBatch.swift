@@ -37,33 +37,19 @@ public final class ObjectBatch {
 
   /// Adds a file of any size, hashing while it copies.
   public func add(fileAt path: String) throws(StoreError) -> Digest {
-    let source = open(path, O_RDONLY | O_CLOEXEC)
-    guard source >= 0 else { throw Disk.unreadable(path) }
-    defer { close(source) }
-    var information = stat()
-    guard fstat(source, &information) == 0 else { throw Disk.unreadable(path) }
-    guard information.st_mode & S_IFMT == S_IFREG else {
-      throw StoreError(.unreadable, "cannot add \(path) to the store: it is not a file")
-    }
     let (target, temporary) = try Disk.openTemporary(in: store.temporaryFolder)
     var stream = DigestStream()
     var size = 0
-    let failure: StoreError? = withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 16) { buffer in
-      while true {
-        let got = read(source, buffer.baseAddress, buffer.count)
-        if got < 0 && errno == EINTR { continue }
-        if got < 0 { return Disk.unreadable(path) }
-        if got == 0 { return nil }
-        let piece = UnsafeRawBufferPointer(rebasing: buffer[..<got])
+    do throws(StoreError) {
+      defer { close(target) }
+      try Disk.forEachPiece(of: path) { piece throws(StoreError) in
         stream.update(piece)
-        size += got
-        do throws(StoreError) { try Disk.writeAll(piece, to: target, path: temporary) } catch { return error }
+        size += piece.count
+        try Disk.writeAll(piece, to: target, path: temporary)
       }
-    }
-    close(target)
-    if let failure {
+    } catch {
       unlink(temporary)
-      throw failure
+      throw error
     }
     let digest = stream.finish()
     if isThere(digest, size: size) {

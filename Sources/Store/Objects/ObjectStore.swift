@@ -105,31 +105,12 @@ public struct ObjectStore: Sendable {
   public func check(_ digest: Digest) throws(StoreError) {
     let path = path(of: digest)
     guard Disk.isFile(path) else { throw missing(digest) }
-    guard try hash(fileAt: path) == digest else { throw damaged(digest) }
+    guard try Digest.ofFile(at: path).digest == digest else { throw damaged(digest) }
   }
 
   /// All objects in the store, sorted; files that are no objects are left out.
   public func list() throws(StoreError) -> [Digest] {
     try Shards.digests(in: objectsFolder)
-  }
-
-  func hash(fileAt path: String) throws(StoreError) -> Digest {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Disk.unreadable(path) }
-    defer { close(descriptor) }
-    var stream = DigestStream()
-    var failure: Int32 = 0
-    withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 16) { buffer in
-      while true {
-        let got = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-        if got < 0 && errno == EINTR { continue }
-        if got < 0 { failure = errno }
-        if got <= 0 { return }
-        stream.update(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
-      }
-    }
-    if failure != 0 { throw Disk.unreadable(path, failure) }
-    return stream.finish()
   }
 
   private func missing(_ digest: Digest) -> StoreError {
