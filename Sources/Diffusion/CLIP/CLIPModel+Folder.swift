@@ -1,0 +1,34 @@
+internal import Configuration
+internal import Foundation
+public import Tensors
+
+extension CLIPModel {
+  /// Reads a folder that transformers' `CLIPModel` wrote: `config.json` and `model.safetensors`.
+  ///
+  /// - Throws: ``ModelFolderError``, `WeightsError` or `SafetensorsError`, each one sentence that names file and key.
+  public init(folder: String) throws {
+    let config = try CLIPConfig(ConfigurationFile(path: folder + "/config.json"))
+    let weights = try Weights(loading: SafetensorsFile(folder + "/model.safetensors"))
+    try self.init(config, weights)
+    try weights.refuseUnused()
+  }
+
+  /// Writes such a folder, made where it is missing; the weights come first, so that an interrupted write is not
+  /// mistaken for a model.
+  ///
+  /// - Parameter half: whether weights are kept as float16, rounded to nearest
+  public static func write(_ config: CLIPConfig, _ weights: Weights, to folder: String, half: Bool = false) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw ModelFolderError(file: folder, "this folder cannot be made")
+    }
+    try Safetensors.write(weights.tensors, to: folder + "/model.safetensors", half: half)
+    let path = folder + "/config.json"
+    do {
+      try Data((config.json.pretty() + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+    } catch {
+      throw ModelFolderError(file: path, "this file cannot be written")
+    }
+  }
+}
