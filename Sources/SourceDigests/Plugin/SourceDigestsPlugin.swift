@@ -12,7 +12,7 @@ struct SourceDigestsPlugin: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) async throws -> [Command] {
     let root = context.package.directoryURL.appending(path: "Sources")
     var files: [URL] = []
-    for room in try context.package.targets(named: Self.rooms) {
+    for room in context.package.targets where Self.rooms.contains(room.name) {
       guard let all = FileManager.default.enumerator(at: room.directoryURL, includingPropertiesForKeys: nil) else {
         continue
       }

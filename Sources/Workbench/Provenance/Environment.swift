@@ -64,14 +64,25 @@ public struct Environment: Equatable, Sendable {
     git_libgit2_version(&major, &minor, &revision)
     var versions = [
       "libgit2": "\(major).\(minor).\(revision)", "openssl": LibraryVersions.openSSL,
-      "glibc": String(cString: gnu_get_libc_version()),
     ]
+    versions["glibc"] = libcVersion()
     versions["libpng"] = png_get_libpng_ver(nil).map { String(cString: $0) }
     versions["sqlite"] = LibraryVersions.sqlite
     // "OpenBLAS 0.3.21 ..." names its version in its second word.
     let words = BLAS.configuration.split(separator: " ")
     if words.count > 1 { versions["openblas"] = String(words[1]) }
     return versions
+  }
+
+  /// The C library rounds some functions by version, and by processor.
+  private static func libcVersion() -> String? {
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let length = buffer.withUnsafeMutableBytes {
+      confstr(Int32(_CS_GNU_LIBC_VERSION), $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+    }
+    guard length > 1, length <= buffer.count else { return nil }
+    // "glibc 2.36"
+    return String(decoding: buffer[..<(length - 1)], as: UTF8.self).split(separator: " ").last.map(String.init)
   }
 
   private static func processorModel() -> String? {

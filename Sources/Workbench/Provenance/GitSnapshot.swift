@@ -1,6 +1,6 @@
 import CLibGit2
 import Glibc
-public import Store
+internal import Store
 
 /// The git state around a path, together with the patch that its digest stands for.
 public struct GitSnapshot: Sendable {
