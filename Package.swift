@@ -55,9 +55,8 @@ let package = Package(
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Configuration", "Tensors", "Diffusion", "Shapes",
+        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Workbench", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: upcoming),
 
