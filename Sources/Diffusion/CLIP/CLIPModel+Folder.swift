@@ -3,7 +3,8 @@ internal import Foundation
 public import Tensors
 
 extension CLIPModel {
-  /// Reads a folder that transformers' `CLIPModel` wrote: `config.json` and `model.safetensors`.
+  /// Reads a folder that transformers' `CLIPModel` wrote: `config.json` and `model.safetensors`. What images it wants
+  /// is in ``CLIPPreprocessing``.
   ///
   /// - Throws: ``ModelFolderError``, `WeightsError` or `SafetensorsError`, each one sentence that names file and key.
   public init(folder: String) throws {
@@ -24,11 +25,14 @@ extension CLIPModel {
       throw ModelFolderError(file: folder, "this folder cannot be made")
     }
     try Safetensors.write(weights.tensors, to: folder + "/model.safetensors", half: half)
-    let path = folder + "/config.json"
-    do {
-      try Data((config.json.pretty() + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw ModelFolderError(file: path, "this file cannot be written")
+    let preprocessing = CLIPPreprocessing().json(imageSize: config.vision.imageSize)
+    for (name, json) in [("preprocessor_config.json", preprocessing), ("config.json", config.json)] {
+      let path = "\(folder)/\(name)"
+      do {
+        try Data((json.pretty() + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+      } catch {
+        throw ModelFolderError(file: path, "this file cannot be written")
+      }
     }
   }
 }
