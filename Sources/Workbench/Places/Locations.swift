@@ -18,8 +18,7 @@ public struct Locations: Sendable {
   ///   - folder: where the search for a repository begins.
   ///   - executable: this program's own file, beside which an installation keeps its models.
   public init(
-    store: String? = nil, from folder: String = FileManager.default.currentDirectoryPath,
-    executable: String = Locations.executable
+    store: String? = nil, from folder: String = Locations.currentFolder, executable: String = Locations.executable
   ) {
     let repository = Self.repository(around: folder)
     self.store = store ?? repository.map { $0 + "/store" } ?? folder + "/lethe-store"
@@ -31,6 +30,9 @@ public struct Locations: Sendable {
     if let home = Self.repository(around: programs) { folders.append(home + "/store/models") }
     modelFolders = folders.enumerated().filter { folders[..<$0.offset].contains($0.element) == false }.map(\.element)
   }
+
+  /// The folder that the program was started in.
+  public static var currentFolder: String { FileManager.default.currentDirectoryPath }
 
   /// The file of this program.
   public static var executable: String {
