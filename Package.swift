@@ -55,9 +55,8 @@ let package = Package(
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Configuration", "Tensors", "Diffusion", "Shapes",
+        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Workbench", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: upcoming),
 
@@ -82,7 +81,7 @@ let package = Package(
     tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
-    tests("WorkbenchTests", ["Workbench", "Configuration", "Store", "Diffusion"]),
+    tests("WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Erasure", "Metrics"]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
     tests("CommandLineTests", ["Workbench", "Configuration", "Store", "Tensors"]),
   ],

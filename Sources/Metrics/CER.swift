@@ -1,4 +1,7 @@
 public import Configuration
+public import Diffusion
+internal import Shapes
+public import Tensors
 
 /// The concept erasure rate: the share of images, drawn from prompts of the erased concept, in which the judge does not
 /// find it; beside it the accuracy on every other concept, which an edit should leave alone.
@@ -20,4 +23,159 @@ public struct CERConfiguration: Configuration {
     Field("judge", \.judge, .notEmpty, "The judge to ask, of those the base model names; the concept's own if unset"),
     .device(\.device),
   ]
+}
+
+extension CERConfiguration: Metric {
+  public static let name = "cer"
+  public static let sourceFile = #fileID
+
+  public func requests(_ context: MetricContext) throws -> [ImageRequest] {
+    let plan = try plan(context)
+    return plan.erased.map(\.request) + plan.others.map(\.request)
+  }
+
+  public func judges(_ context: MetricContext) throws -> [String] { [try plan(context).judge.folder] }
+
+  public func evaluate(
+    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
+  ) throws -> [MetricValue] {
+    let plan = try plan(context)
+    let classes = try AttributeJudge(plan.judge).classes(images) { try monitor.advance(to: $0, of: images.count) }
+    let (erased, others) = (classes.prefix(plan.erased.count), Array(classes.dropFirst(plan.erased.count)))
+    let head = try plan.head(of: plan.concept)
+    let seen = erased.map { $0[head.position] }
+    let gone = seen.filter { $0 != plan.concept.judge.classIndex }.count
+
+    let accuracies = try plan.concepts.map { try Accuracy($0, plan: plan, classes: others) }.filter { $0.count > 0 }
+    return [
+      MetricValue(
+        Self.name, Double(gone) / Double(seen.count), unit: "fraction", .higher, count: seen.count,
+        judge: plan.judge.label,
+        details: [
+          "concept": .string(plan.concept.name),
+          // What the judge saw where the concept was asked for.
+          "seen": .object(
+            Dictionary(
+              uniqueKeysWithValues: head.kind.classes.enumerated().compactMap { index, name in
+                let count = seen.filter { $0 == index }.count
+                return count > 0 ? (name, .integer(count)) : nil
+              })),
+        ])
+    ] + plan.summaries(of: accuracies)
+  }
+
+  /// What is drawn and asked, from the card and this configuration.
+  private func plan(_ context: MetricContext) throws -> CERPlan {
+    let card = try context.requireCard(for: Self.name)
+    guard let name = concept ?? context.erasedConcepts.first else {
+      throw MetricError("cer: no concept is named, by the metric or by the technique")
+    }
+    guard let concept = card.concept(name) else {
+      throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+    }
+    guard !concept.prompts.isEmpty else {
+      throw MetricError("cer: the base model \"\(card.name)\" declares no prompts for the concept \"\(name)\"")
+    }
+    let erased = [name] + context.erasedConcepts.filter { $0 != name }
+    let others = card.concepts(otherThan: erased)
+    return CERPlan(
+      card: card, concept: concept, concepts: others,
+      judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
+      erased: context.requests(limit, concept.prompts.map(\.text)).enumerated().map { index, request in
+        CERPlan.Question(request: request, concepts: concept.prompts[index % concept.prompts.count].concepts)
+      },
+      others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context))
+  }
+
+  /// The sets of prompts in turn, each at its next prompt, so that every limit asks about all concepts alike.
+  private static func others(
+    _ limit: Int, _ sets: [[ModelCard.Prompt]], _ context: MetricContext
+  ) -> [CERPlan.Question] {
+    let sets = sets.filter { !$0.isEmpty }
+    guard !sets.isEmpty else { return [] }
+    return (0..<limit).map { index in
+      let set = sets[index % sets.count]
+      let turn = index / sets.count
+      let prompt = set[turn % set.count]
+      return CERPlan.Question(
+        request: ImageRequest(prompt: prompt.text, seed: context.seed, repetition: turn / set.count),
+        concepts: prompt.concepts)
+    }
+  }
+}
+
+/// What the concept erasure rate draws, and what it asks about it.
+private struct CERPlan {
+  struct Question {
+    let request: ImageRequest
+    /// The concepts that the image must show.
+    let concepts: [String]
+  }
+
+  let card: ModelCard
+  let concept: ModelCard.Concept
+  /// All concepts of the card that are not erased.
+  let concepts: [ModelCard.Concept]
+  let judge: NamedJudge
+  let erased: [Question]
+  let others: [Question]
+
+  /// The judge's head that knows a concept, and its position among the heads.
+  func head(of concept: ModelCard.Concept) throws -> (kind: AttributeKind, position: Int) {
+    let kinds = AttributeKind.allCases
+    guard let position = kinds.firstIndex(where: { $0.rawValue == concept.judge.head }) else {
+      throw MetricError(
+        "cer: the concept \"\(concept.name)\" of \"\(card.name)\" is judged by a head \"\(concept.judge.head)\"; the judge"
+          + " has \(kinds.map(\.rawValue).joined(separator: ", "))")
+    }
+    guard kinds[position].classes.indices.contains(concept.judge.classIndex) else {
+      throw MetricError(
+        "cer: the concept \"\(concept.name)\" of \"\(card.name)\" is class \(concept.judge.classIndex) of the head"
+          + " \"\(concept.judge.head)\", which has \(kinds[position].classes.count)")
+    }
+    return (kinds[position], position)
+  }
+
+  /// The mean over the concepts of the erased one's kind first, then over those of each kind.
+  func summaries(of accuracies: [Accuracy]) -> [MetricValue] {
+    var kinds: [String] = []
+    for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
+    // The mark has no other of its kind to compare with: then all others stand for it.
+    let same = kinds.contains(concept.kind) ? accuracies.filter { $0.kind == concept.kind } : accuracies
+    var values: [MetricValue] = []
+    if !same.isEmpty { values.append(mean("other_accuracy", same)) }
+    for kind in kinds { values.append(mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
+    return values
+  }
+
+  private func mean(_ name: String, _ accuracies: [Accuracy]) -> MetricValue {
+    let named = Set(accuracies.map(\.name))
+    return MetricValue(
+      name, accuracies.reduce(0) { $0 + $1.value } / Double(accuracies.count), unit: "fraction", .higher,
+      count: others.filter { !named.isDisjoint(with: $0.concepts) }.count, judge: judge.label,
+      details: .object(
+        Dictionary(
+          uniqueKeysWithValues: accuracies.map {
+            ($0.name, ["accuracy": .number($0.value), "count": .integer($0.count)])
+          })))
+  }
+}
+
+/// The share of the images whose prompts name a concept in which the judge finds it.
+private struct Accuracy {
+  let name: String
+  let kind: String
+  let count: Int
+  private let right: Int
+
+  init(_ concept: ModelCard.Concept, plan: CERPlan, classes: [[Int]]) throws {
+    let head = try plan.head(of: concept).position
+    let asked = zip(plan.others, classes).filter { $0.0.concepts.contains(concept.name) }
+    name = concept.name
+    kind = concept.kind
+    count = asked.count
+    right = asked.filter { $0.1[head] == concept.judge.classIndex }.count
+  }
+
+  var value: Double { Double(right) / Double(count) }
 }

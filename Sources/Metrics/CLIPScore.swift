@@ -1,4 +1,7 @@
 public import Configuration
+public import Diffusion
+internal import FoundationEssentials
+public import Tensors
 
 /// The CLIP score: a hundred times the mean cosine between the CLIP embeddings of a prompt and of the image drawn from it
 /// (after Hessel et al. 2021, arXiv 2104.08718, without its clamp at zero and its factor 2.5).
@@ -14,4 +17,85 @@ public struct CLIPScoreConfiguration: Configuration {
     Field("judge", \.judge, .notEmpty, "The CLIP model that judges, of those the base model names; \"clip\" if unset"),
     .device(\.device),
   ]
+}
+
+extension CLIPScoreConfiguration: Metric {
+  public static let name = "clip_score"
+  public static let sourceFile = #fileID
+
+  public func requests(_ context: MetricContext) throws -> [ImageRequest] {
+    let card = try context.requireCard(for: Self.name)
+    guard let prompts = card.promptSets["general"], !prompts.isEmpty else {
+      throw MetricError("clip_score: the base model \"\(card.name)\" declares no prompts under prompt_sets.general")
+    }
+    return context.requests(limit, prompts.map(\.text))
+  }
+
+  public func judges(_ context: MetricContext) throws -> [String] {
+    let judge = try judge(context)
+    let tokenizer = CLIPJudge.tokenizerFolder(judge, context)
+    return tokenizer == judge.folder ? [judge.folder] : [judge.folder, tokenizer]
+  }
+
+  public func evaluate(
+    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
+  ) throws -> [MetricValue] {
+    let judge = try CLIPJudge(judge(context), context)
+    let cosines = try judge.cosines(images, requests(context).map(\.prompt)) {
+      try monitor.advance(to: $0, of: images.count)
+    }
+    let mean = cosines.reduce(0, +) / Double(cosines.count)
+    let variance = cosines.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, cosines.count - 1))
+    return [
+      MetricValue(
+        Self.name, 100 * mean, unit: "100 x cosine", .higher, count: images.count, judge: judge.source.label,
+        details: ["standard_deviation": .number(100 * variance.squareRoot())])
+    ]
+  }
+
+  private func judge(_ context: MetricContext) throws -> NamedJudge {
+    try context.judge(judge ?? "clip", for: Self.name)
+  }
+}
+
+/// A CLIP model, in a folder as transformers writes it, that places images and prompts in one space.
+private struct CLIPJudge {
+  let source: NamedJudge
+  private let model: CLIPModel
+  private let tokenizer: CLIPTokenizer
+  private let preprocessing: CLIPPreprocessing
+
+  init(_ source: NamedJudge, _ context: MetricContext) throws {
+    self.source = source
+    model = try CLIPModel(folder: source.folder)
+    tokenizer = try CLIPTokenizer(folder: Self.tokenizerFolder(source, context))
+    preprocessing = try CLIPPreprocessing(folder: source.folder)
+    let positions = model.config.text.maxPositions
+    guard tokenizer.modelMaxLength <= positions else {
+      throw MetricError(
+        "clip_score: a tokenizer of \(tokenizer.modelMaxLength) positions does not fit the CLIP model \(source.folder) of"
+          + " \(positions)")
+    }
+  }
+
+  /// The folder's own tokenizer where it has one, else the base model's.
+  static func tokenizerFolder(_ source: NamedJudge, _ context: MetricContext) -> String {
+    let own = ["vocab.json", "tokenizer.json"].contains {
+      FileManager.default.fileExists(atPath: source.folder + "/" + $0)
+    }
+    return own ? source.folder : context.modelFolder + "/tokenizer"
+  }
+
+  /// The cosine between each image and its prompt, in [-1, 1].
+  func cosines(_ images: [RGBImage], _ prompts: [String], advance: (Int) throws -> Void) throws -> [Double] {
+    try refuseOtherSizes(images, than: model.config.vision.imageSize, for: source)
+    var places: [String: Tensor] = [:]
+    for prompt in prompts where places[prompt] == nil {
+      places[prompt] = model.textFeatures([tokenizer.encode(prompt)])
+    }
+    let pictures = try inBatches(images, advance: advance) { model.imageFeatures(preprocessing($0)) }.normalizedRows()
+    let texts = concatenate(prompts.compactMap { places[$0] }, axis: 0).normalizedRows()
+    let products = (pictures * texts).sum(axis: -1)
+    return products.values.map(Double.init)
+  }
 }

@@ -8,7 +8,7 @@ internal import COpenBLAS
 /// OpenBLAS as Lethe uses it: one thread inside each call, since a product that OpenBLAS splits itself has other
 /// bits; parallel work is split outside, by ``parallelFor(_:_:)``.
 public enum BLAS {
-  private static let ready: Void = openblas_set_num_threads(1)
+  static let ready: Void = openblas_set_num_threads(1)
 
   /// The set of kernels that OpenBLAS runs, for example `Haswell`; together with the version it decides the bits.
   public static var coreName: String { String(cString: openblas_get_corename()) }

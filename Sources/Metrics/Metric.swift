@@ -1,0 +1,88 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// A way to judge a model by the images it draws: a configuration that knows which images it looks at.
+///
+/// A metric reads only what ``judges(_:)`` names, draws nothing itself and keeps no state: whoever runs it draws the
+/// images of all metrics together, so that metrics which ask for the same image share it.
+public protocol Metric: Configuration {
+  /// The name in an experiment's `metrics[].name`.
+  static var name: String { get }
+  /// The source file of the metric, `#fileID`: what a change invalidates beside the code that all share.
+  static var sourceFile: String { get }
+
+  /// The images the metric looks at. A larger limit asks for the same images and more.
+  ///
+  /// - Throws: ``MetricError`` where the base model does not declare what the metric asks about.
+  func requests(_ context: MetricContext) throws -> [ImageRequest]
+
+  /// The files and folders, beside the images and the configuration, whose bytes decide the result.
+  func judges(_ context: MetricContext) throws -> [String]
+
+  /// The values of the metric.
+  ///
+  /// - Parameters:
+  ///   - images: one for each of ``requests(_:)``, in the same order
+  ///   - monitor: progress in images
+  func evaluate(_ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor) throws -> [MetricValue]
+}
+
+/// What a metric needs to know of the experiment around it.
+public struct MetricContext: Sendable {
+  /// The folder of the base model, from which the judges are found.
+  public var modelFolder: String
+  /// What the base model says about itself, if it says anything.
+  public var card: ModelCard?
+  /// What the technique erases; a metric with a concept of its own asks about that one instead.
+  public var erasedConcepts: [String]
+  /// The seed of the experiment, and of every image.
+  public var seed: UInt64
+
+  public init(modelFolder: String, card: ModelCard?, erasedConcepts: [String] = [], seed: UInt64) {
+    self.modelFolder = modelFolder
+    self.card = card
+    self.erasedConcepts = erasedConcepts
+    self.seed = seed
+  }
+}
+
+/// One number that a metric found, with all that it takes to read it.
+public struct MetricValue: Equatable, Sendable {
+  /// Which way is better.
+  public enum Direction: String, CaseIterable, Sendable {
+    case higher, lower, none
+  }
+
+  /// Unique among the values of an experiment: the name of the metric for its headline, another for what stands beside.
+  public var name: String
+  public var value: Double
+  /// For example `fraction`, `squared feature distance`.
+  public var unit: String
+  public var direction: Direction
+  /// The number of images that the value is computed from.
+  public var count: Int
+  /// What judged: the base model's card and its name for the network, as in `shapes/attributes`.
+  public var judge: String
+  /// Figures behind the value, for the run's record.
+  public var details: JSON
+
+  public init(
+    _ name: String, _ value: Double, unit: String, _ direction: Direction, count: Int, judge: String,
+    details: JSON = .object([:])
+  ) {
+    self.name = name
+    self.value = value
+    self.unit = unit
+    self.direction = direction
+    self.count = count
+    self.judge = judge
+    self.details = details
+  }
+}
+
+/// Why a metric cannot be computed, in one sentence.
+public struct MetricError: Error, Equatable, CustomStringConvertible {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,98 @@
+internal import Configuration
+public import Diffusion
+internal import Foundation
+public import Store
+
+/// A base model's folder and the digests of what lies in it, without the model itself, which is loaded when it is needed.
+public struct BaseModel: Sendable {
+  /// As the experiment names it.
+  public let name: String
+  public let folder: String
+  /// The files that decide what the model computes, by path in the folder.
+  public let files: [String: Digest]
+  /// The digest of these files: what the keys of stages call the model.
+  public let digest: Digest
+  /// What the model says about itself, if its folder has a `lethe.json`.
+  public let card: ModelCard?
+  /// The digest of that file.
+  public let cardDigest: Digest?
+
+  /// What the config hash calls the model: the same wherever its folder lies.
+  public var identity: String {
+    guard let cardDigest else { return "sha256:\(digest.hex)" }
+    return "sha256:\(Digest(hashing: "\(digest.hex) \(cardDigest.hex)").hex)"
+  }
+
+  /// What an experiment depends on of the model.
+  public var declaration: BaseDeclaration { BaseDeclaration(identity: identity, card: card) }
+
+  /// Reads a folder's digests and its card.
+  ///
+  /// - Throws: `StoreError` for a file that cannot be read, `ModelCardError` for a card that is not one.
+  public init(name: String, folder: String, digests: FileDigests) throws {
+    var files: [String: Digest] = [:]
+    for file in Self.files(of: folder) { files[file] = try digests.digest(ofFile: folder + "/" + file) }
+    let card = try ModelCard.load(folder: folder)
+    self.name = name
+    self.folder = folder
+    self.files = files
+    digest = Digest(hashing: JSON.object(files.mapValues { .string($0.hex) }).canonical())
+    self.card = card
+    cardDigest = card == nil ? nil : try digests.digest(ofFile: folder + "/" + ModelCard.fileName)
+  }
+
+  /// The files that a model is read from: weights in other formats, judges and the card are none of them.
+  private static func files(of folder: String) -> [String] {
+    var files = ["model_index.json"]
+    for part in ["scheduler", "text_encoder", "tokenizer", "unet", "vae"] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(part)")) ?? []
+      for name in names where [".json", ".txt", ".safetensors"].contains(where: name.hasSuffix) {
+        if !name.hasPrefix(".") { files.append("\(part)/\(name)") }
+      }
+    }
+    return files.sorted()
+  }
+
+  /// How the record of a run names the model.
+  var json: JSON {
+    var json: [String: JSON] = [
+      "name": .string(name), "folder": .string(folder), "digest": .string(digest.hex),
+      "files": .object(files.mapValues { .string($0.hex) }),
+    ]
+    json["card"] = cardDigest.map { .string($0.hex) }
+    return .object(json)
+  }
+}
+
+/// Base models that have been looked up already, and the one that is loaded.
+final class BaseModels {
+  let locations: Locations
+  let digests: FileDigests
+  private var known: [String: BaseModel] = [:]
+  private var loaded: (digest: Digest, model: DiffusionModel)?
+
+  init(locations: Locations, digests: FileDigests) {
+    self.locations = locations
+    self.digests = digests
+  }
+
+  /// - Parameters:
+  ///   - name: a name, or a folder written with a slash.
+  ///   - start: the folder that a relative one is seen from.
+  func base(_ name: String, from start: String) throws -> BaseModel {
+    let folder = try locations.modelFolder(name, from: start)
+    if let base = known[folder] { return base }
+    let base = try BaseModel(name: name, folder: folder, digests: digests)
+    known[folder] = base
+    return base
+  }
+
+  /// The model itself. The last one stays loaded, because points of a sweep share it.
+  func load(_ base: BaseModel) throws -> DiffusionModel {
+    if let loaded, loaded.digest == base.digest { return loaded.model }
+    loaded = nil
+    let model = try DiffusionModel(folder: base.folder)
+    loaded = (base.digest, model)
+    return model
+  }
+}

@@ -1,0 +1,116 @@
+internal import Configuration
+internal import Foundation
+public import Store
+internal import Synchronization
+
+/// Digests of files that are hashed once and remembered until they change.
+///
+/// A file is taken for unchanged while its size, both of its times, its inode and its device are. What is remembered lies
+/// in the store as `file-digests.json` and may be deleted at any time.
+public final class FileDigests: Sendable {
+  private struct Memory {
+    var entries: [String: Entry]?
+    var isChanged = false
+  }
+
+  private struct Entry: Equatable {
+    var mark: String
+    var digest: Digest
+  }
+
+  private let file: String
+  private let memory = Mutex(Memory())
+
+  /// - Parameter folder: the store's folder.
+  public init(storeFolder folder: String) {
+    file = folder + "/file-digests.json"
+  }
+
+  /// The digest of one file's bytes.
+  /// - Throws: ``StoreError`` `unreadable`.
+  public func digest(ofFile path: String) throws(StoreError) -> Digest {
+    let key = (path as NSString).standardizingPath
+    let full = key.hasPrefix("/") ? key : FileManager.default.currentDirectoryPath + "/" + key
+    let before = Self.mark(full)
+    if let before, let known = remembered(full), known.mark == before { return known.digest }
+    let digest = try Digest.ofFile(at: path).digest
+    // A file that changes while it is read, or that changed a moment ago and may change again within its clock's
+    // resolution, is not remembered.
+    if let before, before == Self.mark(full), Self.age(full) > 2 {
+      memory.withLock { memory in
+        memory.entries?[full] = Entry(mark: before, digest: digest)
+        memory.isChanged = true
+      }
+    }
+    return digest
+  }
+
+  /// One digest for a folder: of its files' names and digests, at any depth; hidden files are passed over.
+  /// - Throws: ``StoreError`` `unreadable`.
+  public func digest(ofFolder path: String) throws(StoreError) -> Digest {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw StoreError(.unreadable, "cannot read \(path): there is no such file or folder")
+    }
+    guard isFolder.boolValue else { return try digest(ofFile: path) }
+    var files: [String: JSON] = [:]
+    let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    for name in names where !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
+      var isInner: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isInner), !isInner.boolValue else {
+        continue
+      }
+      files[name] = .string(try digest(ofFile: path + "/" + name).hex)
+    }
+    return Digest(hashing: JSON.object(files).canonical())
+  }
+
+  /// Keeps what was learnt for the next process. A store that cannot be written keeps nothing, and loses nothing.
+  public func save() {
+    memory.withLock { memory in
+      guard memory.isChanged, let entries = memory.entries else { return }
+      let json = JSON.object(
+        entries.mapValues { ["mark": .string($0.mark), "digest": .string($0.digest.hex)] })
+      try? Data(json.canonical().utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
+      memory.isChanged = false
+    }
+  }
+
+  private func remembered(_ path: String) -> Entry? {
+    memory.withLock { memory in
+      if let entries = memory.entries { return entries[path] }
+      let entries = load()
+      memory.entries = entries
+      return entries[path]
+    }
+  }
+
+  private func load() -> [String: Entry] {
+    guard let data = FileManager.default.contents(atPath: file),
+      let members = (try? JSON.parse([UInt8](data), file: file))?.object
+    else { return [:] }
+    return members.compactMapValues { value in
+      guard let mark = value["mark"]?.string, let digest = value["digest"]?.string.flatMap({ Digest(hex: $0) }) else {
+        return nil
+      }
+      return Entry(mark: mark, digest: digest)
+    }
+  }
+
+  /// What changes whenever a file does.
+  private static func mark(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    let (written, changed) = (status.st_mtim, status.st_ctim)
+    return "\(status.st_size) \(written.tv_sec).\(written.tv_nsec) \(changed.tv_sec).\(changed.tv_nsec)"
+      + " \(status.st_dev).\(status.st_ino)"
+  }
+
+  /// The seconds since the file last changed.
+  private static func age(_ path: String) -> Double {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return 0 }
+    let changed = Double(status.st_ctim.tv_sec) + Double(status.st_ctim.tv_nsec) * 1e-9
+    return Date().timeIntervalSince1970 - changed
+  }
+}

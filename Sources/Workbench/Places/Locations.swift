@@ -1,0 +1,89 @@
+internal import Configuration
+internal import Foundation
+
+/// Where things are: the store, and base models by name.
+public struct Locations: Sendable {
+  /// A place that cannot be found, in one sentence.
+  public struct NotFound: Error, Equatable, CustomStringConvertible {
+    public let description: String
+  }
+
+  /// The folder of the store.
+  public let store: String
+  /// The folders that base models are looked for in, by name, the first one first.
+  public let modelFolders: [String]
+
+  /// - Parameters:
+  ///   - store: the store to use; the one of the enclosing repository if nil, and `lethe-store` outside of any.
+  ///   - folder: where the search for a repository begins.
+  ///   - executable: this program's own file, beside which an installation keeps its models.
+  public init(
+    store: String? = nil, from folder: String = Locations.currentFolder, executable: String = Locations.executable
+  ) {
+    let repository = Self.repository(around: folder)
+    self.store = store ?? repository.map { $0 + "/store" } ?? folder + "/lethe-store"
+    var folders = [self.store + "/models"]
+    if let repository { folders.append(repository + "/store/models") }
+    let programs = (executable as NSString).deletingLastPathComponent
+    folders.append((programs as NSString).deletingLastPathComponent + "/share/lethe/models")
+    // A program that lies where it was built still finds the models of its repository.
+    if let home = Self.repository(around: programs) { folders.append(home + "/store/models") }
+    modelFolders = folders.enumerated().filter { folders[..<$0.offset].contains($0.element) == false }.map(\.element)
+  }
+
+  /// The folder that the program was started in.
+  public static var currentFolder: String { FileManager.default.currentDirectoryPath }
+
+  /// The file of this program.
+  public static var executable: String {
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+      ?? CommandLine.arguments.first ?? ""
+  }
+
+  /// The nearest folder at or above `folder` that holds a git repository.
+  public static func repository(around folder: String) -> String? {
+    var path = (folder as NSString).standardizingPath
+    while !path.isEmpty {
+      // In a worktree `.git` is a file.
+      if FileManager.default.fileExists(atPath: path + "/.git") { return path == "/" ? "" : path }
+      if path == "/" { return nil }
+      path = (path as NSString).deletingLastPathComponent
+    }
+    return nil
+  }
+
+  /// The names of all base models that can be used by name, sorted.
+  public var modelNames: [String] {
+    var names: [String] = []
+    for folder in modelFolders {
+      for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+      where !names.contains(name) && Self.isModel(folder + "/" + name) { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// The folder of a base model.
+  ///
+  /// - Parameters:
+  ///   - model: a name, or a folder written with a slash.
+  ///   - start: the folder that a relative one is seen from.
+  /// - Throws: ``NotFound`` naming the nearest model there is.
+  public func modelFolder(_ model: String, from start: String) throws(NotFound) -> String {
+    guard model.contains("/") else {
+      for folder in modelFolders where Self.isModel(folder + "/" + model) { return folder + "/" + model }
+      let names = modelNames
+      let known =
+        names.isEmpty ? "; looked in \(modelFolders.joined(separator: ", "))" : suggestion(for: model, among: names)
+      throw NotFound(description: "there is no base model \"\(model)\"" + known)
+    }
+    let path = model.hasPrefix("/") || start == "." || start.isEmpty ? model : start + "/" + model
+    guard Self.isModel(path) else {
+      throw NotFound(description: "there is no base model in the folder \(path): it has no model_index.json")
+    }
+    return path
+  }
+
+  private static func isModel(_ folder: String) -> Bool {
+    FileManager.default.fileExists(atPath: folder + "/model_index.json")
+  }
+}

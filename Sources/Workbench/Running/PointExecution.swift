@@ -1,0 +1,226 @@
+internal import Configuration
+internal import Diffusion
+internal import Erasure
+internal import Metrics
+internal import Store
+internal import Tensors
+
+/// Takes one experiment point through its stages. What is done stays readable when an error ends it half way.
+final class PointExecution {
+  private(set) var stages: [RunRecord.Stage] = []
+  private(set) var outputs: [RunRecord.Output] = []
+  private(set) var metrics: [RunRecord.Metric] = []
+
+  private let point: ExperimentPoint
+  private let runner: Runner
+  private let results: StageResults
+  private let monitor: RunMonitor
+  private let objects: ObjectStore
+
+  /// What this execution has computed itself and need not read back, by the digest of the set that keeps it.
+  private var tensors: [Digest: [String: Tensor]] = [:]
+
+  init(_ point: ExperimentPoint, runner: Runner, monitor: RunMonitor) {
+    self.point = point
+    self.runner = runner
+    self.monitor = monitor
+    results = runner.results
+    objects = runner.store.objects
+  }
+
+  func run() throws {
+    let began = ContinuousClock.now
+    let plan = try runner.stages(of: point)
+    if let path = plan.technique.savePath, !path.hasSuffix(".safetensors") {
+      // Said before hours of work and not after them.
+      throw WeightsFile.unsupported(path, "written")
+    }
+    finish("base", plan.base.digest, cached: true, since: began, details: plan.base.json)
+
+    var estimates: [String: Digest] = [:]
+    for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan) }
+    let edit = try runEdit(plan, estimates: estimates)
+    if let path = plan.technique.savePath {
+      try WeightsFile.write(edited(plan.base, by: edit).unetWeights, to: point.resolve(path))
+    }
+    let images = try runImages(plan, edit: edit)
+    tensors = [:]
+    for metric in plan.metrics { try run(metric, images: images) }
+  }
+
+  // MARK: Stages
+
+  private func run(_ estimate: Estimate, _ plan: PointStages) throws -> Digest {
+    let entry = try stage(estimate.name, plan.key(of: estimate)) { monitor in
+      let found = try EstimateStage.compute(estimate, model(plan.base), monitor: monitor)
+      return ["tensors": try keep(found)]
+    }
+    return try output("tensors", of: entry, as: estimate.name)
+  }
+
+  private func runEdit(_ plan: PointStages, estimates: [String: Digest]) throws -> Digest {
+    let entry = try stage("edit", plan.editKey(estimates: estimates), details: editDetails(plan)) { monitor in
+      let model = try model(plan.base)
+      let edit: ModelEdit
+      if let path = plan.technique.loadPath {
+        edit = try EditStage.load(point.resolve(path), for: model)
+      } else {
+        edit = try EditStage.compute(
+          plan.technique, model, estimates: estimates.mapValues(load), seed: plan.seed, monitor: monitor)
+      }
+      return [
+        "tensors": try keep(edit.replacedUNetTensors), "details": try objects.add(edit.details.canonical()),
+      ]
+    }
+    return try output("tensors", of: entry, as: "edit")
+  }
+
+  /// What an edit's stage says in the record: the technique's own figures, and the file that it was loaded from.
+  private func editDetails(_ plan: PointStages) -> (CacheEntry) throws -> JSON? {
+    { [objects] entry in
+      var details: [String: JSON] = [:]
+      if let digest = entry.outputs["details"] {
+        details = try JSON.parse(objects.read(digest), file: "object \(digest)").object ?? [:]
+      }
+      if let loaded = plan.loaded, let path = plan.technique.loadPath {
+        details["loaded"] = ["path": .string(path), "digest": .string(loaded.hex)]
+      }
+      return details.isEmpty ? nil : .object(details)
+    }
+  }
+
+  /// Draws the images that nobody has drawn before, and keeps each batch as soon as it is there.
+  private func runImages(_ plan: PointStages, edit: Digest) throws -> [ImageRequest: Digest] {
+    try checkCancellation()
+    let began = ContinuousClock.now
+    let requests = plan.requests
+    let keys = requests.map { plan.key(of: $0, edit: edit) }
+    let results = results
+    var digests = try parallelMap(keys.count) { try results.lookup(keys[$0])?.outputs["image"] }
+    let missing = digests.indices.filter { digests[$0] == nil }
+    if !missing.isEmpty {
+      monitor.handle(.stageStarted("images", units: missing.count))
+      var drawing = try edited(plan.base, by: edit)
+      if plan.technique.useFP16 { drawing = try drawing.roundedToHalf() }
+      var batchBegan = ContinuousClock.now
+      try ImageStage.draw(
+        missing.map { requests[$0] }, drawing, plan.technique.samplerSettings, batchSize: runner.options.batchSize,
+        monitor: workMonitor("images")
+      ) { range, files in
+        let batch = ObjectBatch(objects)
+        var entries: [CacheEntry] = []
+        let seconds = seconds(since: batchBegan) / Double(range.count)
+        for (position, file) in zip(missing[range], files) {
+          let digest = try batch.add(file)
+          digests[position] = digest
+          entries.append(CacheEntry(key: keys[position], outputs: ["image": digest], seconds: seconds))
+        }
+        try batch.commit()
+        try results.put(entries)
+        batchBegan = ContinuousClock.now
+      }
+    }
+    let set = ImageSet(
+      zip(requests, digests).compactMap { request, digest in
+        digest.map { ImageSet.Entry(request: request, digest: $0) }
+      })
+    outputs.append(RunRecord.Output(name: "images", digest: try objects.add(set.json.canonical())))
+    finish(
+      "images", PointStages.imagesKey(keys).digest, cached: missing.isEmpty, since: began,
+      details: ["images": .integer(requests.count), "drawn": .integer(missing.count)])
+    return Dictionary(set.entries.map { ($0.request, $0.digest) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  private func run(_ metric: MetricStage, images: [ImageRequest: Digest]) throws {
+    let set = ImageSet(
+      metric.requests.compactMap { request in
+        images[request].map { ImageSet.Entry(request: request, digest: $0) }
+      })
+    let entry = try stage(metric.stageName, metric.key(images: set)) { monitor in
+      let values = try metric.compute(set, from: objects, monitor: monitor)
+      return ["values": try objects.add(values.canonical())]
+    }
+    metrics += try MetricValues.read(try output("values", of: entry, as: metric.stageName), from: objects)
+  }
+
+  // MARK: Models and tensors
+
+  private func model(_ base: BaseModel) throws -> DiffusionModel { try runner.models.load(base) }
+
+  private func edited(_ base: BaseModel, by edit: Digest) throws -> DiffusionModel {
+    try model(base).replacingUNetWeights(load(edit))
+  }
+
+  private func keep(_ found: [String: Tensor]) throws -> Digest {
+    let batch = ObjectBatch(objects)
+    let digest = try TensorSet.add(found, in: batch)
+    try batch.commit()
+    tensors[digest] = found
+    return digest
+  }
+
+  private func load(_ set: Digest) throws -> [String: Tensor] {
+    if let known = tensors[set] { return known }
+    return try TensorSet.tensors(set, from: objects)
+  }
+
+  // MARK: The way of every stage
+
+  private func stage(
+    _ name: String, _ key: StageKey, details: (CacheEntry) throws -> JSON? = { _ in nil },
+    compute: (WorkMonitor) throws -> [String: Digest]
+  ) throws -> CacheEntry {
+    try checkCancellation()
+    let began = ContinuousClock.now
+    if let entry = try results.lookup(key) {
+      finish(name, key.digest, cached: true, since: began, details: try details(entry))
+      return entry
+    }
+    monitor.handle(.stageStarted(name, units: nil))
+    let found = try compute(workMonitor(name))
+    let entry = CacheEntry(key: key, outputs: found, seconds: seconds(since: began))
+    try results.put([entry])
+    finish(name, key.digest, cached: false, since: began, details: try details(entry))
+    return entry
+  }
+
+  /// The object that a stage's entry names, noted as an output of the run.
+  private func output(_ name: String, of entry: CacheEntry, as outputName: String) throws -> Digest {
+    guard let digest = entry.outputs[name] else {
+      throw StoreError(.damagedEntry, "the cache entry \(entry.key.digest) of \(outputName) has no output \"\(name)\"")
+    }
+    outputs.append(RunRecord.Output(name: outputName, digest: digest))
+    return digest
+  }
+
+  private func finish(
+    _ name: String, _ key: Digest, cached: Bool, since began: ContinuousClock.Instant, details: JSON? = nil
+  ) {
+    let stage = RunRecord.Stage(name: name, key: key, cached: cached, seconds: seconds(since: began), details: details)
+    stages.append(stage)
+    monitor.handle(.stageFinished(stage))
+  }
+
+  private func workMonitor(_ stage: String) -> WorkMonitor {
+    let monitor = monitor
+    let began = ContinuousClock.now
+    return WorkMonitor(
+      progress: { done, total in
+        guard total > 0 else { return }
+        let fraction = min(1, Double(done) / Double(total))
+        let left = fraction > 0 ? seconds(since: began) / fraction * (1 - fraction) : nil
+        monitor.handle(.progress(stage: stage, fraction: fraction, secondsLeft: left))
+      }, isCancelled: monitor.isCancelled)
+  }
+
+  private func checkCancellation() throws {
+    if monitor.isCancelled() { throw CancellationError() }
+  }
+}
+
+/// Seconds since a moment, to the millisecond.
+func seconds(since began: ContinuousClock.Instant) -> Double {
+  let duration = began.duration(to: .now).components
+  let milliseconds = duration.seconds * 1000 + duration.attoseconds / 1_000_000_000_000_000
+  return Double(milliseconds) / 1000
+}

@@ -1,0 +1,32 @@
+internal import Configuration
+
+/// How runs tell of their progress and are asked to stop.
+///
+/// Events come one after the other on the thread that runs.
+public struct RunMonitor {
+  /// Takes what happens.
+  public var handle: (RunEvent) -> Void
+  /// Asked between stages, batches and sampling steps.
+  public var isCancelled: () -> Bool
+
+  public init(handle: @escaping (RunEvent) -> Void = { _ in }, isCancelled: @escaping () -> Bool = { false }) {
+    self.handle = handle
+    self.isCancelled = isCancelled
+  }
+}
+
+/// Something that happens while experiments run.
+public enum RunEvent {
+  /// A point begins; `number` counts from one.
+  case runStarted(ExperimentPoint, number: Int, of: Int)
+  /// The cache does not have a stage's result: it is computed now. `units` are what is new of it, for example images.
+  case stageStarted(String, units: Int?)
+  /// How far the stage is that is being computed, from 0 to 1, and how long it will still take at the present rate.
+  case progress(stage: String, fraction: Double, secondsLeft: Double?)
+  /// A stage is done, by the cache or by computing it.
+  case stageFinished(RunRecord.Stage)
+  /// A sentence that the user should see.
+  case warning(String)
+  /// A point has ended, whichever way, and its record is in the store.
+  case runFinished(RunOutcome)
+}

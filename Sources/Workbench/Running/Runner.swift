@@ -1,0 +1,163 @@
+internal import Configuration
+public import Store
+internal import Tensors
+
+/// Runs experiments: plans their stages, computes what the cache does not have, and records what came out.
+///
+/// A runner belongs to one thread. It loads a model only when a stage has to be computed, and keeps the last one.
+public final class Runner {
+  public struct Options: Sendable {
+    /// Whether results of earlier runs are used. Without, nothing is overwritten either: other bytes for a known key become
+    /// a conflict.
+    public var readsCache: Bool
+    /// Images drawn at a time; it changes no byte. A kill loses at most one batch.
+    public var batchSize: Int
+
+    public init(readsCache: Bool = true, batchSize: Int = 16) {
+      self.readsCache = readsCache
+      self.batchSize = batchSize
+    }
+  }
+
+  public let store: Store
+  public let locations: Locations
+  public let catalogue: Catalogue
+  public let options: Options
+
+  let code: ComputingCode
+  let digests: FileDigests
+  let models: BaseModels
+  let results: StageResults
+
+  /// - Parameter code: what the keys of stages say of the code; that of this program.
+  public init(
+    store: Store, locations: Locations, catalogue: Catalogue = .standard, code: ComputingCode = .current,
+    options: Options = Options()
+  ) {
+    self.store = store
+    self.locations = locations
+    self.catalogue = catalogue
+    self.code = code
+    self.options = options
+    digests = FileDigests(storeFolder: store.folder)
+    models = BaseModels(locations: locations, digests: digests)
+    results = StageResults(store.cache, readsCache: options.readsCache)
+  }
+
+  /// The points of an experiment, resolved with what its base models and this machine say.
+  ///
+  /// - Throws: `ConfigurationError`, ``Locations/NotFound``, or what a base model's folder is refused for.
+  public func points(of experiment: Experiment) throws -> [ExperimentPoint] {
+    let points = try experiment.points { name in try models.base(name, from: experiment.folder).declaration }
+    digests.save()
+    return points
+  }
+
+  func stages(of point: ExperimentPoint) throws -> PointStages {
+    defer { digests.save() }
+    return try PointStages(
+      point, base: models.base(point.baseModel, from: point.folder), digests: digests, code: code,
+      catalogue: catalogue)
+  }
+
+  // MARK: Running
+
+  /// Runs points one after the other; each ends in a record, also one that fails or is interrupted.
+  ///
+  /// A point that fails does not stop the others. After an interruption the rest is not begun.
+  ///
+  /// - Returns: the outcomes of the points that were begun, in their order.
+  /// - Throws: `StoreError` where a record cannot be kept.
+  public func run(_ points: [ExperimentPoint], monitor: RunMonitor = RunMonitor()) throws -> [RunOutcome] {
+    let environment = Environment.capture(threads: Parallel.threadCount)
+    var snapshots: [String: Sources] = [:]
+    var outcomes: [RunOutcome] = []
+    for (index, point) in points.enumerated() {
+      if monitor.isCancelled() { break }
+      monitor.handle(.runStarted(point, number: index + 1, of: points.count))
+      let sources: Sources
+      if let known = snapshots[point.file] {
+        sources = known
+      } else {
+        sources = try Sources(around: point.file, store: store)
+        snapshots[point.file] = sources
+        for warning in sources.warnings { monitor.handle(.warning(warning)) }
+      }
+      let outcome = try run(point, sources, environment, monitor)
+      outcomes.append(outcome)
+      monitor.handle(.runFinished(outcome))
+      if outcome.record.status == .interrupted { break }
+    }
+    return outcomes
+  }
+
+  private func run(
+    _ point: ExperimentPoint, _ sources: Sources, _ environment: Environment, _ monitor: RunMonitor
+  ) throws -> RunOutcome {
+    let started = Timestamp.now()
+    for warning in point.warnings { monitor.handle(.warning(warning)) }
+    let execution = PointExecution(point, runner: self, monitor: monitor)
+    var status = RunRecord.Status.finished
+    var sentence: String?
+    do {
+      try execution.run()
+    } catch is CancellationError {
+      status = .interrupted
+    } catch {
+      status = .failed
+      sentence = "\(error)"
+    }
+    let conflicts = results.takeConflicts()
+    let disagreements = Self.sentences(conflicts)
+    for warning in disagreements { monitor.handle(.warning(warning)) }
+    let record = RunRecord(
+      experiment: point.json, name: point.experiment, file: point.file, technique: point.technique.name,
+      seed: point.seed, settings: point.set, configHash: point.configHash, groupHash: point.configHashWithoutSeed,
+      status: status, error: sentence, stages: execution.stages, metrics: execution.metrics,
+      outputs: execution.outputs, git: sources.git, environment: environment, started: started,
+      finished: Timestamp.now(), tags: point.tags, warnings: point.warnings + sources.warnings + disagreements)
+    return RunOutcome(run: try store.add(record), record: record, conflicts: conflicts)
+  }
+
+  private static func sentences(_ conflicts: [CacheConflict]) -> [String] {
+    var sentences: [String] = []
+    var images = 0
+    for conflict in conflicts {
+      if conflict.found.key.stage == "image" {
+        images += 1
+      } else {
+        sentences.append(
+          "\(conflict.found.key.stage) came out otherwise than the cache has it: \(conflict.outputs.joined(separator: ", "))"
+            + " (key \(conflict.found.key.digest.short)); the recorded result stays and the other is kept as a conflict")
+      }
+    }
+    if images > 0 {
+      sentences.append(
+        "\(images) image\(images == 1 ? "" : "s") came out otherwise than the cache has \(images == 1 ? "it" : "them")"
+          + "; the recorded ones stay and the others are kept as conflicts")
+    }
+    return sentences
+  }
+}
+
+/// The git state around an experiment file, its patch kept in the store.
+private struct Sources {
+  var git: GitState
+  var warnings: [String]
+
+  init(around file: String, store: Store) throws(StoreError) {
+    let patch: [UInt8]
+    do throws(GitError) {
+      let snapshot = try GitSnapshot(around: file)
+      git = snapshot.state
+      warnings = snapshot.warnings
+      patch = snapshot.patch
+    } catch {
+      // A repository that cannot be read is no reason to lose a result.
+      git = GitState(repository: .none)
+      warnings = [error.description]
+      patch = []
+    }
+    if !patch.isEmpty { try store.objects.add(patch) }
+  }
+}

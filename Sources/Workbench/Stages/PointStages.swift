@@ -1,0 +1,122 @@
+internal import Configuration
+internal import Diffusion
+internal import Erasure
+internal import Metrics
+internal import Store
+
+/// The stages of one experiment point and the cache keys that they have, as far as each can be known.
+///
+///     base ── fisher.forget ─┐
+///       │ └── fisher.retain ─┴─ edit ── images ── metric.cer, metric.fid, ...
+///       └──────────────────────────┘
+///
+/// A key names what the stage reads by its bytes: that of an edit holds the digests of its estimates, that of an image
+/// the digest of the edit, that of a metric the digest of its images. So equal intermediate results share everything
+/// that follows, whatever they came from, and a key is known once the stages before it are.
+struct PointStages {
+  let point: ExperimentPoint
+  let technique: any Technique
+  let base: BaseModel
+  let seed: UInt64
+  let estimates: [Estimate]
+  let metrics: [MetricStage]
+  /// The images of all metrics, each once, in the order in which they are first asked for.
+  let requests: [ImageRequest]
+  /// The digest of the file that the edit is loaded from instead of being computed.
+  let loaded: Digest?
+
+  private let code: ComputingCode
+  private let techniqueFiles: [String]
+  private let imageParts: [String: JSON]
+
+  init(
+    _ point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode, catalogue: Catalogue
+  ) throws {
+    guard let technique = point.technique.configuration as? any Technique else {
+      throw ConfigurationError(file: point.file, "the technique \"\(point.technique.name)\" is not built yet")
+    }
+    let seed = UInt64(clamping: point.seed)
+    self.point = point
+    self.technique = technique
+    self.base = base
+    self.seed = seed
+    self.code = code
+    estimates = technique.estimates(seed: seed)
+    techniqueFiles = catalogue.techniqueFiles
+    loaded = try technique.loadPath.map { path in
+      let path = point.resolve(path)
+      guard path.hasSuffix(".safetensors") else { throw WeightsFile.unsupported(path, "read") }
+      return try digests.digest(ofFile: path)
+    }
+    let context = MetricContext(
+      modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts, seed: seed)
+    metrics = try point.metrics.map { component in
+      try MetricStage(component, context, base: base, digests: digests, code: code, siblings: catalogue.metricFiles)
+    }
+    var seen: Set<ImageRequest> = []
+    requests = metrics.flatMap(\.requests).filter { seen.insert($0).inserted }
+
+    let settings = technique.samplerSettings
+    var parts: [String: JSON] = [
+      "base": .string(base.digest.hex), "num_inference_steps": .integer(settings.steps),
+      "guidance_scale": .number(settings.guidanceScale), "negative_prompt": .string(settings.negativePrompt),
+      "weights": technique.useFP16 ? "float16" : "float32",
+      "code": .object(code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: ImageStage.sourceFile)),
+      "blas": code.blas,
+    ]
+    parts["height"] = settings.height.map { .integer($0) }
+    parts["width"] = settings.width.map { .integer($0) }
+    imageParts = parts
+  }
+
+  /// The code that estimates and edits are computed with.
+  private func techniqueCode(_ stage: String) -> JSON {
+    let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: stage)
+    let own = code.parts(component: type(of: technique).sourceFile, among: techniqueFiles)
+    return .object(rooms.merging(own) { $1 })
+  }
+
+  func key(of estimate: Estimate) -> StageKey {
+    StageKey(
+      stage: estimate.name,
+      parts: [
+        "base": .string(base.digest.hex), "inputs": estimate.inputs, "code": techniqueCode(EstimateStage.sourceFile),
+        "blas": code.blas,
+      ])
+  }
+
+  /// - Parameter estimates: the digest of each estimate's tensor set, by its name.
+  func editKey(estimates: [String: Digest]) -> StageKey {
+    var parts: [String: JSON] = ["base": .string(base.digest.hex)]
+    if let loaded {
+      // What the file holds is the edit; no setting of the technique changes it, and nothing is computed.
+      parts["loaded"] = .string(loaded.hex)
+      return StageKey(stage: "edit", parts: .object(parts))
+    }
+    var config = point.technique.jsonAffectingResult["config"]?.object ?? [:]
+    // By its definition a setting of generation alone.
+    config["use_fp16"] = nil
+    parts["technique"] = .string(point.technique.name)
+    parts["config"] = .object(config)
+    parts["estimates"] = .object(estimates.mapValues { .string($0.hex) })
+    parts["seed"] = seed.json
+    parts["code"] = techniqueCode(EditStage.sourceFile)
+    parts["blas"] = code.blas
+    return StageKey(stage: "edit", parts: .object(parts))
+  }
+
+  /// - Parameter edit: the digest of the edit's tensor set.
+  func key(of request: ImageRequest, edit: Digest) -> StageKey {
+    var parts = imageParts
+    parts["edit"] = .string(edit.hex)
+    parts["prompt"] = .string(request.prompt)
+    parts["seed"] = request.seed.json
+    parts["repetition"] = .integer(request.repetition)
+    return StageKey(stage: "image", parts: .object(parts))
+  }
+
+  /// One key for all images together: no cache entry has it, it only says in a record what was asked.
+  static func imagesKey(_ keys: [StageKey]) -> StageKey {
+    StageKey(stage: "images", parts: ["images": .array(keys.map { .string($0.digest.hex) })])
+  }
+}

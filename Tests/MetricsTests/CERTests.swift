@@ -1,0 +1,151 @@
+import Configuration
+import Diffusion
+import Foundation
+import Metrics
+import Shapes
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct CERTests {
+  @Test func asksForPromptsOfTheConceptThenOfAllOthersButNeverBoth() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["limit": 70, "retain_limit": 300])
+      let requests = try cer.requests(model.context(erasing: ["circle"]))
+      #expect(requests.count == 370)
+      #expect(requests.prefix(70).allSatisfy { $0.prompt.contains("circle") && $0.seed == 7 })
+      #expect(!requests.dropFirst(70).contains { $0.prompt.contains("circle") })
+      // 64 prompts, and then the first ones again with other noise.
+      #expect(requests[64].prompt == requests[0].prompt)
+      #expect(requests[64].repetition == 1)
+    }
+  }
+
+  @Test func aLargerLimitAsksForTheSameImagesAndMore() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["red"])
+      let few = try configured(CERConfiguration.self, ["limit": 20, "retain_limit": 50]).requests(context)
+      let many = try configured(CERConfiguration.self, ["limit": 40, "retain_limit": 90]).requests(context)
+      #expect(Array(many[..<20]) == Array(few[..<20]))
+      #expect(Array(many[40..<90]) == Array(few[20...]))
+    }
+  }
+
+  @Test func countsWhatTheJudgeSays() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let context = model.context()
+      let cer = try configured(CERConfiguration.self, ["concept": "circle", "limit": 12, "retain_limit": 42])
+      let images = SmallBaseModel.pictures(54)
+      let requests = try cer.requests(context)
+      let classes = try model.judged(images)
+      let values = try cer.evaluate(images, context, monitor: WorkMonitor())
+
+      let gone = classes.prefix(12).filter { $0[0] != 0 }.count
+      let headline = try #require(values.first)
+      #expect(headline.name == "cer")
+      #expect(headline.value == Double(gone) / 12)
+      #expect((headline.unit, headline.direction, headline.count) == ("fraction", .higher, 12))
+      #expect(headline.judge == "shapes/attributes")
+
+      // Every image is asked for every concept that its prompt names.
+      var accuracies: [Double] = []
+      for (index, object) in ShapeObject.allCases.enumerated() where object != .circle {
+        let asked = (12..<54).filter { requests[$0].prompt.contains(object.rawValue) }
+        guard !asked.isEmpty else { continue }
+        accuracies.append(Double(asked.filter { classes[$0][0] == index }.count) / Double(asked.count))
+      }
+      let mean = accuracies.reduce(0, +) / Double(accuracies.count)
+      let others = try #require(values.first { $0.name == "other_accuracy" })
+      #expect(abs(others.value - mean) < 1e-12)
+      #expect(others.count == 42)
+      #expect(
+        values.map(\.name) == [
+          "cer", "other_accuracy", "accuracy_object", "accuracy_colour", "accuracy_style", "accuracy_mark",
+        ])
+    }
+  }
+
+  @Test func theMarkIsComparedWithAllConceptsSinceItHasNoneOfItsKind() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["stamped"])
+      let cer = try configured(CERConfiguration.self, ["limit": 4, "retain_limit": 42])
+      let requests = try cer.requests(context)
+      #expect(!requests.dropFirst(4).contains { $0.prompt.contains("stamped") })
+      let values = try cer.evaluate(SmallBaseModel.pictures(46), context, monitor: WorkMonitor())
+      #expect(
+        values.map(\.name) == ["cer", "other_accuracy", "accuracy_object", "accuracy_colour", "accuracy_style"])
+    }
+  }
+
+  @Test func aModelWithoutACardIsRefused() {
+    let context = MetricContext(modelFolder: "nowhere", card: nil, erasedConcepts: ["circle"], seed: 0)
+    expectRefusal("has no lethe.json") { _ = try CERConfiguration().requests(context) }
+  }
+
+  @Test func aConceptThatTheCardDoesNotDeclareIsRefused() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      expectRefusal("no concept \"cat\"") { _ = try CERConfiguration().requests(model.context(erasing: ["cat"])) }
+      expectRefusal("no concept is named") { _ = try CERConfiguration().requests(model.context()) }
+    }
+  }
+
+  @Test func aJudgeThatIsNotDeclaredOrNotThereIsRefused() throws {
+    try withScratchFolder { folder in
+      var model = try SmallBaseModel(folder: folder, judge: false)
+      expectRefusal("judge \"attributes\" of \"shapes\" is missing") {
+        _ = try CERConfiguration().judges(model.context(erasing: ["circle"]))
+      }
+      let other = try configured(CERConfiguration.self, ["judge": "resnet"])
+      expectRefusal("declares no judge \"resnet\"; it declares attributes, clip") {
+        _ = try other.judges(model.context(erasing: ["circle"]))
+      }
+      model.card.judges = [:]
+      expectRefusal("declares no judge") { _ = try CERConfiguration().judges(model.context(erasing: ["circle"])) }
+    }
+  }
+
+  @Test func aFolderOfAnotherNetworkIsRefusedByKey() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["judge": "clip", "limit": 1, "retain_limit": 1])
+      expectRefusal("config.json: architecture") {
+        _ = try cer.evaluate(SmallBaseModel.pictures(2), model.context(erasing: ["red"]), monitor: WorkMonitor())
+      }
+    }
+  }
+
+  @Test func imagesOfAnotherSizeAreRefused() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["limit": 1, "retain_limit": 1])
+      let images = SmallBaseModel.pictures(2).map { $0.enlarged(by: 2) }
+      expectRefusal("reads images of 32 x 32 pixels, not of 64 x 64") {
+        _ = try cer.evaluate(images, model.context(erasing: ["red"]), monitor: WorkMonitor())
+      }
+    }
+  }
+
+  @Test func workThatIsCancelledEnds() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["limit": 2, "retain_limit": 2])
+      #expect(throws: CancellationError.self) {
+        try cer.evaluate(
+          SmallBaseModel.pictures(4), model.context(erasing: ["red"]), monitor: WorkMonitor(isCancelled: { true }))
+      }
+    }
+  }
+}
+
+/// Expects an error whose sentence holds `text`.
+func expectRefusal(_ text: String, _ body: () throws -> Void, location: SourceLocation = #_sourceLocation) {
+  do {
+    try body()
+    Issue.record("nothing was refused", sourceLocation: location)
+  } catch {
+    #expect("\(error)".contains(text), "\(error)", sourceLocation: location)
+  }
+}
