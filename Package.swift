@@ -78,7 +78,7 @@ let package = Package(
     tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
-    tests("WorkbenchTests", ["Workbench", "Configuration", "Store", "Diffusion"]),
+    tests("WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Erasure", "Metrics"]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
     tests("CommandLineTests", ["Workbench", "Configuration", "Store", "Tensors"]),
   ],

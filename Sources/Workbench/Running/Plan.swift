@@ -1,0 +1,190 @@
+public import Configuration
+internal import Diffusion
+public import Store
+internal import Tensors
+
+/// What running a point would do: its stages in an order in which they can run, each answered by the cache or not.
+public struct Plan: Sendable {
+  public struct Stage: Equatable, Sendable {
+    public let name: String
+    /// The names of the stages whose results it reads.
+    public let needs: [String]
+    /// The digest of its cache key; nil while a stage before it is not computed, for the key holds that one's digest.
+    public let key: Digest?
+    /// Whether the cache answers.
+    public let isCached: Bool
+    /// Why it does not, for example `only retain_prompts[3] differs: "a" -> "b"`; nil where it does.
+    public let reason: String?
+    /// Images that are there already, and images in all; nil for other stages.
+    public let images: (there: Int, all: Int)?
+
+    public static func == (left: Stage, right: Stage) -> Bool {
+      left.name == right.name && left.needs == right.needs && left.key == right.key && left.isCached == right.isCached
+        && left.reason == right.reason && left.images?.there == right.images?.there
+        && left.images?.all == right.images?.all
+    }
+  }
+
+  public let point: ExperimentPoint
+  public let stages: [Stage]
+
+  /// Whether there is nothing to compute.
+  public var isComplete: Bool { stages.allSatisfy(\.isCached) }
+
+  /// The plan as `lethe plan --json` prints it.
+  public var json: JSON {
+    [
+      "experiment": .string(point.experiment), "technique": .string(point.technique.name), "seed": .integer(point.seed),
+      "set": .object(point.set), "config_hash": .string(point.configHash.hex),
+      "stages": .array(stages.map(\.json)),
+    ]
+  }
+}
+
+extension Plan.Stage {
+  fileprivate var json: JSON {
+    var json: [String: JSON] = [
+      "name": .string(name), "needs": .array(needs.map { .string($0) }), "cached": .bool(isCached),
+      "key": key.map { .string($0.hex) } ?? .null, "reason": reason.map { .string($0) } ?? .null,
+    ]
+    if let images { json["images"] = ["there": .integer(images.there), "all": .integer(images.all)] }
+    return .object(json)
+  }
+}
+
+extension Runner {
+  /// What running a point would do, found out without computing anything.
+  public func plan(_ point: ExperimentPoint) throws -> Plan {
+    try Planner(stages(of: point), store.cache).plan()
+  }
+}
+
+/// Walks the stages of a point as running does, as far as the cache leads.
+private final class Planner {
+  private let point: PointStages
+  private let cache: StageCache
+  private var stages: [Plan.Stage] = []
+  private var explanations: MissExplanations
+
+  init(_ point: PointStages, _ cache: StageCache) {
+    self.point = point
+    self.cache = cache
+    explanations = MissExplanations(cache)
+  }
+
+  func plan() throws -> Plan {
+    stages.append(
+      Plan.Stage(name: "base", needs: [], key: point.base.digest, isCached: true, reason: nil, images: nil))
+    var estimates: [String: Digest] = [:]
+    for estimate in point.estimates {
+      estimates[estimate.name] = try look(estimate.name, needs: ["base"], key: point.key(of: estimate), "tensors")
+    }
+    let names = point.estimates.map(\.name)
+    let editKey = names.count == estimates.count ? point.editKey(estimates: estimates) : nil
+    let edit = try look("edit", needs: ["base"] + names, key: editKey, "tensors")
+    let images = try lookAtImages(edit: edit)
+    for metric in point.metrics {
+      let entries = metric.requests.compactMap { request in
+        images[request].map { ImageSet.Entry(request: request, digest: $0) }
+      }
+      let key = entries.count == metric.requests.count ? metric.key(images: ImageSet(entries)) : nil
+      _ = try look(metric.stageName, needs: ["images"], key: key, "values")
+    }
+    return Plan(point: point.point, stages: stages)
+  }
+
+  /// - Returns: the output that the cache has.
+  private func look(_ name: String, needs: [String], key: StageKey?, _ output: String) throws -> Digest? {
+    var found: Digest?
+    var reason: String?
+    if let key {
+      found = try cache.lookup(key)?.outputs[output]
+      if found == nil { reason = try explanations.reason(for: key) }
+    } else {
+      reason = waiting(for: needs)
+    }
+    stages.append(
+      Plan.Stage(
+        name: name, needs: needs, key: key?.digest, isCached: found != nil, reason: reason, images: nil))
+    return found
+  }
+
+  private func lookAtImages(edit: Digest?) throws -> [ImageRequest: Digest] {
+    let requests = point.requests
+    guard let edit else {
+      stages.append(
+        Plan.Stage(
+          name: "images", needs: ["edit"], key: nil, isCached: requests.isEmpty, reason: waiting(for: ["edit"]),
+          images: (0, requests.count)))
+      return [:]
+    }
+    let keys = requests.map { point.key(of: $0, edit: edit) }
+    let cache = cache
+    let digests = try parallelMap(keys.count) { try cache.lookup(keys[$0])?.outputs["image"] }
+    var images: [ImageRequest: Digest] = [:]
+    for (request, digest) in zip(requests, digests) { images[request] = digest }
+    let missing = digests.indices.filter { digests[$0] == nil }
+    var reason: String?
+    if let first = missing.first {
+      let why = try explanations.reason(for: keys[first])
+      reason = missing.count == 1 ? why : "\(missing.count) images, the first of them: \(why)"
+    }
+    stages.append(
+      Plan.Stage(
+        name: "images", needs: ["edit"], key: PointStages.imagesKey(keys).digest, isCached: missing.isEmpty,
+        reason: reason, images: (requests.count - missing.count, requests.count)))
+    return images
+  }
+
+  private func waiting(for needs: [String]) -> String {
+    let open = stages.filter { needs.contains($0.name) && !$0.isCached }.map(\.name)
+    return "follows \(open.joined(separator: " and "))"
+  }
+}
+
+/// Says why keys miss. Reads the cache once, when the first miss asks.
+private struct MissExplanations {
+  private let cache: StageCache
+  private var entries: [String: [CacheEntry]]?
+
+  init(_ cache: StageCache) { self.cache = cache }
+
+  mutating func reason(for key: StageKey) throws -> String {
+    if (try? cache.entry(key.digest)) != nil { return "its outputs are no longer in the store" }
+    let all = try known()
+    guard let neighbour = StageCache.nearest(to: key, among: all[key.stage] ?? []) else {
+      return "never computed before"
+    }
+    return Self.words(neighbour.differences)
+  }
+
+  private mutating func known() throws -> [String: [CacheEntry]] {
+    if let entries { return entries }
+    let cache = cache
+    let keys = try cache.list()
+    // A damaged entry explains nothing; `verify` reports it.
+    let read = try parallelMap(keys.count) { try? cache.entry(keys[$0]) }
+    let groups = Dictionary(grouping: read.compactMap { $0 }) { $0.key.stage }
+    entries = groups
+    return groups
+  }
+
+  private static func words(_ differences: [CacheNeighbour.Difference]) -> String {
+    let shown = differences.prefix(3).map { difference in
+      let values = [difference.recorded, difference.wanted].map { $0.map(short) ?? "absent" }
+      return "\(difference.keyPath): \(values[0]) -> \(values[1])"
+    }
+    let rest = differences.count > shown.count ? " and \(differences.count - shown.count) more" : ""
+    if differences.count == 1, let difference = differences.first {
+      return "only \(difference.keyPath) differs" + shown[0].dropFirst(difference.keyPath.count)
+    }
+    return "of what was computed before the nearest differs in " + shown.joined(separator: ", ") + rest
+  }
+
+  /// A value, cut where it would fill the line.
+  private static func short(_ value: JSON) -> String {
+    if let text = value.string, let digest = Digest(hex: text) { return digest.short }
+    let text = value.canonical()
+    return text.count <= 60 ? text : text.prefix(57) + "..."
+  }
+}
