@@ -72,7 +72,10 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: upcoming),
     tests("ConfigurationTests", ["Configuration"]),
     tests("TensorsTests", ["Tensors"]),
-    tests("StoreTests", ["Store", "Configuration"]),
+    // A process of its own for the store's tests of concurrent starts and of sudden death.
+    .executableTarget(
+      name: "store-probe", dependencies: ["Store", "Configuration"], path: "Tests/StoreProbe", swiftSettings: upcoming),
+    tests("StoreTests", ["Store", "Configuration", "store-probe"]),
     tests("SourceDigestsTests", ["SourceLexer"]),
     tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
     tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),

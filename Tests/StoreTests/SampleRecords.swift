@@ -52,3 +52,18 @@ extension Store {
       folder: folder.path + "/store", create: create, reader: SampleRecord.reader, warn: { warnings.append($0) })
   }
 }
+
+extension SampleRecord {
+  /// Reads the records that `store-probe` writes.
+  static let probeReader: RunIndex.Reader = { record, run in
+    let name = record["name"]?.string ?? ""
+    return RunFacts(
+      run: RunRow(
+        runID: run, configHash: Digest(hashing: name), groupHash: Digest(hashing: name), experiment: name,
+        technique: "probe", seed: nil, status: "finished", error: nil, started: record["started"]?.string ?? "",
+        finished: "", settings: "{}"),
+      outputs: (record["outputs"]?.array ?? []).compactMap { output in
+        output["digest"]?.string.flatMap { Digest(hex: $0) }.map { OutputRow(name: "set", digest: $0) }
+      })
+  }
+}
