@@ -24,7 +24,7 @@ struct Lethe: ParsableCommand {
     groupedSubcommands: [
       CommandGroup(name: "Experiments", subcommands: [Run.self, Describe.self]),
       CommandGroup(name: "Results", subcommands: [List.self, Show.self, Compare.self]),
-      CommandGroup(name: "Models", subcommands: [Bench.self]),
+      CommandGroup(name: "Models", subcommands: [Train.self, Bench.self]),
       CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),
     ])
 
