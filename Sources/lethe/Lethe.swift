@@ -22,7 +22,7 @@ struct Lethe: ParsableCommand {
       """,
     version: "0.1.0",
     groupedSubcommands: [
-      CommandGroup(name: "Experiments", subcommands: [Describe.self]),
+      CommandGroup(name: "Experiments", subcommands: [Run.self, Describe.self]),
       CommandGroup(name: "Results", subcommands: [List.self, Show.self, Compare.self]),
       CommandGroup(name: "Models", subcommands: [Train.self, Bench.self]),
       CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),

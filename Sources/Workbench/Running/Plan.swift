@@ -1,5 +1,7 @@
 public import Configuration
 internal import Diffusion
+internal import Erasure
+internal import Metrics
 public import Store
 internal import Tensors
 

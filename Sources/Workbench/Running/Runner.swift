@@ -111,12 +111,18 @@ public final class Runner {
     let disagreements = Self.sentences(conflicts)
     for warning in disagreements { monitor.handle(.warning(warning)) }
     let record = RunRecord(
-      experiment: point.json, name: point.experiment, file: point.file, technique: point.technique.name,
-      seed: point.seed, settings: point.set, configHash: point.configHash, groupHash: point.configHashWithoutSeed,
+      experiment: point.json, name: point.experiment, file: Self.absolute(point.file),
+      technique: point.technique.name, seed: point.seed,
+      settings: point.set, configHash: point.configHash, groupHash: point.configHashWithoutSeed,
       status: status, error: sentence, stages: execution.stages, metrics: execution.metrics,
       outputs: execution.outputs, git: sources.git, environment: environment, started: started,
       finished: Timestamp.now(), tags: point.tags, warnings: point.warnings + sources.warnings + disagreements)
     return RunOutcome(run: try store.add(record), record: record, conflicts: conflicts)
+  }
+
+  /// A path that means the same from wherever the run is executed again.
+  private static func absolute(_ path: String) -> String {
+    path.hasPrefix("/") ? path : Locations.currentFolder + "/" + path
   }
 
   private static func sentences(_ conflicts: [CacheConflict]) -> [String] {

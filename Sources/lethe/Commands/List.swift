@@ -21,7 +21,9 @@ struct List: ParsableCommand {
   @Option(help: "Only runs with this tag.")
   var tag: String?
 
-  @Option(help: "Only runs that ended so: finished, failed or interrupted.")
+  @Option(
+    help: ArgumentHelp("Only runs that ended so: finished, failed or interrupted.", valueName: "status"),
+    transform: { try Parsing.choice($0, RunRecord.Status.self) })
   var status: RunRecord.Status?
 
   @Option(help: ArgumentHelp("At most so many.", valueName: "n"))
@@ -37,8 +39,9 @@ struct List: ParsableCommand {
   func run() throws {
     let filter = RunFilter(
       technique: technique, experiment: experiment, tag: tag, status: status?.rawValue, limit: limit)
-    let runs = try store.open().index().facts(filter)
-    output.print(.array(runs.map(RunText.json)), else: { table(runs) })
+    let store = try store.open()
+    let runs = try store.index().facts(filter)
+    try output.print(.array(runs.map { try store.run($0.run.runID).summary(of: $0.run.runID) }), else: { table(runs) })
   }
 
   private func table(_ runs: [RunFacts]) -> String {
@@ -54,5 +57,3 @@ struct List: ParsableCommand {
     return columns.text(wrapsLast: Console.outputIsTerminal)
   }
 }
-
-extension RunRecord.Status: ExpressibleByArgument {}

@@ -29,7 +29,8 @@ struct Show: ParsableCommand {
     case .config(let config):
       let runs = try store.index().facts(RunFilter(configHash: config))
       if runs.count == 1, let run = runs.first { return try show(run.run.runID, in: store) }
-      output.print(.array(runs.map(RunText.json)), else: { text(config, runs) })
+      try output.print(
+        .array(runs.map { try store.run($0.run.runID).summary(of: $0.run.runID) }), else: { text(config, runs) })
     case .stage(let key):
       let runs = try store.index().runs(withStage: key)
       guard let entry = try store.cache.entry(key) else {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 
 /// Values of options that are more than one word.
 enum Parsing {
@@ -10,5 +11,14 @@ enum Parsing {
       }
       return number
     }
+  }
+
+  /// One of a fixed set of words, with the nearest one where none fits.
+  static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ text: String, _ type: Choice.Type
+  ) throws -> Choice {
+    if let choice = Choice(rawValue: text) { return choice }
+    throw ValidationError(
+      "\"\(text)\" is not one of its values" + suggestion(for: text, among: Choice.allCases.map(\.rawValue)))
   }
 }

@@ -32,7 +32,7 @@ enum CatalogueText {
     if !warnings.isEmpty { text += "\n\nWith its defaults:\n" + warnings.map { "  warning: \($0)" }.joined(separator: "\n") }
     let json: JSON = [
       "name": .string(name), "kind": .string(kind.rawValue),
-      "fields": .array(rows.map { json(of: $0, base) }), "warnings": .array(warnings.map(JSON.string)),
+      "fields": .array(rows.map { fieldJSON($0, base) }), "warnings": .array(warnings.map(JSON.string)),
     ]
     return (json, text)
   }
@@ -56,7 +56,7 @@ enum CatalogueText {
     return parts.joined(separator: "; ")
   }
 
-  private static func json(of row: FieldDescription, _ base: BaseDeclaration) -> JSON {
+  private static func fieldJSON(_ row: FieldDescription, _ base: BaseDeclaration) -> JSON {
     var json: [String: JSON] = [
       "key": .string(row.key), "type": .string(row.type), "default": row.defaultValue,
       "requirement": .string(row.requirement), "meaning": .string(row.meaning), "source": .string(row.source),

@@ -2,36 +2,8 @@ import Configuration
 import Store
 import Workbench
 
-/// A run as the command line prints it, in JSON and in words.
+/// A run in words.
 enum RunText {
-  /// The form in which `run`, `ls` and `show` give a run to other programs.
-  static func json(_ facts: RunFacts) -> JSON {
-    let run = facts.run
-    return [
-      "run_id": .string(run.runID.hex), "config_hash": .string(run.configHash.hex), "experiment": .string(run.experiment),
-      "technique": .string(run.technique), "seed": run.seed.map(JSON.integer) ?? .null, "set": settings(of: run),
-      "status": .string(run.status), "error": run.error.map(JSON.string) ?? .null,
-      "stages": .array(
-        facts.stages.map {
-          [
-            "name": .string($0.name), "key": .string($0.key.hex), "cached": .bool($0.cached),
-            "seconds": .number($0.seconds),
-          ]
-        }),
-      "metrics": .array(facts.metrics.map(json(of:))),
-      "outputs": .array(facts.outputs.map { ["name": .string($0.name), "digest": .string($0.digest.hex)] }),
-      "started": .string(run.started), "finished": .string(run.finished), "tags": .array(facts.tags.map(JSON.string)),
-    ]
-  }
-
-  static func json(of metric: MetricRow) -> JSON {
-    [
-      "name": .string(metric.name), "value": metric.value.map(JSON.number) ?? .null,
-      "direction": .string(metric.direction), "unit": .string(metric.unit),
-      "count": metric.count.map(JSON.integer) ?? .null, "judge": metric.judge.map(JSON.string) ?? .null,
-    ]
-  }
-
   /// What a sweep or the command line set, by key path.
   static func settings(of run: RunRow) -> JSON { (try? JSON.parse(run.settings, file: "settings")) ?? [:] }
 
@@ -75,6 +47,20 @@ enum RunText {
       columns.add("\(indent)\(metric.name) \(arrow)", number(metric.value), notes.joined(separator: ", "))
     }
     return columns.text()
+  }
+
+  /// Runs that were just made: each with its metrics.
+  static func summaries(_ outcomes: [RunOutcome], of count: Int) -> String {
+    var parts = outcomes.map { outcome in
+      let record = outcome.record
+      let settings = shortSettings(.object(record.settings))
+      let name = [record.name, settings, "seed \(record.seed)"].filter { !$0.isEmpty }.joined(separator: " ")
+      let head = "\(Style.bold("run \(outcome.run.short)")) \(name): \(record.status.rawValue)"
+      let metrics = record.facts(of: outcome.run).metrics
+      return metrics.isEmpty ? head : head + "\n" + RunText.metrics(metrics, indent: "  ")
+    }
+    if outcomes.count < count { parts.append("\(count - outcomes.count) of \(count) runs were not begun") }
+    return parts.joined(separator: "\n\n")
   }
 
   /// `2026-11-21 11:22:31`, in UTC as recorded.

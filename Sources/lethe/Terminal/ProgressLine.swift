@@ -1,56 +1,67 @@
 import Glibc
+import Synchronization
 import Tensors
 
 /// One line that says how far a piece of work has come and how long it will take yet: redrawn on a terminal, a plain
 /// line every quarter of a minute elsewhere. Work that is done within a second shows nothing.
 final class ProgressLine {
-  private let started = ProgressLine.seconds()
-  private var label: String
-  private var stageStarted: Double
-  private var startedAt = 0
-  private var shown = 0.0
   private let isTerminal: Bool
-  private let isSilent: Bool
+  private var label = ""
+  private var began = 0.0
+  private var doneAtBeginning = 0
+  private var shown = 0.0
 
-  /// - Parameter isSilent: shows nothing at all
-  init(_ label: String = "", isTerminal: Bool = Console.errorIsTerminal, isSilent: Bool = false) {
-    self.label = label
-    self.isTerminal = isTerminal
-    self.isSilent = isSilent
-    stageStarted = started
-    // The first plain line comes after a while, the first bar soon.
-    shown = isTerminal ? started : started - 5
-  }
+  init(isTerminal: Bool = Console.errorIsTerminal) { self.isTerminal = isTerminal }
 
   /// The work of a command, reporting here and ending on Ctrl-C.
   func monitor(_ label: String) -> WorkMonitor {
     WorkMonitor(
-      progress: { [self] done, total in update(label, done, total) }, isCancelled: { Interruption.wasAsked })
+      progress: { [self] done, total in update(label, done, of: total) }, isCancelled: { Interruption.wasAsked })
   }
 
   /// Tells that `done` of `total` units of the work called `label` are finished.
-  func update(_ label: String, _ done: Int, _ total: Int) {
-    let now = Self.seconds()
-    if label != self.label || done < startedAt {
-      self.label = label
-      stageStarted = now
-      // What a cache had already says nothing about the pace.
-      startedAt = done
-    }
-    guard !isSilent, total > 0, now - started >= 1 else { return }
-    let left = Self.timeLeft(now - stageStarted, done - startedAt, total - startedAt)
-    if isTerminal {
-      guard now - shown >= 0.1 || done == total else { return }
-      shown = now
-      draw("\(label)  \(Self.bar(done, total))  \(done)/\(total)\(left.map { "  \($0) left" } ?? "")")
-    } else if now - shown >= 15 {
-      shown = now
-      Console.write("lethe: \(label) \(done)/\(total)\(left.map { ", \($0) left" } ?? "")\n")
-    }
+  func update(_ label: String, _ done: Int, of total: Int) {
+    begin(label, done)
+    guard total > 0 else { return }
+    // What was there at the beginning says nothing about the pace.
+    let (new, all) = (done - doneAtBeginning, total - doneAtBeginning)
+    let left = new > 0 ? (Self.seconds() - began) * Double(all - new) / Double(new) : nil
+    show(Double(done) / Double(total), "\(done)/\(total)", secondsLeft: left)
+  }
+
+  /// Tells how far the work called `label` is, from 0 to 1.
+  func update(_ label: String, fraction: Double, secondsLeft: Double?) {
+    begin(label, 0)
+    show(fraction, "\(Int((100 * fraction).rounded(.down))) %", secondsLeft: secondsLeft)
   }
 
   /// Takes the line off the screen.
-  func finish() { if isTerminal { Console.clearProgress() } }
+  func finish() {
+    label = ""
+    if isTerminal { Console.clearProgress() }
+  }
+
+  private func begin(_ label: String, _ done: Int) {
+    guard label != self.label else { return }
+    self.label = label
+    began = Self.seconds()
+    doneAtBeginning = done
+    shown = began
+  }
+
+  private func show(_ fraction: Double, _ figure: String, secondsLeft: Double?) {
+    let now = Self.seconds()
+    guard now - began >= 1, now - shown >= (isTerminal ? 0.1 : 15) else { return }
+    shown = now
+    let left = secondsLeft.map { Self.duration($0) + " left" }
+    guard isTerminal else {
+      return Console.write("lethe: \([label + " " + figure, left].compactMap(\.self).joined(separator: ", "))\n")
+    }
+    let width = 24
+    let full = min(width, max(0, Int(Double(width) * fraction)))
+    let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
+    draw([label, bar, figure, left].compactMap(\.self).joined(separator: "  "))
+  }
 
   private func draw(_ text: String) {
     let text = String(text.prefix(max(20, Console.errorWidth - 1)))
@@ -58,21 +69,9 @@ final class ProgressLine {
     Console.write("\r" + text + String(repeating: " ", count: max(0, before - text.count)))
   }
 
-  private static func bar(_ done: Int, _ total: Int) -> String {
-    let width = 24
-    let full = min(width, width * done / total)
-    return String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
-  }
-
-  /// The time that the rest will take at the pace so far, once there is a pace.
-  static func timeLeft(_ elapsed: Double, _ done: Int, _ total: Int) -> String? {
-    guard done > 0, elapsed > 0, total >= done else { return nil }
-    return duration(elapsed * Double(total - done) / Double(done))
-  }
-
   /// A duration in words: `8 s`, `2 min 5 s`, `1 h 10 min`.
   static func duration(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded())
+    let whole = seconds.isFinite ? Int(min(max(0, seconds), 1e9).rounded()) : 0
     if whole < 60 { return "\(whole) s" }
     if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
     return "\(whole / 3600) h \(whole % 3600 / 60) min"
