@@ -55,9 +55,8 @@ let package = Package(
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Configuration", "Tensors", "Diffusion", "Shapes",
+        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Workbench", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: upcoming),
 
@@ -73,10 +72,13 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: upcoming),
     tests("ConfigurationTests", ["Configuration"]),
     tests("TensorsTests", ["Tensors"]),
-    tests("StoreTests", ["Store", "Configuration"]),
+    // A process of its own for the store's tests of concurrent starts and of sudden death.
+    .executableTarget(
+      name: "store-probe", dependencies: ["Store", "Configuration"], path: "Tests/StoreProbe", swiftSettings: upcoming),
+    tests("StoreTests", ["Store", "Configuration", "store-probe"]),
     tests("SourceDigestsTests", ["SourceLexer"]),
     tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
-    tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
+    tests("ShapesTests", ["Configuration", "Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
     tests("WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Erasure", "Metrics"]),

@@ -134,7 +134,8 @@ public struct DiffusionModel {
     guard unet.sampleSize % self.unet.resolution == 0 else {
       throw refuse(
         unetWeights, "sample_size",
-        "\(unet.sampleSize) is not a multiple of \(self.unet.resolution), as \(unet.blockChannels.count) levels ask for")
+        "\(unet.sampleSize) is not a multiple of \(self.unet.resolution), as \(unet.blockChannels.count) levels ask for"
+      )
     }
     guard tokenizer.modelMaxLength <= text.maxPositions, tokenizer.vocabulary.count <= text.vocabularySize else {
       throw refuse(

@@ -16,10 +16,11 @@ public struct Report: Sendable {
 
   /// - Parameters:
   ///   - runs: all runs of the store; the specification selects among them.
+  ///   - points: what the experiment files spell out that the specification names, by the name it gives them.
   ///   - images: the images of these runs, for the grid.
   /// - Throws: ``ConfigurationError`` where the specification does not fit the runs; what `images` throws.
-  public init(_ spec: TableSpec, runs: [ReportedRun], images: RunImages) throws {
-    let builder = try TableBuilder(spec, runs: runs)
+  public init(_ spec: TableSpec, runs: [ReportedRun], points: [String: [ExpectedPoint]] = [:], images: RunImages) throws {
+    let builder = try TableBuilder(spec, runs: runs, points: points)
     var table = builder.table
     var figures: [Markdown.Figure] = []
     var files: [File] = []

@@ -14,8 +14,8 @@ public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
 /// A safetensors file, mapped into memory: tensors are read when they are asked for.
 ///
 /// The layout is eight bytes of header length (little-endian), a JSON header that maps each name to dtype, shape and
-/// byte range, and the bytes. F32, F16 and BF16 are read, the latter two widened to float32. The whole header is
-/// checked when the file is opened.
+/// byte range, and the bytes. F32, F16 and BF16 are read, the latter two widened to float32. Tensors of integers (the
+/// row numbers that old text encoders keep) are passed over. The whole header is checked when the file is opened.
 public final class SafetensorsFile {
   public enum Element: String, Sendable {
     case float32 = "F32"
@@ -24,6 +24,10 @@ public final class SafetensorsFile {
 
     var byteCount: Int { self == .float32 ? 4 : 2 }
   }
+
+  private static let integerByteCounts = [
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+  ]
 
   private struct Entry {
     let element: Element
@@ -122,7 +126,8 @@ public final class SafetensorsFile {
         let offsets = value["data_offsets"]?.array?.map(\.integer), offsets.count == 2,
         let first = offsets[0], let last = offsets[1], shape.allSatisfy({ ($0 ?? -1) >= 0 })
       else { throw SafetensorsError(path, "tensor '\(name)' lacks a dtype, a shape or two data_offsets") }
-      guard let element = Element(rawValue: type) else {
+      let element = Element(rawValue: type)
+      guard let elementByteCount = element?.byteCount ?? integerByteCounts[type] else {
         throw SafetensorsError(path, "tensor '\(name)' has the dtype \(type); F32, F16 and BF16 are read")
       }
       guard first >= 0, first <= last, last <= dataCount else {
@@ -130,10 +135,10 @@ public final class SafetensorsFile {
           path, "tensor '\(name)' has bytes \(first) to \(last) of \(dataCount): the file is truncated or its offsets are wrong")
       }
       let extents = shape.map { $0! }
-      guard byteCount(extents, element) == last - first else {
+      guard byteCount(extents, elementByteCount) == last - first else {
         throw SafetensorsError(path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(last - first) bytes")
       }
-      entries[name] = Entry(element: element, shape: extents, offset: first)
+      if let element { entries[name] = Entry(element: element, shape: extents, offset: first) }
       if first < last { ranges.append((first..<last, name)) }
     }
     ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
@@ -144,8 +149,8 @@ public final class SafetensorsFile {
   }
 
   /// The bytes that a tensor takes, or nil where their number does not fit.
-  private static func byteCount(_ shape: [Int], _ element: Element) -> Int? {
-    var count = element.byteCount
+  private static func byteCount(_ shape: [Int], _ elementByteCount: Int) -> Int? {
+    var count = elementByteCount
     for extent in shape {
       let (product, overflow) = count.multipliedReportingOverflow(by: extent)
       if overflow { return nil }

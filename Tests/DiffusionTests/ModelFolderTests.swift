@@ -63,10 +63,15 @@ import Testing
   }
 
   @Test(arguments: [
-    Refusal(file: "model_index.json", key: "_class_name", value: "StableDiffusionXLPipeline", says: "StableDiffusionXLPipeline"),
-    Refusal(file: "model_index.json", key: "text_encoder", value: ["transformers", "T5EncoderModel"], says: "T5EncoderModel"),
-    Refusal(file: "scheduler/scheduler_config.json", key: "prediction_type", value: "v_prediction", says: "only \"epsilon\""),
-    Refusal(file: "scheduler/scheduler_config.json", key: "beta_schedule", value: "squaredcos_cap_v2", says: "scaled_linear"),
+    Refusal(
+      file: "model_index.json", key: "_class_name", value: "StableDiffusionXLPipeline",
+      says: "StableDiffusionXLPipeline"),
+    Refusal(
+      file: "model_index.json", key: "text_encoder", value: ["transformers", "T5EncoderModel"], says: "T5EncoderModel"),
+    Refusal(
+      file: "scheduler/scheduler_config.json", key: "prediction_type", value: "v_prediction", says: "only \"epsilon\""),
+    Refusal(
+      file: "scheduler/scheduler_config.json", key: "beta_schedule", value: "squaredcos_cap_v2", says: "scaled_linear"),
     Refusal(file: "scheduler/scheduler_config.json", key: "thresholding", value: true, says: "true is not supported"),
     Refusal(file: "scheduler/scheduler_config.json", key: "beta_end", value: 2, says: "beta_start"),
     Refusal(file: "unet/config.json", key: "class_embed_type", value: "timestep", says: "not supported"),
@@ -77,14 +82,18 @@ import Testing
     Refusal(file: "unet/config.json", key: "attention_head_dim", value: 3, says: "3 heads"),
     Refusal(file: "unet/config.json", key: "attention_head_dim", value: [4, 4], says: "2 values"),
     Refusal(file: "unet/config.json", key: "block_out_channels", value: "wide", says: "list"),
-    Refusal(file: "unet/config.json", key: "down_block_types", value: ["AttnDownBlock2D", "DownBlock2D", "DownBlock2D"], says: "AttnDownBlock2D"),
+    Refusal(
+      file: "unet/config.json", key: "down_block_types", value: ["AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+      says: "AttnDownBlock2D"),
     Refusal(file: "unet/config.json", key: "up_block_types", value: ["UpBlock2D"], says: "1 blocks"),
     Refusal(file: "unet/config.json", key: "layers_per_block", value: 0, says: "too small"),
     Refusal(file: "unet/config.json", key: "layers_per_blok", value: 2, says: "did you mean `layers_per_block`"),
     Refusal(file: "unet/config.json", key: "sample_size", value: 6, says: "multiple of 4"),
     Refusal(file: "unet/config.json", key: "freq_shift", value: "0", says: "a number was expected"),
     Refusal(file: "vae/config.json", key: "shift_factor", value: 0.1, says: "not supported"),
-    Refusal(file: "vae/config.json", key: "down_block_types", value: ["AttnDownEncoderBlock2D"], says: "AttnDownEncoderBlock2D"),
+    Refusal(
+      file: "vae/config.json", key: "down_block_types", value: ["AttnDownEncoderBlock2D"],
+      says: "AttnDownEncoderBlock2D"),
     Refusal(file: "text_encoder/config.json", key: "hidden_act", value: "swiglu", says: "swiglu"),
     Refusal(file: "text_encoder/config.json", key: "num_attention_heads", value: 7, says: "7 heads"),
     Refusal(file: "text_encoder/config.json", key: "rope_theta", value: 10000, says: "not known"),
@@ -162,6 +171,28 @@ import Testing
     }
   }
 
+  @Test func `the row numbers that old text encoders keep are passed over`() throws {
+    try withModelFolder { folder in
+      let path = "\(folder)/text_encoder/model.safetensors"
+      let plain = try DiffusionModel(folder: folder)
+      try addIntegers(named: "embeddings.position_ids", to: path)
+      let model = try DiffusionModel(folder: folder)
+      #expect(bits(model.textEncoder([[1, 2]])) == bits(plain.textEncoder([[1, 2]])))
+    }
+  }
+
+  /// Adds two 64-bit integers to a safetensors file, behind all other tensors.
+  private func addIntegers(named name: String, to path: String) throws {
+    let bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
+    let length = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let end = bytes.count - 8 - length
+    var header = try #require(JSON.parse(bytes[8..<8 + length], file: path).object)
+    header[name] = ["dtype": "I64", "shape": [1, 2], "data_offsets": .array([.integer(end), .integer(end + 16)])]
+    let text = Array(JSON.object(header).canonical().utf8)
+    let size = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
+    try Data(size + text + bytes[(8 + length)...] + [UInt8](repeating: 0, count: 16)).write(to: URL(filePath: path))
+  }
+
   @Test func `an autoencoder with the attention names of Stable Diffusion v1 is the same autoencoder`() throws {
     let (config, weights) = try Reference.vae()
     let old = weights.tensors.map { weight -> (String, Tensor) in
@@ -174,8 +205,9 @@ import Testing
     let renamed = Weights(Dictionary(uniqueKeysWithValues: old), source: "old names")
     let latents = try Reference.tensor("vae.latents")
     #expect(
-      bits(try AutoencoderKL(config, renamed).decode(latents)) == bits(try AutoencoderKL(config, weights).decode(latents)))
-    #expect(renamed.unused == weights.names.filter { $0.hasPrefix("encoder.x") })
+      bits(try AutoencoderKL(config, renamed).decode(latents))
+        == bits(try AutoencoderKL(config, weights).decode(latents)))
+    #expect(renamed.unused.isEmpty)
   }
 
   @Test func `Stable Diffusion v1's own configurations are read`() throws {
@@ -256,5 +288,23 @@ import Testing
     let again = Weights(initialising: RandomStream(seed: 1, "unet"))
     _ = try UNet2DConditionModel(config, again)
     #expect(new.tensors.map { bits($0.tensor) } == again.tensors.map { bits($0.tensor) })
+  }
+}
+
+@Suite struct CLIPFolderTests {
+  @Test func `a written CLIP folder reads back as the same model`() throws {
+    let (config, weights) = try Reference.clip()
+    try withScratchFolder { folder in
+      try CLIPModel.write(config, weights, to: folder + "/clip")
+      let copy = try CLIPModel(folder: folder + "/clip")
+      #expect(copy.config == config)
+      let pixels = try Reference.tensor("clip.pixels")
+      #expect(bits(copy.imageFeatures(pixels)) == bits(try CLIPModel(config, weights).imageFeatures(pixels)))
+    }
+  }
+
+  @Test func `a missing CLIP folder is named`() {
+    let error = #expect(throws: ModelFolderError.self) { try CLIPModel(folder: "/nowhere/clip") }
+    #expect(error?.description.hasPrefix("/nowhere/clip/config.json") == true)
   }
 }

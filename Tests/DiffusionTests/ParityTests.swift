@@ -1,7 +1,7 @@
 import Configuration
 import Diffusion
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// The model family agrees with diffusers and transformers on folders that they wrote.
@@ -116,7 +116,8 @@ import Testing
     let images = clip.imageFeatures(try Reference.tensor("clip.pixels")).normalizedRows()
     let texts = clip.textFeatures(try Reference.ids()).normalizedRows()
     let logits = linear(images, weight: texts) * clip.logitScale.exp()
-    let loss = (crossEntropy(logits, labels: [0, 1, 2]) + crossEntropy(logits.transposedLast(), labels: [0, 1, 2])) * 0.5
+    let loss =
+      (crossEntropy(logits, labels: [0, 1, 2]) + crossEntropy(logits.transposedLast(), labels: [0, 1, 2])) * 0.5
     try expectAgreement(loss.reshaped([1]), "clip.loss")
     try expectGradients(of: loss, in: tracked, on: tape, like: "clip")
   }

@@ -1,8 +1,8 @@
 import Configuration
 import Diffusion
 import Foundation
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// The folders that diffusers and transformers wrote, and the values they computed on them.

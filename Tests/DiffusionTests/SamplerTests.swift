@@ -90,7 +90,13 @@ import Testing
     var asked = 0
     var finished = 0
     #expect(throws: CancellationError.self) {
-      try sampler.draw(requests(3), batchSize: 2, isCancelled: { asked += 1; return asked > 3 }) { _, _ in finished += 1 }
+      try sampler.draw(
+        requests(3), batchSize: 2,
+        isCancelled: {
+          asked += 1
+          return asked > 3
+        }
+      ) { _, _ in finished += 1 }
     }
     #expect(finished == 1)
   }

@@ -41,7 +41,7 @@ import Testing
     #expect(try SVG.document(narrow, title: "n").contains(">FID (lower is better)<"))
   }
 
-  @Test(arguments: [[5.0], [0.0], [-3.0, -3.0], [0, 1], [1e-9, 2e-9], [1e6, 1e6 + 1], [0.001, 500_000]])
+  @Test(arguments: [[5], [0], [-3, -3], [0, 1], [1e-9, 2e-9], [1e6, 1e6 + 1], [0.001, 500_000]] as [[Double]])
   func everyRangeOfValuesHasTicks(values: [Double]) throws {
     let drawing = plot(values.map { ScatterPlot.Mark(label: "\($0)", x: $0, y: $0) }).drawing()
     let numbers = drawing.shapes.filter { shape in

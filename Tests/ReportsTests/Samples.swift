@@ -8,7 +8,7 @@ func run(
   tags: [String] = []
 ) -> ReportedRun {
   let settings: [String: JSON] = alpha.map { ["alpha": .number($0)] } ?? [:]
-  let group = "\(technique)\(alpha.map { "-\($0)" } ?? "")-\(count)"
+  let group = "\(count)-\(technique)\(alpha.map { "-\($0)" } ?? "")"
   return ReportedRun(
     id: id, experiment: technique, technique: technique, configHash: group + "-\(seed)", groupHash: group, seed: seed,
     status: status, error: error, started: started, tags: tags,

@@ -98,6 +98,18 @@ import Testing
         "Missing: 2 points never run (no run at all of technique base; technique.config.alpha = 5)."))
   }
 
+  @Test func aFileSelectsItsPointsWithAnySeedAndNothingElse() throws {
+    var selection = RunSelection()
+    selection.file = "../ssd.json"
+    let points = [1.0, 5, 20].map { alpha in
+      ExpectedPoint(configHash: "160-ssd-\(alpha)-0", groupHash: "160-ssd-\(alpha)", words: "alpha = \(alpha), seed 0")
+    }
+    let runs = [run("a", alpha: 1), run("b", alpha: 1, seed: 7), run("c", alpha: 5, seed: 1), run("other", alpha: 3)]
+    let table = try TableBuilder(spec([selection]), runs: runs, points: ["../ssd.json": points]).table
+    #expect(table.rows.map { $0.runs.map(\.id) } == [["a", "b"], ["c"]])
+    #expect(table.notes.contains("Missing: 2 points never run (alpha = 5.0, seed 0; alpha = 20.0, seed 0)."))
+  }
+
   @Test func aRunWithoutTheValueLeavesItsCellEmptyAndIsNamed() throws {
     let table = try TableBuilder(spec([select("ssd")]), runs: [run("a", alpha: 1, fid: nil), run("b", alpha: 5)]).table
     #expect(table.rows[0].cells[1] == nil)
@@ -114,8 +126,8 @@ import Testing
     let runs = [run("a", alpha: 1), run("b", alpha: 2), run("c", alpha: 2, count: 320)]
     let table = try TableBuilder(spec([select("ssd", label: "SSD")]), runs: runs).table
     #expect(
-      table.rows.map(\.label) == ["SSD, alpha = 1", "SSD, alpha = 2 (ssd-2.0-)", "SSD, alpha = 2 (ssd-2.0-)"]
-        || Set(table.rows.map(\.label)).count == 3)
+      table.rows.map(\.label).sorted()
+        == ["SSD, alpha = 1", "SSD, alpha = 2 (160-ssd-)", "SSD, alpha = 2 (320-ssd-)"])
   }
 
   @Test func aRunBelongsToTheFirstSelectionThatMatches() throws {

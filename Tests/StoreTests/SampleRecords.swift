@@ -36,7 +36,8 @@ enum SampleRecord {
         settings: #"{"technique.config.alpha":\#(alpha)}"#),
       tags: (record["tags"]?.array ?? []).compactMap(\.string),
       metrics: [
-        MetricRow(name: "cer", value: record["cer"]?.number, direction: "higher", unit: "", count: 128, judge: "objects")
+        MetricRow(
+          name: "cer", value: record["cer"]?.number, direction: "higher", unit: "", count: 128, judge: "objects")
       ],
       outputs: outputs.sorted { $0.key < $1.key }.compactMap { name, value in
         value.string.flatMap { Digest(hex: $0) }.map { OutputRow(name: name, digest: $0) }
@@ -50,5 +51,20 @@ extension Store {
   static func open(_ folder: TemporaryFolder, warnings: Sentences = Sentences(), create: Bool = true) throws -> Store {
     try Store(
       folder: folder.path + "/store", create: create, reader: SampleRecord.reader, warn: { warnings.append($0) })
+  }
+}
+
+extension SampleRecord {
+  /// Reads the records that `store-probe` writes.
+  static let probeReader: RunIndex.Reader = { record, run in
+    let name = record["name"]?.string ?? ""
+    return RunFacts(
+      run: RunRow(
+        runID: run, configHash: Digest(hashing: name), groupHash: Digest(hashing: name), experiment: name,
+        technique: "probe", seed: nil, status: "finished", error: nil, started: record["started"]?.string ?? "",
+        finished: "", settings: "{}"),
+      outputs: (record["outputs"]?.array ?? []).compactMap { output in
+        output["digest"]?.string.flatMap { Digest(hex: $0) }.map { OutputRow(name: "set", digest: $0) }
+      })
   }
 }

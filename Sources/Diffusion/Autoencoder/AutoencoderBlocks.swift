@@ -60,7 +60,6 @@ struct AutoencoderEncoder {
   private let midBlock: AutoencoderMidBlock
   private let normOut: GroupNorm
   private let convOut: Conv2d
-  private let activation: Activation
 
   init(_ weights: Weights, _ config: AutoencoderConfig) throws {
     let channels = config.blockChannels
@@ -82,7 +81,6 @@ struct AutoencoderEncoder {
     normOut = try GroupNorm(
       weights.scope("conv_norm_out"), channels: channels[last], groups: config.normGroups, epsilon: 1e-6)
     convOut = try Conv2d(weights.scope("conv_out"), inputs: channels[last], outputs: 2 * config.latentChannels)
-    activation = config.activation
   }
 
   func callAsFunction(_ images: Tensor) -> Tensor {
@@ -91,7 +89,8 @@ struct AutoencoderEncoder {
       for resnet in level.resnets { x = resnet(x) }
       if let downsampler = level.downsampler { x = downsampler(x) }
     }
-    return convOut(activation(normOut(midBlock(x))))
+    // This activation is fixed in diffusers, whatever `act_fn` says.
+    return convOut(normOut(midBlock(x)).silu())
   }
 }
 
@@ -107,7 +106,6 @@ struct AutoencoderDecoder {
   private let levels: [Level]
   private let normOut: GroupNorm
   private let convOut: Conv2d
-  private let activation: Activation
 
   init(_ weights: Weights, _ config: AutoencoderConfig) throws {
     let channels = Array(config.blockChannels.reversed())
@@ -129,7 +127,6 @@ struct AutoencoderDecoder {
     normOut = try GroupNorm(
       weights.scope("conv_norm_out"), channels: channels[last], groups: config.normGroups, epsilon: 1e-6)
     convOut = try Conv2d(weights.scope("conv_out"), inputs: channels[last], outputs: config.outChannels)
-    activation = config.activation
   }
 
   func callAsFunction(_ latents: Tensor) -> Tensor {
@@ -138,7 +135,8 @@ struct AutoencoderDecoder {
       for resnet in level.resnets { x = resnet(x) }
       if let upsampler = level.upsampler { x = upsampler(upsampleNearest2x(x)) }
     }
-    return convOut(activation(normOut(x)))
+    // This activation is fixed in diffusers, whatever `act_fn` says.
+    return convOut(normOut(x).silu())
   }
 }
 

@@ -35,6 +35,7 @@ public struct CLIPTowerConfig: Sendable, Equatable {
     try file.require("dropout", .integer(0), absent: .integer(0))
   }
 
+  // `initializer_factor` is left to its default: transformers insists on 1.0 there, and this JSON says 1.
   fileprivate var json: [String: JSON] {
     [
       "hidden_size": .integer(hiddenSize),
@@ -45,8 +46,6 @@ public struct CLIPTowerConfig: Sendable, Equatable {
       "layer_norm_eps": .number(normEpsilon),
       "projection_dim": .integer(projectionSize),
       "attention_dropout": .number(0),
-      "initializer_factor": .number(1),
-      "initializer_range": .number(0.02),
       "torch_dtype": .string("float32"),
     ]
   }
@@ -198,7 +197,6 @@ public struct CLIPConfig: Sendable, Equatable {
       "vision_config": .object(vision.keys),
       "projection_dim": .integer(text.tower.projectionSize),
       "logit_scale_init_value": .number(initialLogitScale),
-      "initializer_factor": .number(1),
       "torch_dtype": .string("float32"),
     ])
   }
@@ -210,7 +208,8 @@ private let transformersKeys = [
   "architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "bos_token_id", "eos_token_id",
   "pad_token_id", "sep_token_id", "decoder_start_token_id", "add_cross_attention", "bad_words_ids",
   "begin_suppress_tokens", "suppress_tokens", "chunk_size_feed_forward", "cross_attention_hidden_size",
-  "diversity_penalty", "do_sample", "early_stopping", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty",
+  "diversity_penalty", "do_sample", "early_stopping", "encoder_no_repeat_ngram_size",
+  "exponential_decay_length_penalty",
   "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label", "is_decoder", "is_encoder_decoder",
   "label2id", "length_penalty", "max_length", "min_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams",
   "num_return_sequences", "output_attentions", "output_hidden_states", "output_scores", "prefix", "problem_type",

@@ -119,7 +119,9 @@ public struct ConfigurationFile {
   func uniform(_ key: String, default fallback: Int? = nil) throws -> Int {
     guard value(key)?.array != nil else { return try integer(key, default: fallback) }
     let list = try integers(key)
-    guard list.allSatisfy({ $0 == list[0] }) else { throw error(key, "only one number for all is supported, not \(list)") }
+    guard list.allSatisfy({ $0 == list[0] }) else {
+      throw error(key, "only one number for all is supported, not \(list)")
+    }
     return list[0]
   }
 

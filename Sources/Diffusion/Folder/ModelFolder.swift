@@ -1,6 +1,6 @@
 internal import Configuration
-internal import Tensors
 internal import Foundation
+internal import Tensors
 
 /// The files of a diffusers folder, by part.
 ///

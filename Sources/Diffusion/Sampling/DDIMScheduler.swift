@@ -35,7 +35,8 @@ public struct DDIMScheduler: Sendable {
   public func timesteps(_ steps: Int) throws -> [Int] {
     let count = config.trainTimesteps
     guard steps >= 1, steps <= count else {
-      throw SamplingError("\(steps) inference steps: a number from 1 to the model's \(count) training steps was expected")
+      throw SamplingError(
+        "\(steps) inference steps: a number from 1 to the model's \(count) training steps was expected")
     }
     let timesteps: [Int]
     switch config.spacing {

@@ -49,8 +49,9 @@ public struct Sampler {
   ///
   /// - Parameters:
   ///   - batchSize: images drawn at a time; it changes speed and memory, and no result
-  ///   - progress: called after every step
-  ///   - isCancelled: asked before every step; a run that it ends throws `CancellationError`
+  ///   - progress: called after every step, or where threads denoise images of their own after each round of them
+  ///   - isCancelled: asked before every step, on several threads at once; a run that it ends throws
+  ///     `CancellationError`
   ///   - finished: the place of a batch among the requests and its final latents, as the diffusion model has them
   public func draw(
     _ requests: [ImageRequest], batchSize: Int = 16, progress: ((SamplingProgress) -> Void)? = nil,
@@ -81,7 +82,7 @@ public struct Sampler {
   public func denoise(
     _ noise: Tensor, prompts: [String], isCancelled: () -> Bool = { false }, stepped: (Int) -> Void = { _ in }
   ) throws -> Tensor {
-    try denoise(noise, conditional: prepare(prompts), isCancelled: isCancelled, stepped: stepped)
+    try denoise(noise, texts: prepare(prompts), isCancelled: isCancelled, stepped: stepped)
   }
 
   /// Final latents from given noise and text states (batch, positions, width), in one batch: what an attack on
@@ -89,31 +90,65 @@ public struct Sampler {
   public func denoise(
     _ noise: Tensor, states: Tensor, isCancelled: () -> Bool = { false }, stepped: (Int) -> Void = { _ in }
   ) throws -> Tensor {
-    try denoise(noise, conditional: model.unet.prepare(text: states), isCancelled: isCancelled, stepped: stepped)
+    let texts = (0..<states.shape[0]).map { model.unet.prepare(text: states.slice(axis: 0, $0..<$0 + 1)) }
+    return try denoise(noise, texts: texts, isCancelled: isCancelled, stepped: stepped)
   }
 
   /// Pictures of latents as the diffusion model has them, (batch, channels, height, width).
   public func pictures(_ latents: Tensor) -> [RGBImage] {
-    let images = model.vae.decode(scaled: latents)
-    return (0..<images.shape[0]).map { index in
-      RGBImage(images.slice(axis: 0, index..<index + 1).reshaped(Array(images.shape[1...])))
+    let count = latents.shape[0]
+    var pictures = [RGBImage?](repeating: nil, count: count)
+    pictures.withUnsafeMutableBufferPointer { pictures in
+      nonisolated(unsafe) let pictures = pictures
+      parallelFor(count) { index in
+        let image = model.vae.decode(scaled: latents.slice(axis: 0, index..<index + 1))
+        pictures[index] = RGBImage(image.reshaped(Array(image.shape[1...])))
+      }
     }
+    return pictures.compactMap { $0 }
   }
 
   /// Text projections of prompts, each computed once and alone.
-  private func prepare(_ prompts: [String]) -> PreparedText {
+  private func prepare(_ prompts: [String]) -> [PreparedText] {
     var prepared: [String: PreparedText] = [:]
-    return .batch(
-      prompts.map { prompt in
-        if let known = prepared[prompt] { return known }
-        let text = model.unet.prepare(text: model.textEncoder([model.tokenizer.encode(prompt)]))
-        prepared[prompt] = text
-        return text
-      })
+    return prompts.map { prompt in
+      if let known = prepared[prompt] { return known }
+      let text = model.unet.prepare(text: model.textEncoder([model.tokenizer.encode(prompt)]))
+      prepared[prompt] = text
+      return text
+    }
   }
 
+  /// Images that one thread takes through all steps together: enough that weights are read from memory seldom, few
+  /// enough that the maps of all of them stay in a core's cache.
+  private static let pieceSize = 4
+
+  /// Where there are images for all threads, each thread denoises whole images by itself and waits for nobody; else
+  /// the threads share the work inside each step.
   private func denoise(
-    _ noise: Tensor, conditional: PreparedText, isCancelled: () -> Bool, stepped: (Int) -> Void
+    _ noise: Tensor, texts: [PreparedText], isCancelled: () -> Bool, stepped: (Int) -> Void
+  ) throws -> Tensor {
+    let (count, threads) = (noise.shape[0], Parallel.threadCount)
+    guard count > 1, count >= threads else {
+      return try denoiseTogether(noise, .batch(texts), isCancelled: isCancelled, stepped: stepped)
+    }
+    let size = min(Sampler.pieceSize, (count + threads - 1) / threads)
+    let pieces = stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
+    var latents: [Tensor] = []
+    for first in stride(from: 0, to: pieces.count, by: threads) {
+      let wave = pieces[first..<min(first + threads, pieces.count)]
+      latents += try parallelMap(wave.count) { index in
+        let piece = wave[wave.startIndex + index]
+        return try denoiseTogether(
+          noise.slice(axis: 0, piece), .batch(Array(texts[piece])), isCancelled: isCancelled, stepped: { _ in })
+      }
+      stepped(timesteps.count * wave.endIndex / pieces.count)
+    }
+    return concatenate(latents, axis: 0)
+  }
+
+  private func denoiseTogether(
+    _ noise: Tensor, _ conditional: PreparedText, isCancelled: () -> Bool, stepped: (Int) -> Void
   ) throws -> Tensor {
     let count = noise.shape[0]
     let text = unconditional.map { .batch(Array(repeating: $0, count: count) + [conditional]) } ?? conditional

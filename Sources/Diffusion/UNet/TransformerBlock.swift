@@ -44,8 +44,10 @@ struct SpatialTransformer {
   ) throws {
     // Fixed in diffusers, whatever `norm_eps` says.
     norm = try GroupNorm(weights.scope("norm"), channels: channels, groups: config.normGroups, epsilon: 1e-6)
-    input = try PositionwiseProjection(weights.scope("proj_in"), channels: channels, isLinear: config.useLinearProjection)
-    output = try PositionwiseProjection(weights.scope("proj_out"), channels: channels, isLinear: config.useLinearProjection)
+    input = try PositionwiseProjection(
+      weights.scope("proj_in"), channels: channels, isLinear: config.useLinearProjection)
+    output = try PositionwiseProjection(
+      weights.scope("proj_out"), channels: channels, isLinear: config.useLinearProjection)
     blocks = try (0..<layers).map { layer in
       try TransformerBlock(
         weights.scope("transformer_blocks.\(layer)"), channels: channels, textChannels: config.crossAttentionSize,

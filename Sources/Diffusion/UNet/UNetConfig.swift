@@ -83,7 +83,9 @@ extension UNetConfig {
     downsamplePadding = try file.integer("downsample_padding", default: 1, atLeast: 0)
     midBlockScale = try file.number("mid_block_scale_factor", default: 1)
     activation = try file.activation("act_fn", default: .silu)
-    if file.isNull("norm_num_groups") { throw file.error("norm_num_groups", "a model without group norms is not supported") }
+    if file.isNull("norm_num_groups") {
+      throw file.error("norm_num_groups", "a model without group norms is not supported")
+    }
     normGroups = try file.integer("norm_num_groups", default: 32)
     for channels in blockChannels where channels % normGroups != 0 {
       throw file.error("norm_num_groups", "\(channels) channels cannot be cut into \(normGroups) groups")
@@ -112,14 +114,17 @@ extension UNetConfig {
     _ file: ConfigurationFile, _ key: String, _ name: String, _ names: [String: BlockType]
   ) throws -> BlockType {
     guard let type = names[name] else {
-      throw file.error(key, "the block \"\(name)\" is not supported, only \(names.keys.sorted().joined(separator: ", "))")
+      throw file.error(
+        key, "the block \"\(name)\" is not supported, only \(names.keys.sorted().joined(separator: ", "))")
     }
     return type
   }
 
   private static func oddKernel(_ file: ConfigurationFile, _ key: String) throws -> Int {
     let kernel = try file.integer(key, default: 3)
-    guard kernel % 2 == 1 else { throw file.error(key, "a convolution of even extent \(kernel) changes the size of a latent") }
+    guard kernel % 2 == 1 else {
+      throw file.error(key, "a convolution of even extent \(kernel) changes the size of a latent")
+    }
     return kernel
   }
 

@@ -17,7 +17,7 @@ public struct ColumnSpec: Configuration, Equatable {
   }
 
   public static let fields: [Field<Self>] = [
-    Field("metric", \.metric, .anything, "the value's name"),
+    Field("metric", \.metric, "the value's name"),
     Field("label", \.label, .notEmpty, "the column's header; by default the value's name"),
     Field("digits", \.digits, .between(0...9), "digits after the point; by default two, or one from 10 on"),
     Field("direction", \.direction, "higher, lower or none, where the metric itself does not say"),
@@ -43,8 +43,8 @@ public struct ScatterSpec: Configuration, Equatable {
   public static let fields: [Field<Self>] = [
     Field("x", \.x, .notEmpty, "the column on the horizontal axis"),
     Field("y", \.y, .notEmpty, "the column on the vertical axis"),
-    Field("x_scale", \.xScale, .anything, "automatic is logarithmic over more than a factor of fifteen"),
-    Field("y_scale", \.yScale, .anything, "automatic is logarithmic over more than a factor of fifteen"),
+    Field("x_scale", \.xScale, "automatic is logarithmic over more than a factor of fifteen"),
+    Field("y_scale", \.yScale, "automatic is logarithmic over more than a factor of fifteen"),
   ]
 }
 

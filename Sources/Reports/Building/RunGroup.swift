@@ -20,15 +20,17 @@ struct RunGrouping {
   /// Runs of the same configuration and seed that did not give the same values, in words.
   var disagreements: [String] = []
 
-  init(_ runs: [ReportedRun], by selections: [RunSelection]) {
+  /// - Parameter points: what the experiment files spell out that selections name.
+  init(_ runs: [ReportedRun], by selections: [RunSelection], points: [String: [ExpectedPoint]]) {
     // The latest first; ids decide between runs that started in the same instant, so that the order is always the same.
     var left = runs.sorted { ($0.started, $0.id) > ($1.started, $1.id) }
     var rows: [(group: RunGroup, selection: RunSelection)] = []
     var tombstones: [(run: ReportedRun, selection: RunSelection)] = []
     for selection in selections {
-      let matching = left.filter(selection.matches)
-      left.removeAll(where: selection.matches)
-      noteMissing(selection, among: matching)
+      let expected = selection.file.flatMap { points[$0] } ?? []
+      let matching = left.filter { selection.matches($0, points: expected) }
+      left.removeAll { selection.matches($0, points: expected) }
+      noteMissing(selection, expected, among: matching)
       var selected: [RunGroup] = []
       for run in latest(of: matching) {
         guard run.status == .finished else {
@@ -89,12 +91,17 @@ struct RunGrouping {
         + "\(differing.map(\.name).joined(separator: ", ")); the later one, \(shown.id.prefix(12)), is shown.")
   }
 
-  private mutating func noteMissing(_ selection: RunSelection, among runs: [ReportedRun]) {
-    guard !runs.isEmpty, !selection.values.settings.isEmpty else {
-      if runs.isEmpty { missing.append("no run at all of \(selection.words)") }
+  private mutating func noteMissing(
+    _ selection: RunSelection, _ expected: [ExpectedPoint], among runs: [ReportedRun]
+  ) {
+    guard !runs.isEmpty else {
+      missing.append("no run at all of \(selection.words)")
       return
     }
-    for point in selection.values.points {
+    for point in expected where !runs.contains(where: { $0.configHash == point.configHash }) {
+      missing.append(point.words)
+    }
+    for point in selection.values.points where !point.isEmpty {
       let isThere = runs.contains { run in
         point.allSatisfy { run.configuration.value(at: $0.keyPath) == $0.value }
       }

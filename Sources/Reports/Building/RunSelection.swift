@@ -2,6 +2,7 @@ public import Configuration
 
 /// Which runs become rows: those that have all of what is written here.
 public struct RunSelection: Configuration, Equatable {
+  public var file: String?
   public var experiment: String?
   public var technique: String?
   public var config: String?
@@ -13,6 +14,7 @@ public struct RunSelection: Configuration, Equatable {
   public init() {}
 
   public static let fields: [Field<Self>] = [
+    Field("file", \.file, .notEmpty, "an experiment file: exactly the points that it spells out now, with any seed"),
     Field("experiment", \.experiment, .notEmpty, "the name of an experiment, as `lethe ls` shows it"),
     Field("technique", \.technique, .notEmpty, "the name of a technique"),
     Field("config", \.config, .notEmpty, "the beginning of a config hash, with or without the seed in it"),
@@ -23,14 +25,15 @@ public struct RunSelection: Configuration, Equatable {
   ]
 
   public func validate() throws(ConfigurationError) {
-    if experiment == nil, technique == nil, config == nil, tag == nil, values.settings.isEmpty {
-      throw ConfigurationError("selects every run; give at least one of experiment, technique, config, tag, where")
+    if file == nil, experiment == nil, technique == nil, config == nil, tag == nil, values.settings.isEmpty {
+      throw ConfigurationError("selects every run; give at least one of file, experiment, technique, config, tag, where")
     }
   }
 
   /// The selection in words, for notes and errors.
   var words: String {
     var parts: [String] = []
+    if let file { parts.append("file \(file)") }
     if let experiment { parts.append("experiment \(experiment)") }
     if let technique { parts.append("technique \(technique)") }
     if let config { parts.append("config \(config)") }
@@ -41,7 +44,9 @@ public struct RunSelection: Configuration, Equatable {
     return parts.joined(separator: ", ")
   }
 
-  func matches(_ run: ReportedRun) -> Bool {
+  /// - Parameter points: what the file spells out, where the selection names one.
+  func matches(_ run: ReportedRun, points: [ExpectedPoint]) -> Bool {
+    if file != nil, !points.contains(where: { $0.groupHash == run.groupHash }) { return false }
     if let experiment, run.experiment != experiment { return false }
     if let technique, run.technique != technique { return false }
     if let config = config?.lowercased(), !run.configHash.hasPrefix(config), !run.groupHash.hasPrefix(config) {
@@ -52,6 +57,21 @@ public struct RunSelection: Configuration, Equatable {
       guard let value = run.configuration.value(at: setting.keyPath) else { return false }
       return setting.values.contains(value)
     }
+  }
+}
+
+/// A point that an experiment file spells out, whether or not it was ever run.
+public struct ExpectedPoint: Equatable, Sendable {
+  /// As in ``ReportedRun``.
+  public var configHash: String
+  public var groupHash: String
+  /// What sets the point apart from the others of its file: "alpha = 5, seed 1".
+  public var words: String
+
+  public init(configHash: String, groupHash: String, words: String) {
+    self.configHash = configHash
+    self.groupHash = groupHash
+    self.words = words
   }
 }
 

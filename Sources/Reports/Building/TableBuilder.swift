@@ -7,9 +7,14 @@ public struct TableBuilder: Sendable {
   /// The rows before they were summed up, in the order of the table's rows.
   public let groups: [RunGroup]
 
+  /// - Parameters:
+  ///   - runs: all runs there are; the specification selects among them.
+  ///   - points: what the experiment files spell out that the specification names, by the name it gives them.
   /// - Throws: ``ConfigurationError`` if nothing that finished is selected, or if a column's value is in no selected run.
-  public init(_ spec: TableSpec, runs: [ReportedRun]) throws(ConfigurationError) {
-    let grouping = RunGrouping(runs, by: spec.runs)
+  public init(
+    _ spec: TableSpec, runs: [ReportedRun], points: [String: [ExpectedPoint]] = [:]
+  ) throws(ConfigurationError) {
+    let grouping = RunGrouping(runs, by: spec.runs, points: points)
     guard !grouping.groups.isEmpty else { throw Self.nothingSelected(spec, runs, grouping) }
     groups = grouping.groups
     var table = ReportTable(title: spec.title, corner: spec.corner, columns: [], rows: grouping.groups.map(Self.row))

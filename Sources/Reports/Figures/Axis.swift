@@ -90,6 +90,8 @@ struct Axis: Equatable, Sendable {
       }
       if ticks.count <= 9 { return ticks }
     }
-    return []
+    // Over many decades, every second or third power of ten, and so on.
+    let stride = (exponents.count + 7) / 8
+    return exponents.filter { $0 % stride == 0 }.map { pow(10, Double($0)) }.filter { $0 >= lower && $0 <= upper }
   }
 }

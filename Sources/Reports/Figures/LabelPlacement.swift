@@ -57,32 +57,44 @@ struct LabelPlacement {
   /// Lines that labels should rather not cross.
   var lines: [(Point, Point)]
 
-  /// One box for each label. Every label in turn takes the cheapest place, given where the others are, until none
-  /// moves any more; the order is that of the labels, so the same plot always looks the same.
+  /// One box for each label. Each in turn takes the cheapest place, given where those before it are; then every label
+  /// may move again, given all others, until none does. The order is that of the labels, so the same plot always looks
+  /// the same.
   func place(_ labels: [Label]) -> [Box] {
-    let candidates = labels.map { label in Self.candidates(for: label).filter { bounds.contains($0) } }
-    var chosen = zip(labels, candidates).map { label, places in places.first ?? Self.candidates(for: label)[0] }
-    for _ in 0..<6 {
-      var moved = false
-      for index in labels.indices {
-        var best = chosen[index]
-        var bestCost = Double.infinity
-        for (rank, place) in candidates[index].enumerated() {
-          let cost = cost(of: place, rank: rank, for: labels[index], among: chosen, except: index)
-          if cost < bestCost { (best, bestCost) = (place, cost) }
-        }
-        if best != chosen[index] { moved = true }
-        chosen[index] = best
+    let candidates = labels.map { label in
+      let all = Self.candidates(for: label)
+      let inside = all.filter { bounds.contains($0) }
+      return inside.isEmpty ? all : inside
+    }
+    var chosen: [Box] = []
+    for (index, places) in candidates.enumerated() {
+      chosen.append(cheapest(of: places, among: chosen, except: index))
+    }
+    for _ in 0..<8 {
+      let before = chosen
+      for (index, places) in candidates.enumerated() {
+        chosen[index] = cheapest(of: places, among: chosen, except: index)
       }
-      if !moved { break }
+      if chosen == before { break }
     }
     return chosen
   }
 
-  private func cost(of place: Box, rank: Int, for label: Label, among chosen: [Box], except own: Int) -> Double {
+  private func cheapest(of places: [Box], among chosen: [Box], except own: Int) -> Box {
+    var best = places[0]
+    var bestCost = Double.infinity
+    for (rank, place) in places.enumerated() {
+      let cost = cost(of: place, rank: rank, among: chosen, except: own)
+      if cost < bestCost { (best, bestCost) = (place, cost) }
+    }
+    return best
+  }
+
+  private func cost(of place: Box, rank: Int, among chosen: [Box], except own: Int) -> Double {
     var cost = 0.6 * Double(rank)
-    for (index, other) in chosen.enumerated() where index != own { cost += 4 * min(60, place.overlap(other)) }
-    for obstacle in obstacles { cost += 4 * min(60, place.overlap(obstacle)) }
+    func punish(_ overlap: Double) { if overlap > 0 { cost += 50 + 4 * min(60, overlap) } }
+    for (index, other) in chosen.enumerated() where index != own { punish(place.overlap(other)) }
+    for obstacle in obstacles { punish(place.overlap(obstacle)) }
     for (from, to) in lines where place.meets(from, to) { cost += 14 }
     return cost
   }
@@ -91,9 +103,10 @@ struct LabelPlacement {
   private static func candidates(for label: Label) -> [Box] {
     let directions: [(Double, Double)] = [
       (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (0, 1), (1, -0.5), (-1, -0.5), (1, 0.5), (-1, 0.5),
+      (0.4, -1), (-0.4, -1), (0.4, 1), (-0.4, 1),
     ]
     var places: [Box] = []
-    for distance in [9.0, 17, 28, 42] {
+    for distance in [9.0, 17, 28, 42, 60, 84, 112] {
       for (x, y) in directions {
         // A diagonal label starts nearer to the point than one beside it, for its corner is what is near.
         let reach = x != 0 && y != 0 ? distance * 0.75 : distance

@@ -179,15 +179,16 @@ public struct ScatterPlot: Equatable, Sendable {
       zip(marks, points).map { mark, point in
         LabelPlacement.Label(anchor: point, width: StrokeFont.width(of: mark.0.label, size: size), height: size + 2)
       })
-    for ((mark, colour), (point, box)) in zip(marks, zip(points, boxes)) {
+    // All leaders first: a label's halo then keeps it readable where one passes under it.
+    for (point, box) in zip(points, boxes) {
       let end = box.nearest(to: point)
-      if (end - point).length > 16 {
-        let along = (end - point) * (1 / (end - point).length)
-        drawing.shapes.append(.line([point + along * 7, end - along * 2], width: 0.8, .frame))
-      }
+      guard (end - point).length > 16 else { continue }
+      let along = (end - point) * (1 / (end - point).length)
+      drawing.shapes.append(.line([point + along * 7, end - along * 2], width: 0.8, .frame))
+    }
+    for ((mark, colour), box) in zip(marks, boxes) {
       drawing.shapes.append(
-        .text(
-          mark.label, at: Point(box.left, box.bottom - 3.4), size: size, colour.darkened(0.25), halo: true))
+        .text(mark.label, at: Point(box.left, box.bottom - 3.4), size: size, colour.darkened(0.25), halo: true))
     }
   }
 }

@@ -4,6 +4,11 @@ internal import Tensors
 public struct LabelledPrompt: Hashable, Sendable {
   public var text: String
   public var attributes: SceneAttributes
+
+  public init(text: String, attributes: SceneAttributes) {
+    self.text = text
+    self.attributes = attributes
+  }
 }
 
 extension ShapesWorld {

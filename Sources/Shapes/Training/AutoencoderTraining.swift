@@ -63,9 +63,11 @@ public struct AutoencoderTraining {
 
   private func loss(_ drawn: Tensor, _ images: Tensor, _ posterior: AutoencoderKL.Posterior, _ judge: JudgeNetwork) -> Tensor {
     let perceptual = zip(judge.earlyMaps(drawn), judge.earlyMaps(images)).map { l1Loss($0, $1.detached) }
+    // What the judge makes of a picture moves with shades that no pixel loss minds: colours are lost without this.
+    let judged = l1Loss(judge.features(drawn), judge.features(images).detached)
     let divergence = (posterior.mean.square() + posterior.logVariance.exp() - posterior.logVariance - 1).mean() * 0.5
     return l1Loss(drawn, images) + mseLoss(drawn, images) * 2 + l1Loss(pooled(drawn), pooled(images)) * 0.5
-      + (perceptual[0] + perceptual[1]) * 0.1 + divergence * 1e-4
+      + (perceptual[0] + perceptual[1] + judged) * 0.1 + divergence * 1e-4
   }
 
   /// The mean of each block of 4 x 4 pixels: where a wrong colour counts most.

@@ -13,6 +13,7 @@ public struct CLIPNetworkRecipe: Configuration {
   public var visionAttributeWeight = 0.5
   public var textAttributeWeight = 0.1
   public var tokenIdentityWeight = 0.3
+  public var wordListWeight = 0.3
   public var sparsityWeight = 0.5
 
   public init() {}
@@ -28,6 +29,7 @@ public struct CLIPNetworkRecipe: Configuration {
       Field("vision_attribute_weight", \.visionAttributeWeight, .atLeast(0), "weight of naming a picture's attributes from its pooled state, without which objects are not learnt"),
       Field("text_attribute_weight", \.textAttributeWeight, .atLeast(0), "the same from the pooled state of a caption; high weights make aliases of synonyms"),
       Field("token_identity_weight", \.tokenIdentityWeight, .atLeast(0), "weight of naming each token from its own hidden state, which keeps synonyms apart"),
+      Field("word_list_weight", \.wordListWeight, .atLeast(0), "weight of listing a caption's tokens from its pooled state, which keeps synonyms apart there"),
       Field("sparsity_weight", \.sparsityWeight, .atLeast(0), "weight of the mean absolute hidden state over its root mean square: few active features a token, so that a concept has weights of its own in what reads them"),
     ]
   }
@@ -67,6 +69,7 @@ public struct CLIPTraining {
     let start = Weights(initialising: RandomStream(seed: UInt64(recipe.seed), "clip", "initial weights"))
     _ = try CLIPModel(config, start.scope("clip"))
     _ = try heads(start)
+    _ = try wordTable(start)
     let trainer = Trainer(start, recipe.trainerSettings)
     try monitor.run(trainer, part: "clip") { step, microBatch, weights in
       try loss(weights, first: step * recipe.batchSize + microBatch * recipe.microBatchSize)
@@ -97,6 +100,7 @@ public struct CLIPTraining {
       + attributeLoss(visionHead(imagePooled), labels) * Float(network.visionAttributeWeight)
       + attributeLoss(textHead(textPooled), labels) * Float(network.textAttributeWeight)
       + tokenIdentityLoss(states, clip.text.tokenEmbedding, ids) * Float(network.tokenIdentityWeight)
+      + wordListLoss(textPooled, try wordTable(weights), ids) * Float(network.wordListWeight)
       + activeShare(states) * Float(network.sparsityWeight)
   }
 
@@ -128,6 +132,23 @@ public struct CLIPTraining {
       return prompt.enumerated().map { $0.offset <= end ? $0.element : -1 }
     }
     return crossEntropy(cosines * 10, labels: labels)
+  }
+
+  private func wordTable(_ weights: Weights) throws -> Tensor {
+    try weights.tensor("heads.words", [tokenizer.vocabulary.count, network.textWidth], .normal(0.02))
+  }
+
+  /// A caption's pooled state should point to the tokens of that caption: cross-entropy between their even
+  /// distribution and the softmax of cosines over a temperature of 0.1.
+  private func wordListLoss(_ pooled: Tensor, _ table: Tensor, _ ids: [[Int]]) -> Tensor {
+    let cosines = pooled.normalizedRows().matmul(table.normalizedRows().transposedLast())
+    let count = tokenizer.vocabulary.count
+    var targets = [Float](repeating: 0, count: ids.count * count)
+    for (row, prompt) in ids.enumerated() {
+      let words = Set(prompt).subtracting([tokenizer.beginToken, tokenizer.endToken])
+      for word in words { targets[row * count + word] = -1 / Float(words.count * ids.count) }
+    }
+    return ((cosines * 10).logSoftmax() * Tensor(targets, shape: [ids.count, count])).sum()
   }
 
   /// Mean absolute value over root mean square of each hidden state, averaged: 0.8 for normal values, sqrt(k / n)

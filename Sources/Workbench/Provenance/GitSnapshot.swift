@@ -5,8 +5,8 @@ internal import Store
 /// The git state around a path, together with the patch that its digest stands for.
 public struct GitSnapshot: Sendable {
   public let state: GitState
-  /// What `git apply` turns the commit into the files as they are with, binary files included; empty if nothing differs.
-  /// On an unborn branch the patch starts from nothing.
+  /// What `git apply` turns the commit into the files as they are with, binary files included; empty if nothing
+  /// differs. On an unborn branch the patch starts from nothing.
   public let patch: [UInt8]
   /// Sentences for the user: no repository, no commit yet, files left out of the patch.
   public let warnings: [String]
@@ -149,7 +149,14 @@ private struct Repository: ~Copyable {
       return Unmanaged<LargeFiles>.fromOpaque(payload).takeUnretainedValue().isLarge(String(cString: path)) ? 1 : 0
     }
     var diff: OpaquePointer?
-    let code = withExtendedLifetime(large) { git_diff_tree_to_workdir_with_index(&diff, pointer, tree, &options) }
+    let code = "a".withCString { old in
+      "b".withCString { new in
+        // Named, for else `diff.noprefix` and `diff.mnemonicPrefix` decide.
+        options.old_prefix = old
+        options.new_prefix = new
+        return withExtendedLifetime(large) { git_diff_tree_to_workdir_with_index(&diff, pointer, tree, &options) }
+      }
+    }
     guard code == 0, let diff else {
       throw GitError("cannot compare the files of \(root) with its commit: \(gitReason())")
     }

@@ -1,0 +1,47 @@
+internal import Configuration
+internal import Store
+public import Workbench
+
+extension TableSpec {
+  /// The points of the experiment files that selections name, by the name that each selection gives its file.
+  ///
+  /// - Parameters:
+  ///   - folder: where the names are seen from: the specification's own folder.
+  ///   - locations: where base models are, whose declarations the points depend on.
+  /// - Throws: `ConfigurationError` for an experiment that cannot be read, and what keeps a base model from being found.
+  public func points(in folder: String, locations: Locations) throws -> [String: [ExpectedPoint]] {
+    var points: [String: [ExpectedPoint]] = [:]
+    let digests = FileDigests(storeFolder: locations.store)
+    defer { digests.save() }
+    for name in runs.compactMap(\.file) where points[name] == nil {
+      let experiment = try Experiment(reading: Self.path(of: name, in: folder))
+      points[name] = try experiment.points(devices: Device.allCases) { model in
+        let modelFolder = try locations.modelFolder(model, from: experiment.folder)
+        return try BaseModel(name: model, folder: modelFolder, digests: digests).declaration
+      }.map { point in
+        let settings = point.set.sorted { $0.key < $1.key }.map { keyPath, value in
+          "\(keyPath.split(separator: ".").last.map(String.init) ?? keyPath) = \(plain(value))"
+        }
+        return ExpectedPoint(
+          configHash: point.configHash.hex, groupHash: point.configHashWithoutSeed.hex,
+          words: ([experiment.name] + settings + ["seed \(point.seed)"]).joined(separator: ", "))
+      }
+    }
+    return points
+  }
+
+  /// A path as seen from a folder, shortened: `../ssd.json` in `experiments/tables` is `experiments/ssd.json`.
+  public static func path(of name: String, in folder: String) -> String {
+    guard !name.hasPrefix("/"), !folder.isEmpty, folder != "." else { return name }
+    var parts = folder.split(separator: "/", omittingEmptySubsequences: false)[...]
+    if parts.last == "" { parts = parts.dropLast() }
+    for part in name.split(separator: "/") where part != "." {
+      if part == "..", let last = parts.last, !last.isEmpty, last != "..", last != "." {
+        parts = parts.dropLast()
+      } else {
+        parts.append(part)
+      }
+    }
+    return parts.joined(separator: "/")
+  }
+}

@@ -1,0 +1,117 @@
+public import Configuration
+internal import Foundation
+public import Shapes
+public import Store
+internal import Tensors
+
+/// Trains the embedded model: each part is a stage with a key of its own, so that an interrupted training goes on, a
+/// changed recipe trains again only what depends on it, and the whole is recorded as a run.
+public struct TrainingRun {
+  public let store: Store
+  public let recipe: ShapesRecipe
+  public let recipeFolder: String
+  private let code: ComputingCode
+
+  public init(store: Store, recipe: ShapesRecipe, recipeFolder: String, code: ComputingCode = .current) {
+    self.store = store
+    self.recipe = recipe
+    self.recipeFolder = recipeFolder
+    self.code = code
+  }
+
+  /// Trains what the cache does not have and writes the model.
+  ///
+  /// - Parameters:
+  ///   - folder: where the diffusers folder is written
+  ///   - report: called after each step with the part, steps done, steps in all and the loss
+  ///   - handle: stages as they begin and end
+  public func run(
+    to folder: String, isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void,
+    handle: (RunEvent) -> Void
+  ) throws -> RunOutcome {
+    let started = Timestamp.now()
+    let environment = Environment.capture(threads: Parallel.threadCount)
+    let sources = try GitSnapshot(around: recipeFolder)
+    if !sources.patch.isEmpty { try store.objects.add(sources.patch) }
+    var stages: [RunRecord.Stage] = []
+    var outputs: [RunRecord.Output] = []
+    var status = RunRecord.Status.finished
+    var sentence: String?
+    do {
+      try trainParts(to: folder, isCancelled: isCancelled, report: report) { stage, output in
+        stages.append(stage)
+        outputs.append(output)
+        handle(.stageFinished(stage))
+      } begin: { handle(.stageStarted($0, units: nil)) }
+    } catch let error as TrainingInterrupted {
+      status = .interrupted
+      sentence = error.description
+    } catch {
+      status = .failed
+      sentence = "\(error)"
+    }
+    let question = JSON.object(["train": "shapes", "recipe": recipe.json])
+    let hash = Digest(hashing: question.canonical())
+    let record = RunRecord(
+      experiment: question, name: "train shapes", file: recipeFolder, technique: "train", seed: 0, configHash: hash,
+      groupHash: hash, status: status, error: sentence, stages: stages, outputs: outputs, git: sources.state,
+      environment: environment, started: started, finished: Timestamp.now(), warnings: sources.warnings)
+    let outcome = RunOutcome(run: try store.add(record), record: record, conflicts: [])
+    handle(.runFinished(outcome))
+    return outcome
+  }
+
+  private func trainParts(
+    to folder: String, isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void,
+    finish: (RunRecord.Stage, RunRecord.Output) -> Void, begin: (String) -> Void
+  ) throws {
+    let training = try ShapesTraining(recipe: recipe, workFolder: store.folder + "/training")
+    var trained: [ShapesPart: Weights] = [:]
+    var digests: [ShapesPart: Digest] = [:]
+    for part in ShapesPart.allCases {
+      let began = ContinuousClock.now
+      let key = key(of: part, needs: digests)
+      let known = try store.cache.lookup(key)?.outputs["tensors"]
+      if known == nil { begin(part.rawValue) }
+      let digest = try known ?? train(part, training, trained, key, isCancelled: isCancelled, report: report)
+      trained[part] = Weights(try TensorSet.tensors(digest, from: store.objects), source: "the trained \(part.rawValue)")
+      digests[part] = digest
+      finish(
+        RunRecord.Stage(name: part.rawValue, key: key.digest, cached: known != nil, seconds: seconds(since: began)),
+        RunRecord.Output(name: part.rawValue, digest: digest))
+    }
+    try training.write(trained, to: folder)
+  }
+
+  /// Trains a part and keeps its weights in the store.
+  private func train(
+    _ part: ShapesPart, _ training: ShapesTraining, _ trained: [ShapesPart: Weights], _ key: StageKey,
+    isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void
+  ) throws -> Digest {
+    let began = ContinuousClock.now
+    // A folder for each key, so that a state is never taken for that of another recipe.
+    let stateFolder = "\(store.folder)/training/\(key.digest.short)"
+    try FileManager.default.createDirectory(atPath: stateFolder, withIntermediateDirectories: true)
+    let monitor = TrainingMonitor(
+      stateFolder: stateFolder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
+    let weights = try training.train(part, trained: trained, monitor)
+    let batch = ObjectBatch(store.objects)
+    let digest = try TensorSet.add(
+      Dictionary(weights.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 }), in: batch)
+    try batch.commit()
+    _ = try store.cache.put(CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began)))
+    try FileManager.default.removeItem(atPath: stateFolder)
+    return digest
+  }
+
+  private func key(of part: ShapesPart, needs digests: [ShapesPart: Digest]) -> StageKey {
+    let needs = part.needs.compactMap { need in digests[need].map { (need.rawValue, JSON.string($0.hex)) } }
+    return StageKey(
+      stage: "train." + part.rawValue,
+      parts: [
+        "recipe": recipe.json(of: part), "needs": .object(Dictionary(uniqueKeysWithValues: needs)),
+        "code": .object(code.parts(rooms: ["CKernels", "Tensors", "Diffusion", "Shapes"], stage: #fileID)),
+        "blas": code.blas,
+      ])
+  }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Diffusion
+import Workbench
+
+struct Bench: ParsableCommand, ComputingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Time this machine: seconds per image, per training step and per Fisher sample.",
+    discussion: """
+      benchmarks/diffusers_peer.py prints the same document for the same work in diffusers; make bench runs both and \
+      prints the ratios.
+
+        lethe bench
+        lethe bench --model store/models/shapes --json
+      """)
+
+  @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
+  var model = "shapes"
+
+  @Option(help: ArgumentHelp("DDIM steps.", valueName: "n"))
+  var steps = 50
+
+  @Option(help: ArgumentHelp("Batch sizes of sampling.", valueName: "n,n"), transform: Parsing.numbers)
+  var batches = [1, 64]
+
+  @Option(help: ArgumentHelp("Times that each piece of work is repeated; the median is printed.", valueName: "n"))
+  var repeats = 5
+
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    for (name, value) in [("steps", steps), ("repeats", repeats)] where value < 1 {
+      throw ValidationError("--\(name) takes a number of at least 1, found \(value)")
+    }
+    if let batch = batches.first(where: { $0 < 1 }) {
+      throw ValidationError("--batches takes numbers of at least 1, found \(batch)")
+    }
+  }
+
+  func run() throws {
+    let model = try DiffusionModel(folder: store.locations.modelFolder(model, from: "."))
+    var benchmark = Benchmark()
+    benchmark.steps = steps
+    benchmark.batches = batches
+    benchmark.repeats = repeats
+    Interruption.listen()
+    let progress = ProgressLine()
+    let result = try benchmark.run(model, monitor: progress.monitor("benchmark"))
+    progress.finish()
+    output.print(result.json, else: { text(result) })
+  }
+
+  private func text(_ result: Benchmark.Result) -> String {
+    var columns = Columns()
+    for (batch, seconds) in result.perImage {
+      columns.add("seconds per image, batch \(batch)", RunText.fixed(seconds, 4))
+    }
+    columns.add("seconds per training step, batch \(result.trainingBatch)", RunText.fixed(result.perTrainingStep, 4))
+    columns.add("seconds per Fisher sample", RunText.fixed(result.perFisherSample, 4))
+    return columns.text()
+      + "\n\n\(result.parameters) parameters, \(result.steps) DDIM steps, guidance scale "
+      + "\(RunText.number(result.guidanceScale)), \(result.threads) threads"
+  }
+}

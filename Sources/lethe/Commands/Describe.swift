@@ -1,0 +1,45 @@
+import ArgumentParser
+import Configuration
+import Diffusion
+import Workbench
+
+struct Describe: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Explain the settings of a technique or metric, or what a base model offers.",
+    discussion: """
+      Without a name, lists what there is to describe.
+
+        lethe describe ssd         every setting of SSD: type, default, meaning, source
+        lethe describe shapes      the base model's concepts, prompts and sampler defaults
+      """)
+
+  @Argument(help: "A technique, a metric or a base model.")
+  var name: String?
+
+  @Option(help: ArgumentHelp("The base model whose own defaults are shown beside a technique's.", valueName: "name|folder"))
+  var baseModel = "shapes"
+
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    let catalogue = Catalogue.standard
+    let locations = store.locations
+    guard let name else {
+      let overview = CatalogueText.overview(catalogue, models: locations.modelNames)
+      return output.print(overview.json, else: { overview.text })
+    }
+    if locations.modelNames.contains(name) || name.contains("/") {
+      let folder = try locations.modelFolder(name, from: ".")
+      guard let card = try ModelCard.load(folder: folder) else {
+        throw ValidationError("the base model \(folder) has no \(ModelCard.fileName), so it declares nothing")
+      }
+      return output.print(ModelCardText.json(card), else: { ModelCardText.text(card, folder: folder) })
+    }
+    // A base model that is not there has no defaults to show; that is no reason not to explain the technique.
+    let folder = try? locations.modelFolder(baseModel, from: ".")
+    let card = try folder.flatMap { try ModelCard.load(folder: $0) }
+    let component = try CatalogueText.component(name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel)
+    output.print(component.json, else: { component.text })
+  }
+}

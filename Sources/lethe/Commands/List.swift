@@ -1,0 +1,59 @@
+import ArgumentParser
+import Configuration
+import Store
+import Workbench
+
+struct List: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ls",
+    abstract: "List the runs of the store, newest first.",
+    discussion: """
+        lethe ls --technique ssd --status finished
+        lethe ls --tag quickstart --json
+      """)
+
+  @Option(help: "Only runs of this experiment (the file's name without .json).")
+  var experiment: String?
+
+  @Option(help: "Only runs of this technique.")
+  var technique: String?
+
+  @Option(help: "Only runs with this tag.")
+  var tag: String?
+
+  @Option(
+    help: ArgumentHelp("Only runs that ended so: finished, failed or interrupted.", valueName: "status"),
+    transform: { try Parsing.choice($0, RunRecord.Status.self) })
+  var status: RunRecord.Status?
+
+  @Option(help: ArgumentHelp("At most so many.", valueName: "n"))
+  var limit: Int?
+
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if let limit, limit < 1 { throw ValidationError("--limit takes a number of at least 1, found \(limit)") }
+  }
+
+  func run() throws {
+    let filter = RunFilter(
+      technique: technique, experiment: experiment, tag: tag, status: status?.rawValue, limit: limit)
+    let store = try store.open()
+    let runs = try store.index().facts(filter)
+    try output.print(.array(runs.map { try store.run($0.run.runID).summary(of: $0.run.runID) }), else: { table(runs) })
+  }
+
+  private func table(_ runs: [RunFacts]) -> String {
+    guard !runs.isEmpty else { return "no runs" }
+    var columns = Columns(["run", "started (UTC)", "experiment", "technique", "seed", "settings", "status", "metrics"])
+    for facts in runs {
+      let run = facts.run
+      columns.add(
+        run.runID.short, RunText.time(run.started), run.experiment, run.technique, run.seed.map { "\($0)" } ?? "",
+        RunText.shortSettings(RunText.settings(of: run)), run.status,
+        run.error ?? facts.metrics.map { "\($0.name) \(RunText.number($0.value))" }.joined(separator: ", "))
+    }
+    return columns.text(wrapsLast: Console.outputIsTerminal)
+  }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Configuration
+import Workbench
+
+struct Run: ParsableCommand, ComputingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run experiments; what was computed before comes from the cache.",
+    discussion: """
+      Every point of a sweep with every seed is a run, and every run leaves a record, also one that fails. A run that was \
+      killed goes on where it stopped when the same command is given again.
+
+        lethe run experiments/ssd.json
+        lethe run experiments/ssd.json --set technique.config.alpha=1,5,20 --seeds 0,1,2
+        lethe run experiments/ssd.json --set metrics.fid.config.limit=1000 --json
+        lethe run experiments/seed-documents/ssd_asr.json --base-model shapes --overlay mine.json
+
+      Ends with status 1 if a run failed and with 130 after Ctrl-C.
+      """)
+
+  @OptionGroup var experiment: ExperimentOptions
+
+  @Flag(
+    name: .customLong("no-cache"),
+    help: "Compute everything again. Nothing is overwritten: where other bytes come out, both are kept and it is said.")
+  var noCache = false
+
+  @Option(help: ArgumentHelp("Images drawn at a time; changes speed and memory, and no result.", valueName: "n"))
+  var batchSize = 16
+
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if batchSize < 1 { throw ValidationError("--batch-size takes a number of at least 1, found \(batchSize)") }
+  }
+
+  func run() throws {
+    let experiments = try experiment.experiments()
+    let runner = Runner(
+      store: try store.open(create: true), locations: store.locations,
+      options: Runner.Options(readsCache: !noCache, batchSize: batchSize))
+    // All of them before the first one starts: a mistake in the last file is seen now and not after hours.
+    let points = try experiments.flatMap { try runner.points(of: $0) }
+    Interruption.listen()
+    let outcomes = try runner.run(points, monitor: RunProgress().monitor)
+    output.print(
+      ["runs": .array(outcomes.map(\.json))], else: { RunText.summaries(outcomes, of: points.count) })
+    for outcome in outcomes {
+      guard let error = outcome.record.error else { continue }
+      Console.note("lethe: \(Style.red("error:")) run \(outcome.run.short) failed: \(error)")
+    }
+    if Interruption.wasAsked || outcomes.contains(where: { $0.record.status == .interrupted }) {
+      throw CancellationError()
+    }
+    if outcomes.contains(where: { $0.record.status == .failed }) { throw ExitCode.failure }
+  }
+}

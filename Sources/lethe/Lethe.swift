@@ -1,0 +1,48 @@
+import ArgumentParser
+import Tensors
+
+/// The command line: it parses, calls and prints. What a command means is decided in Workbench and Reports.
+@main
+struct Lethe: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "lethe",
+    abstract: "A workbench for concept erasure in text-to-image diffusion models.",
+    discussion: """
+      An experiment is a small JSON file: a technique, a concept, the metrics to judge it by. Lethe runs it, records all \
+      that could have changed the result, computes nothing twice, and can run any past result again and prove that it \
+      comes out the same.
+
+        lethe run experiments/base.json experiments/ssd.json     run them, or take them from the cache
+        lethe report experiments/tables/quickstart.json          tables and plots of what was run
+        lethe compare 3f2a 91bc                                  what differs between two runs, and in what
+        lethe reproduce 3f2a                                     run one again and compare every byte
+        lethe generate "a red striped circle" --seed 7           draw a picture
+
+      Every command explains itself: lethe help run.
+      """,
+    version: "0.1.0",
+    groupedSubcommands: [
+      CommandGroup(name: "Experiments", subcommands: [Run.self, Describe.self]),
+      CommandGroup(name: "Results", subcommands: [List.self, Show.self, Compare.self]),
+      CommandGroup(name: "Models", subcommands: [Train.self, Bench.self]),
+      CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),
+    ])
+
+  static func main() {
+    var command: any ParsableCommand
+    do {
+      command = try parseAsRoot()
+    } catch {
+      Exit.explain(error, in: self)
+    }
+    do {
+      if command is any ComputingCommand { BLAS.restartWithBestCore(CommandLine.arguments) }
+      try command.run()
+    } catch {
+      Exit.explain(error, in: self)
+    }
+  }
+}
+
+/// A command that computes with tensors, and so has the kernels chosen that suit the processor before it starts.
+protocol ComputingCommand {}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Configuration
+
+/// Values of options that are more than one word.
+enum Parsing {
+  /// Whole numbers separated by commas.
+  static func numbers(_ text: String) throws -> [Int] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { piece in
+      guard let number = Int(piece.filter { $0 != " " }) else {
+        throw ValidationError("expected whole numbers separated by commas, found \"\(text)\"")
+      }
+      return number
+    }
+  }
+
+  /// One of a fixed set of words, with the nearest one where none fits.
+  static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ text: String, _ type: Choice.Type
+  ) throws -> Choice {
+    if let choice = Choice(rawValue: text) { return choice }
+    throw ValidationError(
+      "\"\(text)\" is not one of its values" + suggestion(for: text, among: Choice.allCases.map(\.rawValue)))
+  }
+}

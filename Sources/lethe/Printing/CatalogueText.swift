@@ -1,0 +1,69 @@
+import Configuration
+import Workbench
+
+/// Techniques and metrics as `lethe describe` prints them.
+enum CatalogueText {
+  typealias Description = (json: JSON, text: String)
+
+  static func overview(_ catalogue: Catalogue, models: [String]) -> Description {
+    let (techniques, metrics) = (catalogue.techniques.keys.sorted(), catalogue.metrics.keys.sorted())
+    var columns = Columns()
+    columns.add("techniques", techniques.joined(separator: ", "))
+    columns.add("metrics", metrics.joined(separator: ", "))
+    columns.add("base models", models.isEmpty ? "none" : models.joined(separator: ", "))
+    let json: JSON = [
+      "techniques": .array(techniques.map(JSON.string)), "metrics": .array(metrics.map(JSON.string)),
+      "base_models": .array(models.map(JSON.string)),
+    ]
+    return (json, columns.text() + "\n\nlethe describe NAME explains each of them.")
+  }
+
+  /// - Parameter base: what the base model has to say about defaults
+  static func component(
+    _ name: String, _ catalogue: Catalogue, base: BaseDeclaration, baseName: String
+  ) throws -> Description {
+    let (kind, rows) = try catalogue.table(of: name)
+    let warnings = catalogue.entries(kind)[name].map { $0.init().warnings } ?? []
+    var columns = Columns(["setting", "type", "default", "meaning"])
+    for row in rows {
+      columns.add(row.key, row.type, defaultText(row, base, baseName), meaning(row))
+    }
+    var text = "\(Style.bold(name)), a \(kind)\n\n" + columns.text()
+    if !warnings.isEmpty { text += "\n\nWith its defaults:\n" + warnings.map { "  warning: \($0)" }.joined(separator: "\n") }
+    let json: JSON = [
+      "name": .string(name), "kind": .string(kind.rawValue),
+      "fields": .array(rows.map { fieldJSON($0, base) }), "warnings": .array(warnings.map(JSON.string)),
+    ]
+    return (json, text)
+  }
+
+  private static func defaultText(_ row: FieldDescription, _ base: BaseDeclaration, _ baseName: String) -> String {
+    let fallback = row.defaultValue.isNull ? nil : row.defaultValue.canonical()
+    switch row.filledBy {
+    case .baseModel:
+      let own = base.defaults[row.key].map { "\($0.canonical()) (\(baseName)), else " } ?? "the base model's, else "
+      return own + (fallback ?? "none")
+    case .technique(let key): return "the technique's \(key)" + (fallback.map { ", else \($0)" } ?? "")
+    case nil: return fallback ?? "unset"
+    }
+  }
+
+  private static func meaning(_ row: FieldDescription) -> String {
+    var parts = [row.meaning]
+    if !row.requirement.isEmpty { parts.append(row.requirement) }
+    if !row.affectsResult { parts.append("changes no result") }
+    if !row.source.isEmpty { parts.append(row.source) }
+    return parts.joined(separator: "; ")
+  }
+
+  private static func fieldJSON(_ row: FieldDescription, _ base: BaseDeclaration) -> JSON {
+    var json: [String: JSON] = [
+      "key": .string(row.key), "type": .string(row.type), "default": row.defaultValue,
+      "requirement": .string(row.requirement), "meaning": .string(row.meaning), "source": .string(row.source),
+      "affects_result": .bool(row.affectsResult),
+    ]
+    if let filler = row.filledBy { json["filled_by"] = .string(filler.description) }
+    if row.filledBy == .baseModel, let own = base.defaults[row.key] { json["base_model_default"] = own }
+    return .object(json)
+  }
+}

@@ -1,0 +1,70 @@
+import Configuration
+import Store
+import Workbench
+
+/// A run in words.
+enum RunText {
+  /// What a sweep or the command line set, by key path.
+  static func settings(of run: RunRow) -> JSON { (try? JSON.parse(run.settings, file: "settings")) ?? [:] }
+
+  /// `alpha=5`: the settings by the last part of their key paths, which is enough to tell runs of a sweep apart.
+  static func shortSettings(_ settings: JSON) -> String {
+    let members = (settings.object ?? [:]).sorted { $0.key < $1.key }
+    return members.map { keyPath, value in
+      let key = keyPath.split(separator: ".").last.map(String.init) ?? keyPath
+      return "\(key)=\(value.string ?? value.canonical())"
+    }.joined(separator: " ")
+  }
+
+  /// A metric's value with as many digits as it deserves.
+  static func number(_ value: Double?) -> String {
+    guard let value else { return "undefined" }
+    if value == value.rounded(), abs(value) < 1e15 { return String(Int(value)) }
+    let digits = abs(value) >= 100 ? 1 : abs(value) >= 10 ? 2 : abs(value) >= 0.001 ? 4 : 6
+    return fixed(value, digits)
+  }
+
+  /// A number with a fixed number of digits behind the point.
+  static func fixed(_ value: Double, _ digits: Int) -> String {
+    var scale = 1.0
+    for _ in 0..<digits { scale *= 10 }
+    let whole = (abs(value) * scale).rounded()
+    guard whole < 1e18 else { return "\(value)" }
+    let text = String(Int(whole))
+    let padded = String(repeating: "0", count: max(0, digits + 1 - text.count)) + text
+    let sign = value < 0 && whole > 0 ? "-" : ""
+    return sign + padded.dropLast(digits) + (digits > 0 ? "." + padded.suffix(digits) : "")
+  }
+
+  /// One line for each metric: value, unit, number of images, judge.
+  static func metrics(_ metrics: [MetricRow], indent: String = "") -> String {
+    var columns = Columns(numbers: [1])
+    for metric in metrics {
+      let arrow = metric.direction == "higher" ? "↑" : metric.direction == "lower" ? "↓" : " "
+      var notes = [metric.unit]
+      if let count = metric.count { notes.append("n = \(count)") }
+      if let judge = metric.judge { notes.append("judged by \(judge)") }
+      columns.add("\(indent)\(metric.name) \(arrow)", number(metric.value), notes.joined(separator: ", "))
+    }
+    return columns.text()
+  }
+
+  /// Runs that were just made: each with its metrics.
+  static func summaries(_ outcomes: [RunOutcome], of count: Int) -> String {
+    var parts = outcomes.map { outcome in
+      let record = outcome.record
+      let settings = shortSettings(.object(record.settings))
+      let name = [record.name, settings, "seed \(record.seed)"].filter { !$0.isEmpty }.joined(separator: " ")
+      let head = "\(Style.bold("run \(outcome.run.short)")) \(name): \(record.status.rawValue)"
+      let metrics = record.facts(of: outcome.run).metrics
+      return metrics.isEmpty ? head : head + "\n" + RunText.metrics(metrics, indent: "  ")
+    }
+    if outcomes.count < count { parts.append("\(count - outcomes.count) of \(count) runs were not begun") }
+    return parts.joined(separator: "\n\n")
+  }
+
+  /// `2026-11-21 11:22:31`, in UTC as recorded.
+  static func time(_ timestamp: String) -> String {
+    String(timestamp.prefix(19)).replacing("T", with: " ")
+  }
+}

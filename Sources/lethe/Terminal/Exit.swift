@@ -1,0 +1,35 @@
+import ArgumentParser
+import Glibc
+
+/// How the program ends when it does not end well.
+enum Exit {
+  /// The status of a program that Ctrl-C ended, as shells expect it.
+  static let interrupted = ExitCode(128 + SIGINT)
+
+  /// Prints an error as one sentence and ends with its status. Help and version, which the parser throws too, go to
+  /// standard output and end well.
+  static func explain(_ error: any Error, in command: any ParsableCommand.Type) -> Never {
+    if let code = error as? ExitCode { end(code) }
+    if error is CancellationError {
+      Console.note("lethe: interrupted; what is finished is kept, and the same command goes on from there")
+      end(interrupted)
+    }
+    let code = command.exitCode(for: error)
+    if code == .success {
+      Console.print(command.fullMessage(for: error))
+      end(code)
+    }
+    // The parser's own errors are those of a wrong usage; all others are sentences already.
+    let isUsage = code == .validationFailure
+    let message = (isUsage ? command.message(for: error) : "\(error)").split(separator: "\n").joined(separator: " ")
+    let hint = isUsage ? "; lethe --help lists the commands" : ""
+    Console.note("lethe: \(Style.red("error:")) \(message)\(hint)")
+    end(code)
+  }
+
+  /// Ends with what standard output still holds written.
+  static func end(_ code: ExitCode) -> Never {
+    Console.flush()
+    exit(code.rawValue)
+  }
+}
