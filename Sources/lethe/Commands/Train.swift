@@ -51,7 +51,7 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
     let progress = ProgressLine()
     let outcome = try training.run(
       to: out, isCancelled: { Interruption.wasAsked },
-      report: { part, step, steps, loss in progress.update(part, step, steps) },
+      report: { part, step, steps, loss in progress.update(part, step, of: steps) },
       handle: { event in
         guard case .stageFinished(let stage) = event else { return }
         progress.finish()
