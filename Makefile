@@ -60,6 +60,9 @@ demo: build ## run the base model and SSD on it, then print the table and where 
 	@echo
 	$(LETHE) report experiments/tables/quickstart.json
 
+bench: build ## time images, training steps and Fisher samples; beside diffusers where Python has it
+	benchmarks/run $(LETHE)
+
 install: build ## put lethe and the model it ships with under PREFIX (default /usr/local)
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/lethe/models"
 	install -m 755 $(LETHE) "$(DESTDIR)$(PREFIX)/bin/lethe"

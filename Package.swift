@@ -78,7 +78,7 @@ let package = Package(
     tests("StoreTests", ["Store", "Configuration", "store-probe"]),
     tests("SourceDigestsTests", ["SourceLexer"]),
     tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
-    tests("ShapesTests", ["Shapes", "Diffusion", "Tensors"]),
+    tests("ShapesTests", ["Configuration", "Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
     tests("WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Erasure", "Metrics"]),

@@ -3,8 +3,8 @@ import Glibc
 
 /// The run records of a store: immutable canonical JSON objects, and a reference `runs/ab/cdef...` for each.
 ///
-/// A run's id is the digest of its record. What a record says is not the store's business; the store knows only that every
-/// string of 64 hexadecimal digits in it that names an object keeps that object.
+/// A run's id is the digest of its record. What a record says is not the store's business; the store knows only that
+/// every string of 64 hexadecimal digits in it that names an object keeps that object.
 public struct RunLog: Sendable {
   public let objects: ObjectStore
 

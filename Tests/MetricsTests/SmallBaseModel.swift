@@ -35,7 +35,7 @@ struct SmallBaseModel {
       vision: CLIPVisionConfig(tower: tower, imageSize: 32, patchSize: 8))
     let weights = Weights(initialising: RandomStream(seed: 5, "clip"))
     _ = try CLIPModel(config, weights)
-    try CLIPModel.write(config, weights, folder: folder + "/" + (card.judges[ShapesWorld.clipName] ?? ""))
+    try CLIPModel.write(config, weights, to: folder + "/" + (card.judges[ShapesWorld.clipName] ?? ""))
   }
 
   func context(erasing concepts: [String] = [], seed: UInt64 = 7) -> MetricContext {

@@ -41,7 +41,8 @@ import Testing
 
   @Test(arguments: [
     ("a+b", "a + b"), ("a ? b : c", "a\n  ? b\n  : c"), ("x.map { $0 }\n.filter { $0 }", "x.map { $0 }.filter { $0 }"),
-    ("f( -x)", "f(-x)"), ("[ 1,2 ]", "[1, 2]"), ("x = y /* why */ + z", "x = y + z"), ("let a = 1\n\n\nlet b = 2", "let a = 1\nlet b = 2"),
+    ("f( -x)", "f(-x)"), ("[ 1,2 ]", "[1, 2]"), ("x = y /* why */ + z", "x = y + z"),
+    ("let a = 1\n\n\nlet b = 2", "let a = 1\nlet b = 2"),
     ("f(\n  (a, b))", "f((a, b))"), ("a /// doc\n/ b", "a / b"),
   ])
   func anEditOfWhiteSpaceDoesNot(before: String, after: String) {

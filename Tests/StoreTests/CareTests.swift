@@ -35,7 +35,8 @@ import Testing
     try overwrite(store.objects.path(of: image), with: Array("an imagE".utf8))
     try FileManager.default.removeItem(atPath: store.objects.path(of: lost))
     try Data("?".utf8).write(to: URL(fileURLWithPath: store.folder + "/objects/notes.txt"))
-    try overwrite("\(store.folder)/runs/\(run.hex.prefix(2))/\(run.hex.dropFirst(2))", with: Array(run.hex.utf8.prefix(9)))
+    try overwrite(
+      "\(store.folder)/runs/\(run.hex.prefix(2))/\(run.hex.dropFirst(2))", with: Array(run.hex.utf8.prefix(9)))
     #expect(try kinds() == [.foreignFile, .damagedObject, .damagedRun, .missingObject, .missingObject])
     #expect(try store.verify().problems[1].message.contains(image.hex))
 

@@ -23,7 +23,8 @@ import Testing
         record: SampleRecord.make(
           technique: number % 3 == 0 ? "base" : "ssd", seed: number % 4, status: number == 5 ? "failed" : "finished",
           started: "2026-01-01T00:00:\(10 + number)Z", tags: number % 2 == 0 ? ["even", "all"] : ["all"],
-          outputs: number == 7 ? ["image": output] : [:], value: number == 5 ? nil : Double(number) / 8, alpha: number / 4)
+          outputs: number == 7 ? ["image": output] : [:], value: number == 5 ? nil : Double(number) / 8,
+          alpha: number / 4)
       )
     }
   }
@@ -121,7 +122,8 @@ import Testing
     // As if a process had died between record and index, or as if another store had been copied over this one.
     let late = try store.runs.add(SampleRecord.make(technique: "late"))
     #expect(try store.index().list(RunFilter(technique: "late")).isEmpty)
-    #expect(try Store.open(folder, warnings: warnings).index().list(RunFilter(technique: "late")).map(\.runID) == [late])
+    #expect(
+      try Store.open(folder, warnings: warnings).index().list(RunFilter(technique: "late")).map(\.runID) == [late])
     #expect(warnings.all.isEmpty)
   }
 

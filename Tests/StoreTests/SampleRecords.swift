@@ -36,7 +36,8 @@ enum SampleRecord {
         settings: #"{"technique.config.alpha":\#(alpha)}"#),
       tags: (record["tags"]?.array ?? []).compactMap(\.string),
       metrics: [
-        MetricRow(name: "cer", value: record["cer"]?.number, direction: "higher", unit: "", count: 128, judge: "objects")
+        MetricRow(
+          name: "cer", value: record["cer"]?.number, direction: "higher", unit: "", count: 128, judge: "objects")
       ],
       outputs: outputs.sorted { $0.key < $1.key }.compactMap { name, value in
         value.string.flatMap { Digest(hex: $0) }.map { OutputRow(name: name, digest: $0) }

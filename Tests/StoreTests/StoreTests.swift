@@ -9,7 +9,8 @@ import Testing
 
   @Test func aReaderDoesNotMakeAStore() throws {
     let error = try #require(throws: StoreError.self) { try Store.open(folder, create: false) }
-    #expect(error.message == "there is no store in \(folder.path)/store; run an experiment to make one, or give --store")
+    #expect(
+      error.message == "there is no store in \(folder.path)/store; run an experiment to make one, or give --store")
     #expect(folder.files().isEmpty)
   }
 

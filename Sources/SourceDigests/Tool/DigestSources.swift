@@ -4,8 +4,8 @@ import SourceLexer
 
 /// Writes a Swift file with the digest of every source file it is given, comments and layout aside.
 ///
-/// Called by the build: `digest-sources OUTPUT ROOT COMPILER FILE...`. Files are named relative to ROOT; COMPILER is the
-/// path of the Swift compiler, whose version is written down as well.
+/// Called by the build: `digest-sources OUTPUT ROOT COMPILER FILE...`. Files are named relative to ROOT; COMPILER is
+/// the path of the Swift compiler, whose version is written down as well.
 @main
 struct DigestSources {
   static func main() throws {

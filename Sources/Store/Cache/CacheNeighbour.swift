@@ -71,7 +71,9 @@ extension StageCache {
     guard found.count < limit else { return }
     switch (recorded, wanted) {
     case (.object(let left)?, .object(let right)?):
-      let keys = Set(left.keys).union(right.keys).sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
+      let keys = Set(left.keys).union(right.keys).sorted {
+        $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars)
+      }
       for key in keys {
         compare(left[key], right[key], at: keyPath.isEmpty ? key : "\(keyPath).\(key)", limit, into: &found)
       }

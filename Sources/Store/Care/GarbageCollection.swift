@@ -18,10 +18,11 @@ extension Store {
   /// How long an unreferenced object is left alone: longer than a stage takes from its first object to its cache entry.
   public static let defaultGrace: Double = 24 * 3600
 
-  /// Removes the objects that no run record, cache entry or conflict leads to, and the temporary files of dead processes.
+  /// Removes the objects that no run record, cache entry or conflict leads to, and the temporary files of dead
+  /// processes.
   ///
-  /// Safe beside running experiments: what was written, or added once more, within `grace` seconds stays; adding an object
-  /// that is there already renews its time.
+  /// Safe beside running experiments: what was written, or added once more, within `grace` seconds stays; adding an
+  /// object that is there already renews its time.
   /// - Throws: ``StoreError`` if a record or an entry is damaged: what it kept alive is unknown, so nothing is removed.
   public func collectGarbage(grace: Double = defaultGrace, dryRun: Bool = false) throws(StoreError) -> GarbageReport {
     var report = GarbageReport()

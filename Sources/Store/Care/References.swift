@@ -3,9 +3,9 @@ import Glibc
 
 /// Which objects are kept alive, and by what.
 ///
-/// A reference is any string of 64 lower-case hexadecimal digits in a record, a cache entry, a conflict or a JSON object
-/// that one of these leads to, provided it names an object. This reads more as references than was meant (a config hash
-/// is tried too, and names nothing), and never less: a new field in a record needs no change here.
+/// A reference is any string of 64 lower-case hexadecimal digits in a record, a cache entry, a conflict or a JSON
+/// object that one of these leads to, provided it names an object. This reads more as references than was meant (a
+/// config hash is tried too, and names nothing), and never less: a new field in a record needs no change here.
 struct References {
   let store: Store
   private(set) var reached: Set<Digest> = []

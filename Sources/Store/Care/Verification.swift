@@ -47,7 +47,9 @@ extension Store {
     let damage = Mutex<[(Digest, StoreError)]>([])
     let bytes = Mutex(0)
     DispatchQueue.concurrentPerform(iterations: all.count) { index in
-      do throws(StoreError) { try objects.check(all[index]) } catch { damage.withLock { $0.append((all[index], error)) } }
+      do throws(StoreError) { try objects.check(all[index]) } catch {
+        damage.withLock { $0.append((all[index], error)) }
+      }
       let size = objects.size(of: all[index]) ?? 0
       bytes.withLock { $0 += size }
     }
@@ -101,7 +103,8 @@ extension Store {
           report.problems.append(
             .init(
               kind: .missingObject,
-              message: "output \(name) of the cached stage \(entry.key.stage) \(key.short) is missing: object \(digest); "
+              message:
+                "output \(name) of the cached stage \(entry.key.stage) \(key.short) is missing: object \(digest); "
                 + "the stage will be computed again"))
         }
       } catch {

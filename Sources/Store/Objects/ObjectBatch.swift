@@ -4,9 +4,9 @@ import Synchronization
 
 /// Objects that become visible together, for the price of about one sync.
 ///
-/// ``add(_:)-(UnsafeRawBufferPointer)`` writes temporary files at once, so that a batch of any size needs little memory;
-/// ``commit()`` syncs and names them. A batch dropped before its commit leaves nothing behind. A batch belongs to one
-/// thread; any number of batches may work on one store.
+/// ``add(_:)-(UnsafeRawBufferPointer)`` writes temporary files at once, so that a batch of any size needs little
+/// memory; ``commit()`` syncs and names them. A batch dropped before its commit leaves nothing behind. A batch
+/// belongs to one thread; any number of batches may work on one store.
 public final class ObjectBatch {
   private let store: ObjectStore
   private var pending: [(digest: Digest, temporary: String)] = []
@@ -102,8 +102,8 @@ public final class ObjectBatch {
   }
 }
 
-/// Syncs many files or folders. Journalling file systems merge syncs that wait at the same time into one commit, so they
-/// are issued from several threads.
+/// Syncs many files or folders. Journalling file systems merge syncs that wait at the same time into one commit, so
+/// they are issued from several threads.
 func syncAll(_ paths: [String]) throws(StoreError) {
   if paths.count == 1 { return try Disk.sync(paths[0]) }
   let failure = Mutex<StoreError?>(nil)

@@ -2,8 +2,8 @@ internal import Configuration
 
 /// Named float32 tensors of which each is an object of its own, so that what two checkpoints share is stored once.
 ///
-/// A set is itself an object: canonical JSON that gives every name its shape and the digest of its little-endian values.
-/// An edited checkpoint is the base's set with some entries replaced; it costs only what was replaced.
+/// A set is itself an object: canonical JSON that gives every name its shape and the digest of its little-endian
+/// values. An edited checkpoint is the base's set with some entries replaced; it costs only what was replaced.
 public struct TensorSet: Equatable, Sendable {
   /// One tensor of a set: its shape, and the object that holds its values in row-major order.
   public struct Entry: Equatable, Sendable {
@@ -39,7 +39,8 @@ public struct TensorSet: Equatable, Sendable {
     #endif
   }
 
-  /// Adds a tensor, or replaces the one of the same name; see ``set(_:shape:values:in:)-(_,_,UnsafeBufferPointer<Float>,_)``.
+  /// Adds a tensor, or replaces the one of the same name; see
+  /// ``set(_:shape:values:in:)-(_,_,UnsafeBufferPointer<Float>,_)``.
   public mutating func set(_ name: String, shape: [Int], values: [Float], in batch: ObjectBatch) throws(StoreError) {
     let result: Result<Void, StoreError> = values.withUnsafeBufferPointer { buffer in
       do throws(StoreError) { return .success(try set(name, shape: shape, values: buffer, in: batch)) } catch {
@@ -90,7 +91,8 @@ public struct TensorSet: Equatable, Sendable {
       guard bytes.count == entry.count * MemoryLayout<Float>.size else {
         throw StoreError(
           .damagedEntry,
-          "tensor \(name): shape \(entry.shape) needs \(entry.count * 4) bytes, object \(entry.digest) has \(bytes.count)")
+          "tensor \(name): shape \(entry.shape) needs \(entry.count * 4) bytes, object \(entry.digest) has \(bytes.count)"
+        )
       }
       #if _endian(little)
         return try body(bytes.bindMemory(to: Float.self))

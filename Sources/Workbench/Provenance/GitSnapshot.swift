@@ -5,8 +5,8 @@ internal import Store
 /// The git state around a path, together with the patch that its digest stands for.
 public struct GitSnapshot: Sendable {
   public let state: GitState
-  /// What `git apply` turns the commit into the files as they are with, binary files included; empty if nothing differs.
-  /// On an unborn branch the patch starts from nothing.
+  /// What `git apply` turns the commit into the files as they are with, binary files included; empty if nothing
+  /// differs. On an unborn branch the patch starts from nothing.
   public let patch: [UInt8]
   /// Sentences for the user: no repository, no commit yet, files left out of the patch.
   public let warnings: [String]

@@ -2,8 +2,8 @@ public import Store
 
 /// The digest of the code that computes, as it was when this program was built.
 ///
-/// Each source file is digested without its comments and layout: an edit that cannot change a result keeps every digest.
-/// Files are named below `Sources`, for example `Erasure/SSD.swift`.
+/// Each source file is digested without its comments and layout: an edit that cannot change a result keeps every
+/// digest. Files are named below `Sources`, for example `Erasure/SSD.swift`.
 public enum SourceDigests {
   /// The rooms whose code computes results.
   public static let computingRooms = ["CKernels", "Tensors", "Diffusion", "Shapes", "Erasure", "Metrics"]

@@ -37,7 +37,8 @@ extension RunRecord {
     let record = try RecordMembers(json, "the run record")
     let format = try record.string("format")
     guard format == Self.format else {
-      throw RecordError("the run record has the format \"\(format)\", and this version of Lethe knows \"\(Self.format)\"")
+      throw RecordError(
+        "the run record has the format \"\(format)\", and this version of Lethe knows \"\(Self.format)\"")
     }
     try self.init(
       experiment: record.value("experiment"), name: record.string("name"), file: record.optionalString("file"),

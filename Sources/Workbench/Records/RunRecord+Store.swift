@@ -18,7 +18,8 @@ extension Store {
   }
 
   /// A run's record.
-  /// - Throws: ``StoreError`` if there is no such run or its object is damaged, ``RecordError`` if a later version of Lethe
+  /// - Throws: ``StoreError`` if there is no such run or its object is damaged, ``RecordError`` if a later version of
+  ///   Lethe
   ///   wrote it.
   public func run(_ run: Digest) throws -> RunRecord {
     try RunRecord(json: try runs.record(run))

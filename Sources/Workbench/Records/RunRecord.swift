@@ -1,7 +1,8 @@
 public import Configuration
 public import Store
 
-/// Everything a run was and brought: what it asked, with which sources and machine, what was computed and what came out.
+/// Everything a run was and brought: what it asked, with which sources and machine, what was computed and what came
+/// out.
 ///
 /// A record is written once, when the run ends, as canonical JSON; its digest is the run's id.
 public struct RunRecord: Equatable, Sendable {

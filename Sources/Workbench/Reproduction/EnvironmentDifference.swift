@@ -1,3 +1,5 @@
+internal import Store
+
 /// Something in which the machine or the code of a reproduction is not that of the recorded run.
 public struct EnvironmentDifference: Equatable, Sendable, CustomStringConvertible {
   /// For example `blas_core`.

@@ -61,16 +61,16 @@ extension Runner {
     }
     let file = record.file ?? record.name + ".json"
     let named = Result { try point(document, file: file, record: record) }
-    if let point = try? named.get(), try isBase(of: point, the: record) { return point }
+    if let first = try? named.get(), try isBase(of: first, the: record) { return first }
     if let folder = record.baseFolder {
       document = try document.setting("base_model", to: .string(folder))
-      if let point = try? point(document, file: file, record: record), try isBase(of: point, the: record) {
-        return point
+      if let second = try? point(document, file: file, record: record), try isBase(of: second, the: record) {
+        return second
       }
     }
     // Not the same model: say why, beginning with the place that the experiment names.
-    let point = try named.get()
-    let base = try models.base(point.baseModel, from: point.folder)
+    let found = try named.get()
+    let base = try models.base(found.baseModel, from: found.folder)
     let changed = Set(base.files.keys).union(record.baseFiles.keys).sorted().first {
       base.files[$0]?.hex != record.baseFiles[$0]
     }

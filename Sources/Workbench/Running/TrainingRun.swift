@@ -71,39 +71,37 @@ public struct TrainingRun {
     for part in ShapesPart.allCases {
       let began = ContinuousClock.now
       let key = key(of: part, needs: digests)
-      if let known = try store.cache.lookup(key)?.outputs["tensors"] {
-        trained[part] = Weights(try TensorSet.tensors(known, from: store.objects), source: "the trained \(part.rawValue)")
-        digests[part] = known
-      } else {
-        begin(part.rawValue)
-        // A folder for each key, so that a state is never taken for that of another recipe.
-        let stateFolder = "\(store.folder)/training/\(key.digest.short)"
-        try FileManager.default.createDirectory(atPath: stateFolder, withIntermediateDirectories: true)
-        let monitor = TrainingMonitor(
-          stateFolder: stateFolder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
-        let weights = try training.train(part, trained: trained, monitor)
-        let batch = ObjectBatch(store.objects)
-        let found = Dictionary(weights.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 })
-        let digest = try TensorSet.add(found, in: batch)
-        try batch.commit()
-        _ = try store.cache.put(CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began)))
-        try? FileManager.default.removeItem(atPath: stateFolder)
-        trained[part] = weights
-        digests[part] = digest
-        finish(stage(part, key, cached: false, began), RunRecord.Output(name: part.rawValue, digest: digest))
-        continue
-      }
-      if let digest = digests[part] {
-        finish(stage(part, key, cached: true, began), RunRecord.Output(name: part.rawValue, digest: digest))
-      }
+      let known = try store.cache.lookup(key)?.outputs["tensors"]
+      if known == nil { begin(part.rawValue) }
+      let digest = try known ?? train(part, training, trained, key, isCancelled: isCancelled, report: report)
+      trained[part] = Weights(try TensorSet.tensors(digest, from: store.objects), source: "the trained \(part.rawValue)")
+      digests[part] = digest
+      finish(
+        RunRecord.Stage(name: part.rawValue, key: key.digest, cached: known != nil, seconds: seconds(since: began)),
+        RunRecord.Output(name: part.rawValue, digest: digest))
     }
     try training.write(trained, to: folder)
   }
 
-  private func stage(
-    _ part: ShapesPart, _ key: StageKey, cached: Bool, _ began: ContinuousClock.Instant
-  ) -> RunRecord.Stage {
-    RunRecord.Stage(name: part.rawValue, key: key.digest, cached: cached, seconds: seconds(since: began))
+  /// Trains a part and keeps its weights in the store.
+  private func train(
+    _ part: ShapesPart, _ training: ShapesTraining, _ trained: [ShapesPart: Weights], _ key: StageKey,
+    isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void
+  ) throws -> Digest {
+    let began = ContinuousClock.now
+    // A folder for each key, so that a state is never taken for that of another recipe.
+    let stateFolder = "\(store.folder)/training/\(key.digest.short)"
+    try FileManager.default.createDirectory(atPath: stateFolder, withIntermediateDirectories: true)
+    let monitor = TrainingMonitor(
+      stateFolder: stateFolder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
+    let weights = try training.train(part, trained: trained, monitor)
+    let batch = ObjectBatch(store.objects)
+    let digest = try TensorSet.add(
+      Dictionary(weights.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 }), in: batch)
+    try batch.commit()
+    _ = try store.cache.put(CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began)))
+    try FileManager.default.removeItem(atPath: stateFolder)
+    return digest
   }
 
   private func key(of part: ShapesPart, needs digests: [ShapesPart: Digest]) -> StageKey {

@@ -73,9 +73,10 @@ import Workbench
     let snapshot = try GitSnapshot(around: repository.path, largestPatchedFile: 4000)
     let digest = Digest(hashing: large)
     #expect(
-      snapshot.state.omitted == ["latents.bin", "weights.bin"].map {
-        GitState.OmittedFile(path: $0, bytes: 5000, digest: digest)
-      })
+      snapshot.state.omitted
+        == ["latents.bin", "weights.bin"].map {
+          GitState.OmittedFile(path: $0, bytes: 5000, digest: digest)
+        })
     #expect(snapshot.state.isDirty)
     #expect(String(decoding: snapshot.patch, as: UTF8.self).contains("small.txt"))
     #expect(

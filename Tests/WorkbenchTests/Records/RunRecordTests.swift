@@ -71,10 +71,19 @@ import Workbench
   }
 
   @Test(arguments: [
-    ("config_hash", JSON.string("abc"), #""config_hash" of the run record is the string "abc" where 64 hexadecimal digits is expected"#),
-    ("status", JSON.string("lost"), #""status" of the run record is the string "lost" where one of finished, failed, interrupted is expected"#),
+    (
+      "config_hash", JSON.string("abc"),
+      #""config_hash" of the run record is the string "abc" where 64 hexadecimal digits is expected"#
+    ),
+    (
+      "status", JSON.string("lost"),
+      #""status" of the run record is the string "lost" where one of finished, failed, interrupted is expected"#
+    ),
     ("tags", JSON.integer(1), #""tags" of the run record is the number 1 where a list is expected"#),
-    ("format", JSON.string("lethe run 9"), #"the run record has the format "lethe run 9", and this version of Lethe knows "lethe run 1""#),
+    (
+      "format", JSON.string("lethe run 9"),
+      #"the run record has the format "lethe run 9", and this version of Lethe knows "lethe run 1""#
+    ),
   ])
   func aMemberThatIsWrongIsNamed(member: String, value: JSON, message: String) throws {
     let json = Self.full().json.merging(.object([member: value]))
