@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Reports
+import Store
 import Workbench
 
 struct ReportCommand: ParsableCommand {
