@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Shapes
+import Store
 import Workbench
 
 struct Train: ParsableCommand {
