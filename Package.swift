@@ -77,6 +77,9 @@ let package = Package(
       name: "SourceDigests", capability: .buildTool(), dependencies: ["digest-sources"],
       path: "Sources/SourceDigests/Plugin"),
 
+    .target(
+      name: "TestModels", dependencies: ["Configuration", "Tensors", "Diffusion", "Shapes", "Metrics", "TestSupport"],
+      path: "Tests/TestModels", swiftSettings: upcoming),
     .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: upcoming),
     tests("ConfigurationTests", ["Configuration"]),
     tests("TensorsTests", ["Tensors"]),
@@ -88,10 +91,10 @@ let package = Package(
     tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
     tests("ShapesTests", ["Configuration", "Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
-    tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes"]),
+    tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes", "TestModels"]),
     tests("WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Erasure", "Metrics"]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
-    tests("CommandLineTests", ["Workbench", "Configuration", "Store", "Tensors"]),
+    tests("CommandLineTests", ["Configuration", "Diffusion", "Tensors", "TestModels"]),
   ],
   swiftLanguageModes: [.v6]
 )
