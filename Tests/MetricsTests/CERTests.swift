@@ -4,6 +4,7 @@ import Foundation
 import Metrics
 import Shapes
 import Tensors
+import TestModels
 import TestSupport
 import Testing
 

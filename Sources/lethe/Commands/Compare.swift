@@ -27,7 +27,7 @@ struct Compare: ParsableCommand {
   func run() throws {
     let store = try store.open()
     let runs = try hashes.map { hash in
-      let id = try store.latestRun(named: hash)
+      let id = try store.run(named: hash)
       return (id: id, record: try store.run(id))
     }
     let comparison = RunComparison(runs)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Store
 import Workbench
 
 struct Run: ParsableCommand, ComputingCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Shapes
+import Store
 import Workbench
 
 struct Train: ParsableCommand {
@@ -51,7 +52,7 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
     let progress = ProgressLine()
     let outcome = try training.run(
       to: out, isCancelled: { Interruption.wasAsked },
-      report: { part, step, steps, loss in progress.update(part, step, steps) },
+      report: { part, step, steps, loss in progress.update(part, step, of: steps) },
       handle: { event in
         guard case .stageFinished(let stage) = event else { return }
         progress.finish()

@@ -1,3 +1,4 @@
+import Configuration
 import Workbench
 
 /// Runs as they happen, on standard error: one line for each run and each stage that is done, a bar for the one at work.

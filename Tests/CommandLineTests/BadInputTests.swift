@@ -1,0 +1,117 @@
+import Configuration
+import Foundation
+import TestModels
+import Testing
+
+@Suite("What is refused")
+struct BadInputTests {
+  /// Expects one sentence on standard error, nothing on standard output, and a status that is not zero.
+  private func expectRefusal(
+    _ outcome: Program.Outcome, _ sentence: String, location: SourceLocation = #_sourceLocation
+  ) {
+    #expect(outcome.status != 0, sourceLocation: location)
+    #expect(outcome.output.isEmpty, "\(outcome.output)", sourceLocation: location)
+    let lines = outcome.errors.split(separator: "\n")
+    #expect(lines.count == 1, "\(outcome.errors)", sourceLocation: location)
+    #expect(outcome.errors.hasPrefix("lethe: error: "), "\(outcome.errors)", sourceLocation: location)
+    #expect(outcome.errors.contains(sentence), "\(outcome.errors)", sourceLocation: location)
+  }
+
+  @Test(
+    "a wrong usage is one sentence",
+    arguments: [
+      (["rnu"], "Unexpected argument 'rnu'"), (["run"], "expected an experiment file"),
+      (["run", "e.json", "--sed", "a=1"], "Unknown option '--sed'"),
+      (["run", "e.json", "--seeds", "0,x"], "expected whole numbers separated by commas, found \"0,x\""),
+      (["run", "e.json", "--device", "gpu"], "\"gpu\" is not one of its values; did you mean"),
+      (["ls", "--status", "done"], "\"done\" is not one of its values"),
+      (["ls", "--limit", "0"], "--limit takes a number of at least 1, found 0"),
+      (["compare", "abcd"], "compare takes two runs or more, found 1"),
+      (["generate", "a circle", "--count", "0"], "--count takes a number of at least 1, found 0"),
+      (["generate", "a circle", "--out", "a.jpg"], "--out takes a file that ends in .png"),
+      (["generate", "a circle", "--guidance-scale", "-1"], "--guidance-scale"),
+      (["generate", "a circle", "--model", "./model", "--run", "abcd"], "--run and --model both name a model"),
+      (["gc", "--grace", "-1"], "--grace"),
+    ] as [([String], String)])
+  func usage(_ arguments: [String], _ sentence: String) throws {
+    let desk = try Desk(model: false)
+    expectRefusal(try desk.lethe.start(arguments).finish(), sentence)
+    #expect(!desk.exists("lethe-store"), "nothing is made")
+  }
+
+  @Test("a store that is not there, and names that mean nothing in one that is")
+  func store() throws {
+    let desk = try Desk(model: false)
+    expectRefusal(try desk.lethe("ls"), "there is no store in")
+    expectRefusal(try desk.lethe("describe", "sdd"), "there is no technique or metric \"sdd\"; did you mean \"ssd\"?")
+    expectRefusal(try desk.lethe("report", "no.json"), "no.json: there is no such file")
+    // Planning makes the store and nothing in it.
+    _ = try SmallBaseModel(folder: desk.path("model"), draws: true)
+    try desk.write("e.json", Desk.experiment())
+    #expect(try desk.lethe("plan", "e.json").status == 0)
+    expectRefusal(try desk.lethe("show", "abcd"), "has a hash that begins with abcd")
+    expectRefusal(try desk.lethe("show", "xyz"), "\"xyz\" is no hash")
+    expectRefusal(try desk.lethe("reproduce", "ab"), "\"ab\" is too short for a hash")
+    #expect(try desk.lethe("ls").output == "no runs\n")
+  }
+
+  @Test("a store that cannot be written, before anything is computed")
+  func unwritableStore() throws {
+    let desk = try Desk()
+    try desk.write("e.json", Desk.experiment())
+    try desk.write("occupied", "a file")
+    expectRefusal(try desk.lethe("run", "e.json", "--store", "occupied/store"), "occupied/store")
+  }
+
+  @Test("experiments that are wrong, each with file and key")
+  func experiments() throws {
+    let desk = try Desk()
+    func refused(_ json: JSON, _ sentence: String, location: SourceLocation = #_sourceLocation) throws {
+      try desk.write("e.json", json)
+      expectRefusal(try desk.lethe("run", "e.json"), sentence, location: location)
+    }
+    let good = Desk.experiment(Desk.ssd)
+    try refused(good.setting("technique.name", to: "sdd"), "e.json: technique.name: there is no technique \"sdd\"")
+    try refused(
+      good.setting("technique.config.erase_concept", to: "cirlce"), "declares no concept \"cirlce\"; did you mean \"circle\"?")
+    try refused(good.setting("technique.config.num_fisher_samples", to: -5), "at least 1, found the number -5")
+    try refused(good.setting("metrics.fid.config.limt", to: 5), "metrics.fid.config.limt: unknown key; did you mean \"limit\"?")
+    try refused(good.setting("base_model", to: "./modle"), "there is no base model in the folder")
+    try refused(good.setting("base_model", to: "shapse"), "there is no base model \"shapse\"")
+    try desk.write("e.json", #"{"technique": {"name": "#)
+    expectRefusal(try desk.lethe("run", "e.json"), "e.json")
+    expectRefusal(try desk.lethe("run", "none.json"), "none.json: there is no such file")
+    #expect(try !FileManager.default.contentsOfDirectory(atPath: desk.folder).contains("lethe-store") || runs(desk) == 0)
+  }
+
+  private func runs(_ desk: Desk) throws -> Int { try desk.lethe("ls", "--json").json().array?.count ?? -1 }
+
+  @Test("weights that are truncated or missing")
+  func weights() throws {
+    let desk = try Desk()
+    let path = desk.path("model/unet/diffusion_pytorch_model.safetensors")
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    try bytes.prefix(bytes.count / 2).write(to: URL(fileURLWithPath: path))
+    expectRefusal(
+      try desk.lethe("generate", "a circle", "--model", "./model"), "unet/diffusion_pytorch_model.safetensors")
+    try FileManager.default.removeItem(atPath: path)
+    expectRefusal(
+      try desk.lethe("generate", "a circle", "--model", "./model"), "this file of the model folder is missing")
+    expectRefusal(try desk.lethe("generate", "a circle", "--model", "./none"), "there is no base model in the folder")
+    #expect(!desk.exists("picture.png"))
+  }
+
+  @Test("a run that fails is recorded, said in one sentence, and ends with status 1")
+  func failedRun() throws {
+    let desk = try Desk()
+    try FileManager.default.removeItem(atPath: desk.path("model/unet/diffusion_pytorch_model.safetensors"))
+    try desk.write("e.json", Desk.experiment())
+    let outcome = try desk.lethe("run", "e.json", "--json")
+    #expect(outcome.status == 1)
+    let run = try #require(outcome.json()["runs"]?[0])
+    #expect(run["status"] == "failed")
+    #expect(run["error"]?.string?.contains("model folder is missing") == true)
+    #expect(outcome.errors.contains("lethe: error: run "))
+    #expect(try runs(desk) == 1)
+  }
+}

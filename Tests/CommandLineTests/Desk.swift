@@ -1,0 +1,49 @@
+import Configuration
+import Foundation
+import TestModels
+
+/// A folder with a small base model, experiments and a store, and the program to use them with.
+final class Desk {
+  let folder: String
+  let lethe: Program
+
+  /// - Parameter model: false for commands that need none
+  init(model: Bool = true) throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("lethe-desk-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    lethe = try Program(in: folder)
+    if model { _ = try SmallBaseModel(folder: folder + "/model", draws: true) }
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
+  }
+
+  func write(_ name: String, _ json: JSON) throws { try write(name, json.pretty()) }
+
+  func path(_ name: String) -> String { folder + "/" + name }
+
+  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
+
+  /// An experiment on the small model that takes a moment: a few images, two sampling steps each.
+  static func experiment(_ technique: JSON = ["name": "base"]) -> JSON {
+    [
+      "base_model": "./model", "technique": technique, "seed": 3, "tags": ["test"],
+      "metrics": [
+        ["name": "cer", "config": ["concept": "circle", "limit": 3, "retain_limit": 5]],
+        ["name": "fid", "config": ["limit": 3, "reference_limit": 6]],
+        ["name": "clip_score", "config": ["limit": 3]],
+      ],
+    ]
+  }
+
+  static let ssd: JSON = [
+    "name": "ssd",
+    "config": [
+      "erase_concept": "circle", "forget_prompts": ["a circle"], "retain_prompts": ["a square"],
+      "num_fisher_samples": 1, "alpha": 5,
+    ],
+  ]
+}

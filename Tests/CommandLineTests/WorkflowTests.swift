@@ -1,0 +1,172 @@
+import Configuration
+import Foundation
+import TestModels
+import Testing
+
+@Suite("From an experiment to its reproduction")
+struct WorkflowTests {
+  @Test("run, run again, plan, ls, show, compare, reproduce, generate with the edited model")
+  func main() throws {
+    let desk = try Desk()
+    let lethe = desk.lethe
+    try desk.write("e.json", Desk.experiment(Desk.ssd))
+
+    let first = try lethe("run", "e.json", "--set", "technique.config.alpha=1,9", "--json")
+    #expect(first.status == 0, "\(first.errors)")
+    let runs = try #require(first.json()["runs"]?.array)
+    #expect(runs.map { $0["set"] } == [["technique.config.alpha": 1], ["technique.config.alpha": 9]])
+    #expect(runs.allSatisfy { $0["status"] == "finished" && $0["error"] == .null })
+    let metrics = try #require(runs[0]["metrics"]?.array)
+    #expect(metrics.prefix(2).map { $0["name"] } == ["cer", "other_accuracy"])
+    #expect(metrics.allSatisfy { $0["unit"]?.string?.isEmpty == false && $0["count"]?.integer != nil })
+    let stages = try #require(runs[1]["stages"]?.array)
+    #expect(stages.filter { $0["cached"] == true }.map { $0["name"] } == ["base", "fisher.forget", "fisher.retain"])
+    let ids = runs.compactMap { $0["run_id"]?.string }
+    // Progress is no part of the document.
+    #expect(first.errors.contains("fisher.forget"))
+
+    let again = try lethe("run", "e.json", "--set", "technique.config.alpha=9", "--json")
+    let repeated = try #require(again.json()["runs"]?[0])
+    #expect(repeated["stages"]?.array?.allSatisfy { $0["cached"] == true } == true)
+    #expect(repeated["config_hash"] == runs[1]["config_hash"])
+    #expect(repeated["outputs"] == runs[1]["outputs"])
+
+    let plan = try lethe("plan", "e.json", "--set", "technique.config.alpha=20")
+    #expect(plan.output.contains("only config.alpha differs"))
+    #expect(try lethe("plan", "e.json", "--json").json()["plans"]?[0]?["stages"]?.array?.isEmpty == false)
+
+    let list = try #require(lethe("ls", "--json").json().array)
+    #expect(list.count == 3)
+    #expect(list[2]["run_id"] == runs[0]["run_id"])
+    #expect(list[2]["metrics"] == runs[0]["metrics"])
+    #expect(try lethe("ls", "--technique", "base", "--json").json() == [])
+    #expect(try lethe("ls", "--tag", "test").output.contains("alpha=9"))
+
+    let shown = try lethe("show", ids[0])
+    #expect(shown.output.contains("fisher.retain"))
+    #expect(try lethe("show", String(ids[0].prefix(20)), "--json").json()["record"]?["technique"] == "ssd")
+    let key = try #require(stages[1]["key"]?.string)
+    #expect(try lethe("show", key, "--json").json()["stage"] == "fisher.forget")
+
+    let comparison = try lethe("compare", ids[0], ids[1], "--json").json()
+    #expect(comparison["config"]?.array?.map { $0["key_path"] } == ["technique.config.alpha"])
+    #expect(comparison["config"]?[0]?["values"] == [1, 9])
+    #expect(comparison["metrics"]?[0]?["name"] == "cer")
+    #expect(try lethe("compare", ids[0], ids[1]).output.contains("technique.config.alpha"))
+
+    let reproduced = try lethe("reproduce", ids[1], "--json")
+    #expect(reproduced.status == 0, "\(reproduced.errors)")
+    #expect(try reproduced.json()["identical"] == true)
+    #expect(try reproduced.json()["outputs"]?.array?.allSatisfy { $0["verdict"] == "identical" } == true)
+
+    #expect(try lethe("generate", "a red square", "--run", ids[1], "--out", "edited.png").status == 0)
+    #expect(try lethe("generate", "a red square", "--model", "./model", "--out", "plain.png").status == 0)
+    #expect(try Data(contentsOf: file(desk, "edited.png")) != Data(contentsOf: file(desk, "plain.png")))
+  }
+
+  private func file(_ desk: Desk, _ name: String) -> URL { URL(fileURLWithPath: desk.path(name)) }
+
+  @Test("a changed output ends a reproduction with a status that is not zero, and is named")
+  func divergence() throws {
+    let desk = try Desk()
+    try desk.write("e.json", Desk.experiment())
+    let run = try #require(desk.lethe("run", "e.json", "--json").json()["runs"]?[0]?["run_id"]?.string)
+    let weights = desk.path("model/unet/diffusion_pytorch_model.safetensors")
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: weights))
+    bytes[bytes.count - 2] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: weights))
+    let outcome = try desk.lethe("reproduce", run)
+    #expect(outcome.status != 0)
+    #expect(outcome.errors.contains("unet/diffusion_pytorch_model.safetensors differs"))
+  }
+
+  @Test("the same command draws the same bytes; its final latents and given ones fit together")
+  func generate() throws {
+    let desk = try Desk()
+    let lethe = desk.lethe
+    #expect(try lethe("generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "a.png").status == 0)
+    #expect(try lethe("generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "b.png").status == 0)
+    #expect(try Data(contentsOf: file(desk, "a.png")) == Data(contentsOf: file(desk, "b.png")))
+
+    let several = try lethe(
+      "generate", "a red circle", "--model", "./model", "--seed", "7", "--count", "3", "--out", "many.png",
+      "--save-latents", "final.safetensors", "--json")
+    #expect(try several.json()["files"] == ["many-0.png", "many-1.png", "many-2.png"])
+    #expect(try Data(contentsOf: file(desk, "many-0.png")) == Data(contentsOf: file(desk, "a.png")))
+    let sheet = try lethe("generate", "a red circle", "--model", "./model", "--count", "3", "--sheet", "--out", "sheet.png")
+    #expect(sheet.output == "sheet.png\n")
+
+    let started = try lethe(
+      "generate", "a red circle", "--model", "./model", "--latents", "final.safetensors", "--steps", "1", "--out", "on.png")
+    #expect(started.status == 0, "\(started.errors)")
+    #expect(desk.exists("on-2.png"))
+    let wrong = try lethe("generate", "a circle", "--model", "./model", "--latents", "model/vae/diffusion_pytorch_model.safetensors")
+    #expect(wrong.status == 1)
+    #expect(wrong.errors.contains("has no tensor 'latents'"))
+    #expect(try lethe("generate", "a circle", "--model", "./model", "--out", "none/a.png").status != 0)
+  }
+
+  @Test("Ctrl-C ends with status 130 and a record, and the same command goes on from there")
+  func interruption() throws {
+    let desk = try Desk()
+    let long = try Desk.experiment().setting("metrics.fid.config.limit", to: 4000)
+    try desk.write("e.json", long.setting("metrics.fid.config.reference_limit", to: 2))
+    let running = try desk.lethe.start(["run", "e.json", "--json"])
+    // The edit is done, so images are being drawn.
+    let deadline = Date(timeIntervalSinceNow: 60)
+    while !running.errorsSoFar().contains("edit"), Date() < deadline { Thread.sleep(forTimeInterval: 0.05) }
+    Thread.sleep(forTimeInterval: 0.3)
+    running.process.interrupt()
+    let outcome = try running.finish()
+    #expect(outcome.status == 130)
+    #expect(try outcome.json()["runs"]?[0]?["status"] == "interrupted")
+    #expect(outcome.errors.contains("lethe: interrupted"))
+    #expect(try desk.lethe("ls", "--status", "interrupted", "--json").json().array?.count == 1)
+    let plan = try desk.lethe("plan", "e.json", "--json").json()
+    let images = plan["plans"]?[0]?["stages"]?.array?.first { $0["name"] == "images" }
+    #expect((images?["images"]?["there"]?.integer ?? 0) > 0)
+  }
+
+  @Test("a deleted index is made again with one warning; verify, gc and reindex tell what they did")
+  func care() throws {
+    let desk = try Desk()
+    let lethe = desk.lethe
+    try desk.write("e.json", Desk.experiment())
+    let run = try #require(lethe("run", "e.json", "--json").json()["runs"]?[0])
+    for suffix in ["", "-wal", "-shm"] {
+      try? FileManager.default.removeItem(atPath: desk.path("lethe-store/index.sqlite\(suffix)"))
+    }
+    let list = try lethe("ls", "--json")
+    #expect(list.errors.split(separator: "\n").count == 1)
+    #expect(list.errors.contains("lethe: warning: "))
+    #expect(try list.json().array?.count == 1)
+    #expect(try lethe("reindex", "--json").json()["runs"] == 1)
+
+    #expect(try lethe("verify").output.contains("sound"))
+    #expect(try lethe("gc", "--json").json()["removed"] == [])
+    let digest = try #require(run["outputs"]?.array?.last?["digest"]?.string)
+    let object = desk.path("lethe-store/objects/\(digest.prefix(2))/\(digest.dropFirst(2))")
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: object)
+    try Data("damaged".utf8).write(to: URL(fileURLWithPath: object))
+    let verified = try lethe("verify", "--json")
+    #expect(verified.status == 1)
+    #expect(try verified.json()["problems"]?[0]?["kind"] == "damagedObject")
+    #expect(try lethe("run", "e.json").status != 0, "a damaged object is never a result")
+  }
+
+  @Test("a report prints its table and writes its files beside the store")
+  func report() throws {
+    let desk = try Desk()
+    try desk.write("e.json", Desk.experiment())
+    #expect(try desk.lethe("run", "e.json").status == 0)
+    try desk.write(
+      "table.json", ["title": "A table", "runs": [["technique": "base"]], "columns": ["cer", "fid", "clip_score"]])
+    let report = try desk.lethe("report", "table.json")
+    #expect(report.status == 0, "\(report.errors)")
+    #expect(report.output.contains("A table"))
+    #expect(report.output.contains("reports/table/table.md"))
+    #expect(desk.exists("reports/table/table.csv"))
+    let json = try desk.lethe("report", "table.json", "--json").json()
+    #expect(json["table"]?["rows"]?.array?.count == 1)
+  }
+}
