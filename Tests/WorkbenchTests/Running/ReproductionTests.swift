@@ -118,7 +118,8 @@ struct ReproductionTests {
   func model() throws {
     let bench = try SmallWorkbench()
     let outcome = try bench.run(small)[0]
-    let entry = try #require(ImageSet(#require(outcome.output("images")), from: bench.store.objects).entries.first)
+    let images = try #require(outcome.output("images"))
+    let entry = try #require(ImageSet(images, from: bench.store.objects).entries.first)
     let (model, settings) = try bench.runner().model(of: outcome.run)
     let sampler = try Sampler(model, settings)
     var pictures: [RGBImage] = []
