@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Tensors
 
 /// The command line: it parses, calls and prints. What a command means is decided in Workbench and Reports.
@@ -12,13 +13,13 @@ struct Lethe: ParsableCommand {
       that could have changed the result, computes nothing twice, and can run any past result again and prove that it \
       comes out the same.
 
-        lethe run experiments/base.json experiments/ssd.json     run them, or take them from the cache
-        lethe report experiments/tables/quickstart.json          tables and plots of what was run
-        lethe compare 3f2a 91bc                                  what differs between two runs, and in what
-        lethe reproduce 3f2a                                     run one again and compare every byte
-        lethe generate "a red striped circle" --seed 7           draw a picture
+        lethe run experiments/base.json experiments/ssd.json
+        lethe report experiments/tables/quickstart.json
+        lethe compare 3f2a 91bc
+        lethe reproduce 3f2a
+        lethe generate "a red striped circle" --seed 7 --out circle.png
 
-      Every command explains itself: lethe help run.
+      Every command explains itself, with examples: lethe help run.
       """,
     version: "0.1.0",
     groupedSubcommands: [
@@ -31,6 +32,7 @@ struct Lethe: ParsableCommand {
   static func main() {
     var command: any ParsableCommand
     do {
+      try refuseUnknownCommand()
       command = try parseAsRoot()
     } catch {
       Exit.explain(error, in: self)
@@ -41,6 +43,16 @@ struct Lethe: ParsableCommand {
     } catch {
       Exit.explain(error, in: self)
     }
+  }
+
+  /// The parser calls a mistyped command an unexpected argument and knows no better one.
+  private static func refuseUnknownCommand() throws {
+    guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-"), word != "help" else { return }
+    let names = configuration.groupedSubcommands.flatMap(\.subcommands).map {
+      $0.configuration.commandName ?? "\($0)".lowercased()
+    }
+    guard !names.contains(word) else { return }
+    throw ValidationError("there is no command \"\(word)\"" + suggestion(for: word, among: names))
   }
 }
 

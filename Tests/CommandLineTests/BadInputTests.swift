@@ -20,7 +20,7 @@ struct BadInputTests {
   @Test(
     "a wrong usage is one sentence",
     arguments: [
-      (["rnu"], "Unexpected argument 'rnu'"), (["run"], "expected an experiment file"),
+      (["rnu"], "there is no command \"rnu\"; did you mean \"run\"?"), (["run"], "Missing expected argument '<file> ...'"),
       (["run", "e.json", "--sed", "a=1"], "Unknown option '--sed'"),
       (["run", "e.json", "--seeds", "0,x"], "expected whole numbers separated by commas, found \"0,x\""),
       (["run", "e.json", "--device", "gpu"], "\"gpu\" is not one of its values; did you mean"),

@@ -9,8 +9,8 @@ struct Describe: ParsableCommand {
     discussion: """
       Without a name, lists what there is to describe.
 
-        lethe describe ssd         every setting of SSD: type, default, meaning, source
-        lethe describe shapes      the base model's concepts, prompts and sampler defaults
+        lethe describe ssd       every setting: type, default, meaning, source
+        lethe describe shapes    a base model's concepts and sampler defaults
       """)
 
   @Argument(help: "A technique, a metric or a base model.")

@@ -11,9 +11,9 @@ struct Run: ParsableCommand, ComputingCommand {
       killed goes on where it stopped when the same command is given again.
 
         lethe run experiments/ssd.json
-        lethe run experiments/ssd.json --set technique.config.alpha=1,5,20 --seeds 0,1,2
+        lethe run experiments/ssd.json --set technique.config.alpha=1,5 --seeds 0,1
         lethe run experiments/ssd.json --set metrics.fid.config.limit=1000 --json
-        lethe run experiments/seed-documents/ssd_asr.json --base-model shapes --overlay mine.json
+        lethe run theirs.json --base-model shapes --overlay mine.json --device cpu
 
       Ends with status 1 if a run failed and with 130 after Ctrl-C.
       """)

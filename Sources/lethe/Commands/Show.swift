@@ -9,8 +9,8 @@ struct Show: ParsableCommand {
     discussion: """
       A hash may be abbreviated to four digits or more, as long as one thing alone begins so.
 
-        lethe show 3f2a            a run: settings, stages, metrics, outputs, git and machine
-        lethe show 3f2a --patch    with the patch of changes that were not committed
+        lethe show 3f2a            settings, stages, metrics, outputs, git, machine
+        lethe show 3f2a --patch    the patch of changes that were not committed
       """)
 
   @Argument(help: "A run id, config hash, cache key or object digest, or the beginning of one.")

@@ -29,10 +29,6 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A JSON merge patch that is laid over every file.", valueName: "file"))
   var overlay: String?
 
-  func validate() throws {
-    if files.isEmpty { throw ValidationError("expected an experiment file, for example experiments/ssd.json") }
-  }
-
   /// The experiments, each read and checked as far as it can be without its base model.
   func experiments() throws -> [Experiment] {
     let overrides = Overrides(

@@ -24,12 +24,15 @@ enum CatalogueText {
   ) throws -> Description {
     let (kind, rows) = try catalogue.table(of: name)
     let warnings = catalogue.entries(kind)[name].map { $0.init().warnings } ?? []
-    var columns = Columns(["setting", "type", "default", "meaning"])
+    var text = "\(Style.bold(name)), a \(kind)"
     for row in rows {
-      columns.add(row.key, row.type, defaultText(row, base, baseName), meaning(row))
+      let rule = row.requirement.isEmpty ? "" : ", \(row.requirement)"
+      text += "\n\n\(Style.bold(row.key)) = \(defaultText(row, base, baseName))  \(Style.dim("(\(row.type)\(rule))"))\n"
+      text += Columns.wrapped(meaning(row), width: Console.width - 4).map { "    " + $0 }.joined(separator: "\n")
     }
-    var text = "\(Style.bold(name)), a \(kind)\n\n" + columns.text()
-    if !warnings.isEmpty { text += "\n\nWith its defaults:\n" + warnings.map { "  warning: \($0)" }.joined(separator: "\n") }
+    if !warnings.isEmpty {
+      text += "\n\nWith its defaults:\n" + warnings.map { "    warning: \($0)" }.joined(separator: "\n")
+    }
     let json: JSON = [
       "name": .string(name), "kind": .string(kind.rawValue),
       "fields": .array(rows.map { fieldJSON($0, base) }), "warnings": .array(warnings.map(JSON.string)),
@@ -49,11 +52,8 @@ enum CatalogueText {
   }
 
   private static func meaning(_ row: FieldDescription) -> String {
-    var parts = [row.meaning]
-    if !row.requirement.isEmpty { parts.append(row.requirement) }
-    if !row.affectsResult { parts.append("changes no result") }
-    if !row.source.isEmpty { parts.append(row.source) }
-    return parts.joined(separator: "; ")
+    let notes = [row.affectsResult ? "" : "changes no result", row.source].filter { !$0.isEmpty }
+    return row.meaning + (notes.isEmpty ? "." : ". [\(notes.joined(separator: "; "))]")
   }
 
   private static func fieldJSON(_ row: FieldDescription, _ base: BaseDeclaration) -> JSON {

@@ -27,7 +27,7 @@ struct Columns {
       for column in 0..<count {
         let cell = column < row.count ? row[column] : ""
         if column == count - 1, wrapsLast, indent + cell.count > width, width - indent >= 24 {
-          line += wrapped(cell, width: width - indent).joined(separator: "\n" + String(repeating: " ", count: indent))
+          line += Self.wrapped(cell, width: width - indent).joined(separator: "\n" + String(repeating: " ", count: indent))
         } else {
           let fill = String(repeating: " ", count: max(0, widths[column] - cell.count))
           line += numbers.contains(column) ? fill + cell : cell + fill
@@ -40,7 +40,8 @@ struct Columns {
     return lines.joined(separator: "\n")
   }
 
-  private func wrapped(_ text: String, width: Int) -> [String] {
+  /// Words in lines of at most `width` characters, longer words on lines of their own.
+  static func wrapped(_ text: String, width: Int) -> [String] {
     var lines: [String] = []
     for word in text.split(separator: " ") {
       if let last = lines.last, last.count + 1 + word.count <= width {

@@ -22,8 +22,7 @@ enum Exit {
     // The parser's own errors are those of a wrong usage; all others are sentences already.
     let isUsage = code == .validationFailure
     let message = (isUsage ? command.message(for: error) : "\(error)").split(separator: "\n").joined(separator: " ")
-    let hint = isUsage ? "; lethe --help lists the commands" : ""
-    Console.note("lethe: \(Style.red("error:")) \(message)\(hint)")
+    Console.note("lethe: \(Style.red("error:")) \(message)")
     end(code)
   }
 
