@@ -12,7 +12,7 @@ BUILD     := $(SWIFT) build -c release --explicit-target-dependency-import-check
 TEST      := $(SWIFT) test -c release --disable-xctest --disable-testable-imports
 LETHE     := .build/release/lethe
 
-# Where the toolchain has them, lethe is linked with Swift's static libraries, which makes it start much faster; see
+# Where the toolchain has them, lethe is linked with Swift's static libraries, which makes it start faster; see
 # Package.swift. Only that one link depends on it.
 STATIC_LIBRARIES   := $(dir $(realpath $(shell command -v $(SWIFT))))../lib/swift_static/linux/libFoundation.a
 export LETHE_STATIC := $(if $(wildcard $(STATIC_LIBRARIES)),1,0)

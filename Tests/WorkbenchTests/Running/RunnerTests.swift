@@ -16,7 +16,7 @@ struct RunnerTests {
     let monitor = RunMonitor(
       handle: { event in
         // After the first batch of two: four of six images are missing.
-        if case .progress("images", let fraction, _) = event, fraction > 0.4 { isCancelled = true }
+        if case .progress("images", let fraction, _) = event, fraction > 0.3 { isCancelled = true }
       }, isCancelled: { isCancelled })
     let broken = try bench.run(document, Runner.Options(batchSize: 2), monitor: monitor)
     #expect(broken.map(\.record.status) == [.interrupted])
