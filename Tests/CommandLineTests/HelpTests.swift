@@ -13,13 +13,13 @@ struct HelpTests {
     #expect(help.errors.isEmpty)
     #expect(help.output.hasPrefix("OVERVIEW: A workbench for concept erasure in text-to-image diffusion models.\n"))
     #expect(help.output.contains("lethe run experiments/base.json experiments/ssd.json"))
-    for command in commands { #expect(help.output.contains("\n  \(command) "), "\(command)") }
+    for command in commandNames { #expect(help.output.contains("\n  \(command) "), "\(command)") }
     #expect(try desk.lethe().output == help.output)
     #expect(try desk.lethe("--version").output == "0.1.0\n")
   }
 
-  @Test("every command explains itself", arguments: commands)
-  func commands(_ name: String) throws {
+  @Test("every command explains itself", arguments: commandNames)
+  func explained(_ name: String) throws {
     let help = try Desk(model: false).lethe(name, "--help")
     #expect(help.status == 0)
     #expect(help.output.contains("USAGE: lethe \(name)"))
@@ -58,7 +58,7 @@ struct HelpTests {
   }
 }
 
-let commands = [
+let commandNames = [
   "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "train", "bench", "verify", "gc",
   "reindex",
 ]

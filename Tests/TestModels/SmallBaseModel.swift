@@ -50,7 +50,7 @@ public struct SmallBaseModel {
       vision: CLIPVisionConfig(tower: tower, imageSize: 32, patchSize: 8))
     let weights = Weights(initialising: RandomStream(seed: 5, "clip"))
     _ = try CLIPModel(config, weights)
-    try CLIPModel.write(config, weights, folder: judgeFolder(ShapesWorld.clipName))
+    try CLIPModel.write(config, weights, to: judgeFolder(ShapesWorld.clipName))
   }
 
   private func judgeFolder(_ name: String) -> String { folder + "/" + (card.judges[name] ?? name) }

@@ -22,7 +22,10 @@ extension ShapesWorld {
         + "backgrounds and a mark that plays the part of the sensitive concept.",
       sampler: sampler, judges: judges, concepts: ShapesConcept.all.map(declared),
       neutralPrompts: Self.neutralPrompts,
-      promptSets: ["general": generalPrompts(512), "unseen": unseenPrompts().map(\.declared)],
+      promptSets: [
+        "general": generalPrompts(512), "unseen": unseenPrompts().map(\.declared),
+        "unseen_after_random_words": unseenPromptsAfterRandomWords().map(\.declared),
+      ],
       vocabulary: Lexicon.words.sorted())
   }
 

@@ -29,6 +29,7 @@ public struct Catalogue: Sendable {
       "cer": CERConfiguration.self,
       "clip_score": CLIPScoreConfiguration.self,
       "fid": FIDConfiguration.self,
+      "prompt_accuracy": PromptAccuracyConfiguration.self,
     ])
 
   /// Names from the source documents that are still to be built: their experiments parse and cannot run yet.
