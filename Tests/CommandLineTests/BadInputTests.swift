@@ -60,7 +60,7 @@ struct BadInputTests {
     let desk = try Desk()
     try desk.write("e.json", Desk.experiment())
     try desk.write("occupied", "a file")
-    expectRefusal(try desk.lethe("run", "e.json", "--store", "occupied/store"), "occupied/store")
+    expectRefusal(try desk.lethe("run", "e.json", "--store", "occupied/store"), "cannot make the folder occupied")
   }
 
   @Test("experiments that are wrong, each with file and key")

@@ -20,7 +20,8 @@ struct HelpTests {
 
   @Test("every command explains itself", arguments: commandNames)
   func explained(_ name: String) throws {
-    let help = try Desk(model: false).lethe(name, "--help")
+    let desk = try Desk(model: false)
+    let help = try desk.lethe(name, "--help")
     #expect(help.status == 0)
     #expect(help.output.contains("USAGE: lethe \(name)"))
     #expect(!help.output.contains("\u{1B}"), "no escapes where there is no terminal")

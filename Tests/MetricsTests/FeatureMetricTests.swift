@@ -102,7 +102,7 @@ import Testing
       try openAI.canonical().write(toFile: file, atomically: true, encoding: .utf8)
       #expect(try score.evaluate(images, model.context(), monitor: WorkMonitor())[0].value != plain)
       try #"{"image_mean": [0.5], "image_std": [1, 1, 1]}"#.write(toFile: file, atomically: true, encoding: .utf8)
-      expectRefusal("image_mean: a list of three numbers was expected") {
+      expectRefusal("a list of three numbers was expected") {
         _ = try score.evaluate(images, model.context(), monitor: WorkMonitor())
       }
     }

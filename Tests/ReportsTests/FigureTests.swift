@@ -135,7 +135,7 @@ import Testing
     let prompt = Array(repeating: "a very long prompt", count: 20).joined(separator: " ")
     let grid = ImageGrid(
       title: "t", columns: [prompt], rows: [.init(label: "r", pictures: [RGBImage(width: 32, height: 32)])])
-    let lines = grid.drawing().shapes.filter { if case .text(_, _, 13, _, .middle, _, _, _) = $0 { true } else { false } }
+    let lines = grid.drawing().shapes.filter { if case .text(_, _, 11.5, _, .middle, _, _, _) = $0 { true } else { false } }
     #expect(lines.count == 5)
     #expect(grid.image().width < 800)
   }

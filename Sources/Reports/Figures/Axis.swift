@@ -32,7 +32,7 @@ struct Axis: Equatable, Sendable {
       digits = max(0, -Int(log10(ticks.min() ?? 1).rounded(.down)))
     } else {
       let span = high - low
-      let margin = span > 0 ? 0.08 * span : max(0.1 * abs(high), 0.05)
+      let margin = span > 0 ? 0.1 * span : max(0.1 * abs(high), 0.05)
       lower = low - margin
       upper = high + margin
       let step = Self.niceStep((upper - lower) / 5)

@@ -38,16 +38,18 @@ public struct ImageGrid: Equatable, Sendable {
     let gap = 6.0
     let margin = 16.0
     let size = 13.0
+    let headingSize = 11.5
     let lineHeight = 16.0
 
     let labels = rows.map { StrokeFont.wrapped($0.label, width: 190, size: size, maximum: 4) }
     let labelWidth = labels.joined().map { StrokeFont.width(of: $0, size: size) }.max() ?? 0
-    let headings = columns.map { StrokeFont.wrapped($0, width: cellWidth - 2, size: size, maximum: 5) }
-    let headingHeight = Double(headings.map(\.count).max() ?? 0) * lineHeight
+    let headings = columns.map { StrokeFont.wrapped($0, width: cellWidth, size: headingSize, maximum: 5) }
+    let headingHeight = 14.0
+    let headingsHeight = Double(headings.map(\.count).max() ?? 0) * headingHeight
     let titleHeight = title.isEmpty ? 0 : 30.0
 
     let left = margin + labelWidth + 12
-    let top = margin + titleHeight + headingHeight + 4
+    let top = margin + titleHeight + headingsHeight + 4
     let width = left + Double(columns.count) * (cellWidth + gap) - gap + margin
     let titleWidth = 2 * margin + StrokeFont.width(of: title, size: 16)
     var drawing = Drawing(
@@ -61,8 +63,8 @@ public struct ImageGrid: Equatable, Sendable {
       let x = (left + Double(column) * (cellWidth + gap)).rounded()
       for (line, text) in heading.enumerated() {
         // Headings end on one line above the pictures, whatever number of lines each has.
-        let y = top - 9 - Double(heading.count - 1 - line) * lineHeight
-        drawing.shapes.append(.text(text, at: Point(x + cellWidth / 2, y), size: size, .softInk, anchor: .middle))
+        let y = top - 9 - Double(heading.count - 1 - line) * headingHeight
+        drawing.shapes.append(.text(text, at: Point(x + cellWidth / 2, y), size: headingSize, .softInk, anchor: .middle))
       }
     }
     for (index, row) in rows.enumerated() {

@@ -68,34 +68,40 @@ struct LabelPlacement {
     }
     var chosen: [Box] = []
     for (index, places) in candidates.enumerated() {
-      chosen.append(cheapest(of: places, among: chosen, except: index))
+      chosen.append(cheapest(of: places, for: index, of: labels, among: chosen))
     }
     for _ in 0..<8 {
       let before = chosen
       for (index, places) in candidates.enumerated() {
-        chosen[index] = cheapest(of: places, among: chosen, except: index)
+        chosen[index] = cheapest(of: places, for: index, of: labels, among: chosen)
       }
       if chosen == before { break }
     }
     return chosen
   }
 
-  private func cheapest(of places: [Box], among chosen: [Box], except own: Int) -> Box {
+  private func cheapest(of places: [Box], for own: Int, of labels: [Label], among chosen: [Box]) -> Box {
     var best = places[0]
     var bestCost = Double.infinity
     for (rank, place) in places.enumerated() {
-      let cost = cost(of: place, rank: rank, among: chosen, except: own)
+      let cost = cost(of: place, rank: rank, for: own, of: labels, among: chosen)
       if cost < bestCost { (best, bestCost) = (place, cost) }
     }
     return best
   }
 
-  private func cost(of place: Box, rank: Int, among chosen: [Box], except own: Int) -> Double {
+  private func cost(of place: Box, rank: Int, for own: Int, of labels: [Label], among chosen: [Box]) -> Double {
     var cost = 0.6 * Double(rank)
     func punish(_ overlap: Double) { if overlap > 0 { cost += 50 + 4 * min(60, overlap) } }
     for (index, other) in chosen.enumerated() where index != own { punish(place.overlap(other)) }
     for obstacle in obstacles { punish(place.overlap(obstacle)) }
     for (from, to) in lines where place.meets(from, to) { cost += 14 }
+    // A label nearer to another point than to its own is read as the other's.
+    let distance = (place.nearest(to: labels[own].anchor) - labels[own].anchor).length
+    for (index, label) in labels.enumerated() where index != own {
+      let excess = distance + 3 - (place.nearest(to: label.anchor) - label.anchor).length
+      if excess > 0 { cost += 12 + 2 * excess }
+    }
     return cost
   }
 

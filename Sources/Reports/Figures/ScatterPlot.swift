@@ -173,7 +173,7 @@ public struct ScatterPlot: Equatable, Sendable {
     let points = marks.map { place($0.0.x, $0.0.y) }
     let obstacles = points.map { Box(left: $0.x - 6, top: $0.y - 6, right: $0.x + 6, bottom: $0.y + 6) }
     let placement = LabelPlacement(
-      bounds: Box(left: frame.left + 3, top: frame.top - 12, right: frame.right + 14, bottom: frame.bottom - 2),
+      bounds: Box(left: frame.left + 3, top: frame.top - 12, right: frame.right + 14, bottom: frame.bottom - 1),
       obstacles: obstacles, lines: lines)
     let boxes = placement.place(
       zip(marks, points).map { mark, point in

@@ -49,8 +49,14 @@ enum RecordText {
   }
 
   private static func details(_ details: JSON?) -> String {
-    (details?.object ?? [:]).sorted { $0.key < $1.key }.filter { $0.value.object == nil && $0.value.array == nil }
-      .map { "\($0.key) \($0.value.string ?? $0.value.canonical())" }.joined(separator: ", ")
+    let figures = (details?.object ?? [:]).sorted { $0.key < $1.key }.compactMap { key, value -> String? in
+      switch value {
+      case .integer, .number: "\(key) \(RunText.number(value.number))"
+      case .string(let text): "\(key) \(Digest(hex: text)?.short ?? text)"
+      default: nil
+      }
+    }
+    return figures.joined(separator: ", ")
   }
 
   private static func git(_ git: GitState) -> String {
