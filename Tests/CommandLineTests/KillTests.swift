@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import TestModels
 import Testing
 
 @Suite("A run that is killed")
