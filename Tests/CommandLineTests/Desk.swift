@@ -5,15 +5,18 @@ import TestModels
 /// A folder with a small base model, experiments and a store, and the program to use them with.
 final class Desk {
   let folder: String
-  let lethe: Program
+  private let program: Program
 
   /// - Parameter model: false for commands that need none
   init(model: Bool = true) throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("lethe-desk-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    lethe = try Program(in: folder)
+    program = try Program(in: folder)
     if model { _ = try SmallBaseModel(folder: folder + "/model", draws: true) }
   }
+
+  /// The program, run in this folder; it keeps the folder.
+  var lethe: Program { program.keeping(self) }
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 

@@ -17,6 +17,8 @@ public struct Program: Sendable {
   public let path: String
   /// The folder that it runs in.
   public let folder: String
+  /// What must live as long as the program may be run, such as the owner of its folder.
+  private nonisolated(unsafe) var owner: AnyObject?
 
   /// The program beside these tests.
   ///
@@ -29,6 +31,13 @@ public struct Program: Sendable {
     }
     path = found + "/lethe"
     self.folder = folder
+  }
+
+  /// This program, which keeps `owner` alive.
+  public func keeping(_ owner: AnyObject) -> Program {
+    var program = self
+    program.owner = owner
+    return program
   }
 
   public struct NotBuilt: Error, CustomStringConvertible {

@@ -46,7 +46,7 @@ struct SeedDocumentTests {
   @Test("the quick start's experiments are complete", arguments: [("base", 1), ("ssd", 3)])
   func quickStart(name: String, count: Int) throws {
     let experiment = try Experiment(reading: "\(experimentsFolder)/\(name).json")
-    let base = declaring("circle")
+    let base = declaring("star")
     #expect(try experiment.points { _ in base }.count == count)
   }
 }
