@@ -112,10 +112,9 @@ struct WorkflowTests {
     let long = try Desk.experiment().setting("metrics.fid.config.limit", to: 4000)
     try desk.write("e.json", long.setting("metrics.fid.config.reference_limit", to: 2))
     let running = try desk.lethe.start(["run", "e.json", "--json"])
-    // The edit is done, so images are being drawn.
+    // The edit's entry is there and the first images' are, too.
     let deadline = Date(timeIntervalSinceNow: 60)
-    while !running.errorsSoFar().contains("edit"), Date() < deadline { Thread.sleep(forTimeInterval: 0.05) }
-    Thread.sleep(forTimeInterval: 0.3)
+    while cacheEntries(desk) < 3, Date() < deadline { Thread.sleep(forTimeInterval: 0.05) }
     running.process.interrupt()
     let outcome = try running.finish()
     #expect(outcome.status == 130)
@@ -125,6 +124,11 @@ struct WorkflowTests {
     let plan = try desk.lethe("plan", "e.json", "--json").json()
     let images = plan["plans"]?[0]?["stages"]?.array?.first { $0["name"] == "images" }
     #expect((images?["images"]?["there"]?.integer ?? 0) > 0)
+  }
+
+  private func cacheEntries(_ desk: Desk) -> Int {
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: desk.path("lethe-store/cache"))) ?? []
+    return names.filter { $0.contains("/") }.count
   }
 
   @Test("a deleted index is made again with one warning; verify, gc and reindex tell what they did")

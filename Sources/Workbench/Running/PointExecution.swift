@@ -40,6 +40,8 @@ final class PointExecution {
     var estimates: [String: Digest] = [:]
     for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan) }
     let edit = try runEdit(plan, estimates: estimates)
+    // Of a large model each estimate is gigabytes, and nothing asks for them again.
+    for estimate in estimates.values where estimate != edit { tensors[estimate] = nil }
     if let path = plan.technique.savePath {
       try WeightsFile.write(edited(plan.base, by: edit).unetWeights, to: point.resolve(path))
     }

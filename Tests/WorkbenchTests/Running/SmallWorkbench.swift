@@ -17,7 +17,7 @@ final class SmallWorkbench {
   var modelFolder: String { folder + "/models/tiny" }
 
   init() throws {
-    folder = NSTemporaryDirectory() + "lethe-runner-" + UUID().uuidString
+    folder = Self.root + "/lethe-runner-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: folder + "/models", withIntermediateDirectories: true)
     try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: folder + "/models/tiny")
     let card = ModelCard(name: "tiny", description: "", sampler: ModelCard.Sampler(steps: 2, guidanceScale: 2))
@@ -25,6 +25,14 @@ final class SmallWorkbench {
     store = try Store.open(folder + "/store")
     locations = Locations(store: folder + "/store", from: folder, executable: folder + "/bin/lethe")
   }
+
+  /// A file system in memory where there is a roomy one: a store syncs every object, and waiting for a disk is no part of
+  /// what is tested here.
+  private static let root: String = {
+    let memory = "/dev/shm"
+    let free = try? FileManager.default.attributesOfFileSystem(forPath: memory)[.systemFreeSize] as? Int
+    return free ?? 0 > 2 << 30 && FileManager.default.isWritableFile(atPath: memory) ? memory : NSTemporaryDirectory()
+  }()
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
