@@ -86,6 +86,11 @@ public struct RunningProgram {
     return (path, try FileHandle(forUpdating: URL(fileURLWithPath: path)))
   }
 
+  public var isRunning: Bool { process.isRunning }
+
+  /// What it has written to standard error so far.
+  public func errorsSoFar() -> String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
+
   public func finish() throws -> Program.Outcome {
     process.waitUntilExit()
     defer { for path in [output, errors] { try? FileManager.default.removeItem(atPath: path) } }
