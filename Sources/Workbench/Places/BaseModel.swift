@@ -3,7 +3,8 @@ public import Diffusion
 internal import Foundation
 public import Store
 
-/// A base model's folder and the digests of what lies in it, without the model itself, which is loaded when it is needed.
+/// A base model's folder and the digests of what lies in it, without the model itself, which is loaded when it is
+/// needed.
 public struct BaseModel: Sendable {
   /// As the experiment names it.
   public let name: String

@@ -5,8 +5,8 @@ internal import Synchronization
 
 /// Digests of files that are hashed once and remembered until they change.
 ///
-/// A file is taken for unchanged while its size, both of its times, its inode and its device are. What is remembered lies
-/// in the store as `file-digests.json` and may be deleted at any time.
+/// A file is taken for unchanged while its size, both of its times, its inode and its device are. What is remembered
+/// lies in the store as `file-digests.json` and may be deleted at any time.
 public final class FileDigests: Sendable {
   private struct Memory {
     var entries: [String: Entry]?

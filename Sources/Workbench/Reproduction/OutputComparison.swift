@@ -48,7 +48,8 @@ struct OutputComparison {
       if error > worst.error || worst.name.isEmpty { worst = (error, name) }
     }
     isWithin = worst.error <= limit
-    detail = "\(changed.count) of \(recorded.names.count) tensors differ, most \(worst.name), by \(Self.short(worst.error))"
+    detail =
+      "\(changed.count) of \(recorded.names.count) tensors differ, most \(worst.name), by \(Self.short(worst.error))"
   }
 
   private static func relativeError(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Double {
@@ -81,7 +82,8 @@ struct OutputComparison {
       return ", the first \(JSON.string(request.prompt).canonical()) (repetition \(request.repetition))"
     }
     detail =
-      "\(pairs.count) of \(recorded.entries.count) images differ\(first ?? ""), the worst by \(Self.short(worst)) levels"
+      "\(pairs.count) of \(recorded.entries.count) images differ\(first ?? ""),"
+      + " the worst by \(Self.short(worst)) levels"
   }
 
   private static func meanDifference(_ a: RGBImage, _ b: RGBImage) -> Double {

@@ -75,15 +75,16 @@ extension Reproduction.Output {
 extension Runner {
   /// Executes a past run again without reading the cache, and compares every output with the recorded one.
   ///
-  /// No record is made and nothing is overwritten. Outputs that are not identical are held against a tolerance only where
-  /// the processor, a library or the code is another one; else they are different.
+  /// No record is made and nothing is overwritten. Outputs that are not identical are held against a tolerance only
+  /// where the processor, a library or the code is another one; else they are different.
   ///
-  /// - Throws: ``ReproductionError`` where the run cannot be executed again, `CancellationError`, or what ends the second
-  ///   execution.
+  /// - Throws: ``ReproductionError`` where the run cannot be executed again, `CancellationError`, or what ends the
+  ///   second execution.
   public func reproduce(_ run: Digest, monitor: RunMonitor = RunMonitor()) throws -> Reproduction {
     let record = try store.run(run)
     guard record.status == .finished else {
-      throw ReproductionError("run \(run.short) did not finish (\(record.status.rawValue)), so it has no results to compare")
+      throw ReproductionError(
+        "run \(run.short) did not finish (\(record.status.rawValue)), so it has no results to compare")
     }
     let isolated = Runner(
       store: store, locations: locations, catalogue: catalogue, code: code,

@@ -7,8 +7,8 @@ internal import Tensors
 /// A runner belongs to one thread. It loads a model only when a stage has to be computed, and keeps the last one.
 public final class Runner {
   public struct Options: Sendable {
-    /// Whether results of earlier runs are used. Without, nothing is overwritten either: other bytes for a known key become
-    /// a conflict.
+    /// Whether results of earlier runs are used. Without, nothing is overwritten either: other bytes for a known key
+    /// become a conflict.
     public var readsCache: Bool
     /// Images drawn at a time; it changes no byte. A kill loses at most one batch.
     public var batchSize: Int
@@ -132,9 +132,10 @@ public final class Runner {
       if conflict.found.key.stage == "image" {
         images += 1
       } else {
+        let (key, outputs) = (conflict.found.key, conflict.outputs.joined(separator: ", "))
         sentences.append(
-          "\(conflict.found.key.stage) came out otherwise than the cache has it: \(conflict.outputs.joined(separator: ", "))"
-            + " (key \(conflict.found.key.digest.short)); the recorded result stays and the other is kept as a conflict")
+          "\(key.stage) came out otherwise than the cache has it: \(outputs) (key \(key.digest.short));"
+            + " the recorded result stays and the other is kept as a conflict")
       }
     }
     if images > 0 {

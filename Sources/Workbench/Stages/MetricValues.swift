@@ -25,7 +25,8 @@ enum MetricValues {
     else { throw StoreError(.damagedEntry, "object \(digest) holds no metric values") }
     return values.map { value in
       RunRecord.Metric(
-        name: value["name"]?.string ?? "", value: value["value"]?.number, direction: value["direction"]?.string ?? "none",
+        name: value["name"]?.string ?? "", value: value["value"]?.number,
+        direction: value["direction"]?.string ?? "none",
         unit: value["unit"]?.string ?? "", count: value["count"]?.integer, judge: value["judge"]?.string,
         details: value["details"])
     }

@@ -18,8 +18,8 @@ enum EstimateStage {
 enum EditStage {
   static let sourceFile = #fileID
 
-  /// The edit, without the tensors that it leaves as they are: an edit that changes nothing is the empty one, and shares
-  /// its images with the base model.
+  /// The edit, without the tensors that it leaves as they are: an edit that changes nothing is the empty one, and
+  /// shares its images with the base model.
   static func compute(
     _ technique: any Technique, _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64,
     monitor: WorkMonitor
@@ -39,11 +39,13 @@ enum EditStage {
     var tensors: [String: Tensor] = [:]
     for name in file.names {
       guard let weight = model.unetWeights[name] else {
-        throw ModelFolderError(file: path, key: name, "the UNet has no such weight\(suggestion(for: name, among: names))")
+        throw ModelFolderError(
+          file: path, key: name, "the UNet has no such weight\(suggestion(for: name, among: names))")
       }
       let shape = try file.shape(of: name)
       guard shape == weight.shape else {
-        throw ModelFolderError(file: path, key: name, "has the shape \(shape), and the UNet's weight has \(weight.shape)")
+        throw ModelFolderError(
+          file: path, key: name, "has the shape \(shape), and the UNet's weight has \(weight.shape)")
       }
       tensors[name] = try file.tensor(name)
     }

@@ -35,7 +35,8 @@ struct PlacesTests {
       #expect(try locations.modelFolder("tiny", from: "") == folder + "/s/models/tiny")
       try make("r/store/models/large")
       #expect(locations.modelNames == ["large", "tiny"])
-      #expect(try locations.modelFolder("./store/models/large", from: folder + "/r") == folder + "/r/./store/models/large")
+      let large = try locations.modelFolder("./store/models/large", from: folder + "/r")
+      #expect(large == folder + "/r/./store/models/large")
       #expect(throws: Locations.NotFound.self) { try locations.modelFolder("middle", from: "") }
     }
   }

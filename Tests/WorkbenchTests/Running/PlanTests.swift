@@ -15,7 +15,8 @@ struct PlanTests {
   func empty() throws {
     let bench = try SmallWorkbench()
     let plan = try plan(bench, small)
-    #expect(plan.stages.map(\.name) == ["base", "fisher.forget", "fisher.retain", "edit", "images", "metric.mean_pixel"])
+    #expect(
+      plan.stages.map(\.name) == ["base", "fisher.forget", "fisher.retain", "edit", "images", "metric.mean_pixel"])
     #expect(plan.stages.map(\.isCached) == [true, false, false, false, false, false])
     #expect(reason(plan, "fisher.forget") == "never computed before")
     #expect(reason(plan, "edit") == "follows fisher.forget and fisher.retain")

@@ -26,8 +26,8 @@ final class SmallWorkbench {
     locations = Locations(store: folder + "/store", from: folder, executable: folder + "/bin/lethe")
   }
 
-  /// A file system in memory where there is a roomy one: a store syncs every object, and waiting for a disk is no part of
-  /// what is tested here.
+  /// A file system in memory where there is a roomy one: a store syncs every object, and waiting for a disk is no part
+  /// of what is tested here.
   private static let root: String = {
     let memory = "/dev/shm"
     let free = try? FileManager.default.attributesOfFileSystem(forPath: memory)[.systemFreeSize] as? Int
@@ -98,7 +98,9 @@ let smallBase: JSON = [
   "metrics": [["name": "mean_pixel", "config": ["limit": 4]]],
 ]
 
-func with(_ document: JSON, _ keyPath: String, _ value: JSON) throws -> JSON { try document.setting(keyPath, to: value) }
+func with(_ document: JSON, _ keyPath: String, _ value: JSON) throws -> JSON {
+  try document.setting(keyPath, to: value)
+}
 
 let bothMetrics: JSON = [
   ["name": "mean_pixel", "config": ["limit": 4]], ["name": "pixel_spread", "config": ["limit": 3]],
