@@ -38,7 +38,7 @@ extension PromptAccuracyConfiguration: Metric {
     let prompts = try prompts(context)
     let judge = try chosenJudge(context)
     let classes = try AttributeJudge(judge).classes(images) { try monitor.advance(to: $0, of: images.count) }
-    return try AttributeKind.allCases.enumerated().compactMap { position, kind in
+    return AttributeKind.allCases.enumerated().compactMap { position, kind in
       let concepts = card.concepts.filter { $0.judge.head == kind.rawValue }
       var (asked, right) = (0, 0)
       for (index, found) in classes.enumerated() {
