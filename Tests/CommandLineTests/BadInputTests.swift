@@ -20,7 +20,8 @@ struct BadInputTests {
   @Test(
     "a wrong usage is one sentence",
     arguments: [
-      (["rnu"], "there is no command \"rnu\"; did you mean \"run\"?"), (["run"], "Missing expected argument '<file> ...'"),
+      (["rnu"], "there is no command \"rnu\"; did you mean \"run\"?"),
+      (["run"], "Missing expected argument '<file> ...'"),
       (["run", "e.json", "--sed", "a=1"], "Unknown option '--sed'"),
       (["run", "e.json", "--seeds", "0,x"], "expected whole numbers separated by commas, found \"0,x\""),
       (["run", "e.json", "--device", "gpu"], "\"gpu\" is not one of its values; did you mean"),
@@ -73,15 +74,18 @@ struct BadInputTests {
     let good = Desk.experiment(Desk.ssd)
     try refused(good.setting("technique.name", to: "sdd"), "e.json: technique.name: there is no technique \"sdd\"")
     try refused(
-      good.setting("technique.config.erase_concept", to: "cirlce"), "declares no concept \"cirlce\"; did you mean \"circle\"?")
+      good.setting("technique.config.erase_concept", to: "cirlce"),
+      "declares no concept \"cirlce\"; did you mean \"circle\"?")
     try refused(good.setting("technique.config.num_fisher_samples", to: -5), "at least 1, found the number -5")
-    try refused(good.setting("metrics.fid.config.limt", to: 5), "metrics.fid.config.limt: unknown key; did you mean \"limit\"?")
+    try refused(
+      good.setting("metrics.fid.config.limt", to: 5), "metrics.fid.config.limt: unknown key; did you mean \"limit\"?")
     try refused(good.setting("base_model", to: "./modle"), "there is no base model in the folder")
     try refused(good.setting("base_model", to: "shapse"), "there is no base model \"shapse\"")
     try desk.write("e.json", #"{"technique": {"name": "#)
     expectRefusal(try desk.lethe("run", "e.json"), "e.json")
     expectRefusal(try desk.lethe("run", "none.json"), "none.json: there is no such file")
-    #expect(try !FileManager.default.contentsOfDirectory(atPath: desk.folder).contains("lethe-store") || runs(desk) == 0)
+    #expect(
+      try !FileManager.default.contentsOfDirectory(atPath: desk.folder).contains("lethe-store") || runs(desk) == 0)
   }
 
   private func runs(_ desk: Desk) throws -> Int { try desk.lethe("ls", "--json").json().array?.count ?? -1 }

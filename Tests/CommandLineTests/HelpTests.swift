@@ -27,7 +27,8 @@ struct HelpTests {
     #expect(!help.output.contains("\u{1B}"), "no escapes where there is no terminal")
   }
 
-  @Test("a technique's table has every setting with type, default, meaning and source, and the base model's own defaults")
+  @Test(
+    "a technique's table has every setting with type, default, meaning and source, and the base model's own defaults")
   func describeTechnique() throws {
     let desk = try Desk()
     let text = try desk.lethe("describe", "ssd", "--base-model", "./model")
@@ -60,6 +61,7 @@ struct HelpTests {
 }
 
 let commandNames = [
-  "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "train", "bench", "verify", "gc",
+  "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "train", "bench", "verify",
+  "gc",
   "reindex",
 ]

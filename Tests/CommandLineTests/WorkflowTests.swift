@@ -93,14 +93,17 @@ struct WorkflowTests {
       "--save-latents", "final.safetensors", "--json")
     #expect(try several.json()["files"] == ["many-0.png", "many-1.png", "many-2.png"])
     #expect(try Data(contentsOf: file(desk, "many-0.png")) == Data(contentsOf: file(desk, "a.png")))
-    let sheet = try lethe("generate", "a red circle", "--model", "./model", "--count", "3", "--sheet", "--out", "sheet.png")
+    let sheet = try lethe(
+      "generate", "a red circle", "--model", "./model", "--count", "3", "--sheet", "--out", "sheet.png")
     #expect(sheet.output == "sheet.png\n")
 
     let started = try lethe(
-      "generate", "a red circle", "--model", "./model", "--latents", "final.safetensors", "--steps", "1", "--out", "on.png")
+      "generate", "a red circle", "--model", "./model", "--latents", "final.safetensors", "--steps", "1", "--out",
+      "on.png")
     #expect(started.status == 0, "\(started.errors)")
     #expect(desk.exists("on-2.png"))
-    let wrong = try lethe("generate", "a circle", "--model", "./model", "--latents", "model/vae/diffusion_pytorch_model.safetensors")
+    let wrong = try lethe(
+      "generate", "a circle", "--model", "./model", "--latents", "model/vae/diffusion_pytorch_model.safetensors")
     #expect(wrong.status == 1)
     #expect(wrong.errors.contains("has no tensor 'latents'"))
     #expect(try lethe("generate", "a circle", "--model", "./model", "--out", "none/a.png").status != 0)

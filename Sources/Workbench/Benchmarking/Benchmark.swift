@@ -93,7 +93,8 @@ public struct Benchmark {
         let draws = stream.item(microBatch)
         let noise = draws.normal(shape)
         let timesteps = draws.substream("timesteps").integers(size, below: model.scheduler.config.trainTimesteps)
-        let noisy = model.scheduler.addNoise(draws.substream("latents").normal(shape), noise: noise, timesteps: timesteps)
+        let noisy = model.scheduler.addNoise(
+          draws.substream("latents").normal(shape), noise: noise, timesteps: timesteps)
         let unet = try UNet2DConditionModel(model.unet.config, weights)
         return mseLoss(unet(noisy, timesteps: timesteps, encoderHiddenStates: states), noise)
       }

@@ -31,7 +31,9 @@ public struct RunComparison: Sendable {
     }
 
     /// Whether all values come from the same judge and from equally many images, so that they may be compared.
-    public var isComparable: Bool { Set(counts.compactMap(\.self)).count <= 1 && Set(judges.compactMap(\.self)).count <= 1 }
+    public var isComparable: Bool {
+      Set(counts.compactMap(\.self)).count <= 1 && Set(judges.compactMap(\.self)).count <= 1
+    }
   }
 
   public let runs: [Digest]
@@ -90,7 +92,9 @@ public struct RunComparison: Sendable {
   /// The difference of two shares in standard errors, by the pooled two-sample test of proportions. Images are taken as
   /// independent; runs that start from the same noise differ by less chance than that, so that what stands out here
   /// stands out indeed.
-  private static func standardErrors(_ unit: String, from first: RunRecord.Metric?, to second: RunRecord.Metric?) -> Double? {
+  private static func standardErrors(_ unit: String, from first: RunRecord.Metric?, to second: RunRecord.Metric?)
+    -> Double?
+  {
     guard unit == "fraction", let p = first?.value, let q = second?.value, let n = first?.count, let m = second?.count,
       n > 0, m > 0
     else { return nil }

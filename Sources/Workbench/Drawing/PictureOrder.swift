@@ -80,7 +80,8 @@ public struct PictureOrder: Sendable {
     let channels = model.unet.config.inChannels
     guard latents.rank == 4, latents.shape[1] == channels, !latents.shape.contains(0) else {
       throw PictureOrderError(
-        description: "\(path): 'latents' has the shape \(latents.shape), where this model takes pictures x \(channels) x"
+        description:
+          "\(path): 'latents' has the shape \(latents.shape), where this model takes pictures x \(channels) x"
           + " height x width")
     }
     guard latents.withUnsafeValues({ $0.allSatisfy(\.isFinite) }) else {

@@ -16,7 +16,8 @@ struct Describe: ParsableCommand {
   @Argument(help: "A technique, a metric or a base model.")
   var name: String?
 
-  @Option(help: ArgumentHelp("The base model whose own defaults are shown beside a technique's.", valueName: "name|folder"))
+  @Option(
+    help: ArgumentHelp("The base model whose own defaults are shown beside a technique's.", valueName: "name|folder"))
   var baseModel = "shapes"
 
   @OptionGroup var store: StoreOptions

@@ -37,7 +37,8 @@ struct Generate: ParsableCommand, ComputingCommand {
   var model: String?
 
   @Option(
-    name: .customLong("run"), help: ArgumentHelp("Draw with the edited model of a run, as that run drew.", valueName: "hash"))
+    name: .customLong("run"),
+    help: ArgumentHelp("Draw with the edited model of a run, as that run drew.", valueName: "hash"))
   var runName: String?
 
   @Option(help: ArgumentHelp("DDIM steps.", valueName: "n"))
@@ -50,7 +51,8 @@ struct Generate: ParsableCommand, ComputingCommand {
   var negativePrompt = ""
 
   @Option(
-    help: ArgumentHelp("Start from the tensor 'latents' (pictures x channels x height x width) of a file.", valueName: "file"))
+    help: ArgumentHelp(
+      "Start from the tensor 'latents' (pictures x channels x height x width) of a file.", valueName: "file"))
   var latents: String?
 
   @Option(help: ArgumentHelp("Also write the final latents, as the tensor 'latents'.", valueName: "file"))

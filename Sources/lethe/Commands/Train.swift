@@ -24,11 +24,13 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
       The model in store/models/shapes is only replaced if --out names it.
       """)
 
-  @Option(help: ArgumentHelp("The folder with judge.json, clip.json, autoencoder.json and unet.json.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("The folder with judge.json, clip.json, autoencoder.json and unet.json.", valueName: "folder"))
   var recipe = "experiments/shapes"
 
   @Option(
-    help: ArgumentHelp("A value that takes the place of the recipe's; its key path begins with the part.", valueName: "key=value"))
+    help: ArgumentHelp(
+      "A value that takes the place of the recipe's; its key path begins with the part.", valueName: "key=value"))
   var set: [String] = []
 
   @Option(help: ArgumentHelp("Where the diffusers folder is written.", valueName: "folder"))
@@ -56,7 +58,8 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
       handle: { event in
         guard case .stageFinished(let stage) = event else { return }
         progress.finish()
-        Console.note("lethe: \(stage.name) \(stage.cached ? "comes from the store" : "trained in \(Int(stage.seconds)) s")")
+        Console.note(
+          "lethe: \(stage.name) \(stage.cached ? "comes from the store" : "trained in \(Int(stage.seconds)) s")")
       })
     progress.finish()
     output.print(outcome.json, else: { "\(out): run \(outcome.run.short) \(outcome.record.status.rawValue)" })

@@ -18,7 +18,8 @@ struct ExperimentOptions: ParsableArguments {
     help: ArgumentHelp("Seeds to run with, instead of the file's.", valueName: "n,n"), transform: Parsing.numbers)
   var seeds: [Int]?
 
-  @Option(help: ArgumentHelp("The model to erase from: a name, or a folder with a slash in it.", valueName: "name|folder"))
+  @Option(
+    help: ArgumentHelp("The model to erase from: a name, or a folder with a slash in it.", valueName: "name|folder"))
   var baseModel: String?
 
   @Option(

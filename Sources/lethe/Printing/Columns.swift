@@ -27,7 +27,8 @@ struct Columns {
       for column in 0..<count {
         let cell = column < row.count ? row[column] : ""
         if column == count - 1, wrapsLast, indent + cell.count > width, width - indent >= 24 {
-          line += Self.wrapped(cell, width: width - indent).joined(separator: "\n" + String(repeating: " ", count: indent))
+          line += Self.wrapped(cell, width: width - indent).joined(
+            separator: "\n" + String(repeating: " ", count: indent))
         } else {
           let fill = String(repeating: " ", count: max(0, widths[column] - cell.count))
           line += numbers.contains(column) ? fill + cell : cell + fill

@@ -6,13 +6,15 @@ enum ModelCardText {
   static func text(_ card: ModelCard, folder: String) -> String {
     var columns = Columns()
     columns.add("folder", folder)
-    columns.add("sampler", "\(card.sampler.steps) DDIM steps, guidance scale \(card.sampler.guidanceScale.json.canonical())")
+    columns.add(
+      "sampler", "\(card.sampler.steps) DDIM steps, guidance scale \(card.sampler.guidanceScale.json.canonical())")
     for kind in kinds(of: card) {
       columns.add(kind, card.concepts.filter { $0.kind == kind }.map(\.name).joined(separator: ", "))
     }
     let sets = card.promptSets.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value.count))" }
     columns.add("prompt sets", sets.joined(separator: ", "))
-    columns.add("judges", card.judges.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }.joined(separator: ", "))
+    columns.add(
+      "judges", card.judges.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }.joined(separator: ", "))
     columns.add("vocabulary", card.vocabulary.isEmpty ? "any word" : card.vocabulary.joined(separator: " "))
     return "\(Style.bold(card.name)), a base model\n\(card.description)\n\n" + columns.text()
   }

@@ -17,7 +17,9 @@ enum RecordText {
     }
     parts.append(section("git", indented(git(record.git))))
     parts.append(section("machine", indented(machine(record.environment))))
-    if !record.warnings.isEmpty { parts.append(section("warnings", record.warnings.map { "  " + $0 }.joined(separator: "\n"))) }
+    if !record.warnings.isEmpty {
+      parts.append(section("warnings", record.warnings.map { "  " + $0 }.joined(separator: "\n")))
+    }
     parts.append(section("experiment", indented(record.experiment.pretty())))
     return parts.joined(separator: "\n\n")
   }
@@ -29,8 +31,10 @@ enum RecordText {
     columns.add("technique", record.technique)
     columns.add("seed", "\(record.seed)")
     if !record.settings.isEmpty {
-      columns.add("set", record.settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.canonical())" }
-        .joined(separator: " "))
+      columns.add(
+        "set",
+        record.settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.canonical())" }
+          .joined(separator: " "))
     }
     columns.add("started", RunText.time(record.started) + " UTC")
     columns.add("finished", RunText.time(record.finished) + " UTC")
@@ -75,7 +79,8 @@ enum RecordText {
     columns.add("OpenBLAS", "\(machine.blasCore) kernels; \(machine.blasConfiguration)")
     columns.add("system", "\(machine.operatingSystem), \(machine.kernel)")
     columns.add("compiler", machine.swift)
-    columns.add("libraries", machine.libraries.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+    columns.add(
+      "libraries", machine.libraries.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     columns.add("sources", machine.sources.short)
     return columns.text()
   }

@@ -11,7 +11,10 @@ enum RunText {
   static func shortSettings(_ settings: JSON) -> String {
     let members = (settings.object ?? [:]).sorted { $0.key < $1.key }
     return members.map { keyPath, value in
-      let key = keyPath.split(separator: ".").last.map(String.init) ?? keyPath
+      let parts = keyPath.split(separator: ".")
+      // A metric's setting needs the metric's name: several have a limit.
+      let ofMetric = parts.first == "metrics" && parts.count > 2
+      let key = ofMetric ? "\(parts[1]).\(parts[parts.count - 1])" : String(parts.last ?? "")
       return "\(key)=\(value.string ?? value.canonical())"
     }.joined(separator: " ")
   }

@@ -5,7 +5,8 @@ import Store
 enum StageText {
   static func json(_ entry: CacheEntry, _ runs: [RunRow]) -> JSON {
     [
-      "kind": "stage", "key": .string(entry.key.digest.hex), "stage": .string(entry.key.stage), "parts": entry.key.parts,
+      "kind": "stage", "key": .string(entry.key.digest.hex), "stage": .string(entry.key.stage),
+      "parts": entry.key.parts,
       "outputs": .object(entry.outputs.mapValues { .string($0.hex) }), "runs": ids(runs),
     ]
   }

@@ -26,7 +26,8 @@ final class RunProgress {
       // What the base model is takes no work worth a line.
       guard stage.name != "base" else { return }
       let time = stage.cached ? "cached" : RunText.fixed(stage.seconds, 1) + " s"
-      let drawn = stage.details?["drawn"]?.integer, images = stage.details?["images"]?.integer
+      let drawn = stage.details?["drawn"]?.integer
+      let images = stage.details?["images"]?.integer
       let figures = drawn.flatMap { drawn in images.map { ", \(drawn) of \($0) drawn" } } ?? ""
       Console.note("  \(stage.name)  \(time)\(stage.cached ? "" : figures)")
     case .warning(let sentence): Console.warn(sentence)
