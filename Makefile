@@ -8,7 +8,7 @@ SHELL       := /bin/bash
 PREFIX    ?= /usr/local
 SWIFT     ?= swift
 SWIFT_MIN := 6.2
-BUILD     := $(SWIFT) build -c release --explicit-target-dependency-import-check error
+BUILD     := $(SWIFT) build -c release --explicit-target-dependency-import-check error --product lethe
 TEST      := $(SWIFT) test -c release --disable-xctest --disable-testable-imports
 LETHE     := .build/release/lethe
 

@@ -33,8 +33,15 @@ extension Configuration {
         throw ConfigurationError("expected an object of settings, found \(json.kind)")
       }
       let known = fields.map(\.key)
-      for key in members.keys.sorted() where !known.contains(key) {
-        throw ConfigurationError(keyPath: key, "unknown key" + suggestion(for: key, among: known))
+      let unknown = members.keys.sorted().filter { !known.contains($0) }
+      if let first = unknown.first {
+        let others = unknown.dropFirst().map { key in
+          "\"\(key)\"" + (nearest(to: key, among: known).map { " (did you mean \"\($0)\"?)" } ?? "")
+        }
+        throw ConfigurationError(
+          keyPath: first,
+          "unknown key" + suggestion(for: first, among: known)
+            + (others.isEmpty ? "" : "; unknown besides: " + others.joined(separator: ", ")))
       }
       var configuration = Self()
       for field in fields {

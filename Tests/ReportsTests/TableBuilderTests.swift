@@ -158,6 +158,6 @@ import Testing
     } throws: { "\($0)".contains("the store has no runs yet") }
     #expect {
       try TableBuilder(spec([select("ssd")]), runs: [run("a", status: .failed)])
-    } throws: { "\($0)".contains("none of the 1 selected run finished (a)") }
+    } throws: { "\($0)".contains("the one run that it selects did not finish (a)") }
   }
 }

@@ -135,7 +135,10 @@ public struct TableBuilder: Sendable {
     if !grouping.unfinished.isEmpty {
       return ConfigurationError(
         file: spec.file, keyPath: "runs",
-        "none of the \(counted(grouping.unfinished.count, "selected run")) finished (\(ids(grouping.unfinished.map(\.run))))")
+        grouping.unfinished.count == 1
+          ? "the one run that it selects did not finish (\(ids(grouping.unfinished.map(\.run)))); run the experiment again"
+          : "none of the \(grouping.unfinished.count) runs that it selects finished (\(ids(grouping.unfinished.map(\.run))));"
+            + " run the experiments again")
     }
     let experiments = Set(runs.map(\.experiment)).sorted()
     let wanted = spec.runs.compactMap(\.experiment).first { !experiments.contains($0) }
@@ -143,7 +146,7 @@ public struct TableBuilder: Sendable {
     return ConfigurationError(
       file: spec.file, keyPath: "runs",
       "no run in the store matches \(spec.runs.map { "\"\($0.words)\"" }.joined(separator: " or "))"
-        + (experiments.isEmpty ? "; the store has no runs yet" : hint))
+        + (experiments.isEmpty ? "; the store has no runs yet: lethe run comes first" : hint))
   }
 
   private static func ids(_ runs: [ReportedRun]) -> String {

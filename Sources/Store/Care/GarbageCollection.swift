@@ -23,14 +23,17 @@ extension Store {
   ///
   /// Safe beside running experiments: what was written, or added once more, within `grace` seconds stays; adding an
   /// object that is there already renews its time.
+  /// - Parameter progress: the number of records and entries that are looked at, and of all.
   /// - Throws: ``StoreError`` if a record or an entry is damaged: what it kept alive is unknown, so nothing is removed.
-  public func collectGarbage(grace: Double = defaultGrace, dryRun: Bool = false) throws(StoreError) -> GarbageReport {
+  public func collectGarbage(
+    grace: Double = defaultGrace, dryRun: Bool = false, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws(StoreError) -> GarbageReport {
     var report = GarbageReport()
     report.isDryRun = dryRun
     // Taken before marking: whatever is written from here on is younger than this, whatever the clock of `grace` says.
     let before = Disk.now() - max(0, grace)
     var references = References(self)
-    try references.markAll()
+    try references.markAll(progress: progress)
 
     for digest in try objects.list() {
       if references.reached.contains(digest) {

@@ -18,13 +18,18 @@ struct References {
   }
 
   /// Follows all that begins in run records, cache entries and conflicts.
+  ///
+  /// - Parameter progress: the number of records and entries that are followed, and of all.
   /// - Throws: ``StoreError`` if one of them cannot be read: what it referred to is then unknown.
-  mutating func markAll() throws(StoreError) {
-    for run in try store.runs.list() {
+  mutating func markAll(progress: (Int, Int) -> Void) throws(StoreError) {
+    let (runs, keys) = (try store.runs.list(), try store.cache.list())
+    for (done, run) in runs.enumerated() {
+      progress(done, runs.count + keys.count)
       reached.insert(run)
       try mark(try store.runs.record(run))
     }
-    for key in try store.cache.list() {
+    for (done, key) in keys.enumerated() {
+      progress(runs.count + done, runs.count + keys.count)
       if let entry = try store.cache.entry(key) { try mark(entry.json) }
     }
     for conflict in try store.cache.conflicts() { try mark(conflict.json) }

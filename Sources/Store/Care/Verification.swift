@@ -27,15 +27,19 @@ public struct VerificationReport: Equatable, Sendable {
 
 extension Store {
   /// Hashes every object again and checks that every reference leads somewhere. Changes nothing.
-  public func verify() throws(StoreError) -> VerificationReport {
+  ///
+  /// - Parameter progress: the number of objects that are hashed, and of all
+  public func verify(progress: (Int, Int) -> Void = { _, _ in }) throws(StoreError) -> VerificationReport {
     var report = VerificationReport()
-    try verifyObjects(&report)
+    try verifyObjects(&report, progress)
     try verifyRuns(&report)
     try verifyCache(&report)
     return report
   }
 
-  private func verifyObjects(_ report: inout VerificationReport) throws(StoreError) {
+  private func verifyObjects(
+    _ report: inout VerificationReport, _ progress: (Int, Int) -> Void
+  ) throws(StoreError) {
     for shard in try Disk.names(in: objects.objectsFolder) {
       let names = Shards.isShard(shard) ? try Disk.names(in: "\(objects.objectsFolder)/\(shard)") : [""]
       for name in names where Digest(hex: shard + name) == nil {
@@ -46,12 +50,14 @@ extension Store {
     let all = try objects.list()
     let damage = Mutex<[(Digest, StoreError)]>([])
     let bytes = Mutex(0)
-    DispatchQueue.concurrentPerform(iterations: all.count) { index in
-      do throws(StoreError) { try objects.check(all[index]) } catch {
-        damage.withLock { $0.append((all[index], error)) }
+    for first in stride(from: 0, to: all.count, by: 256) {
+      progress(first, all.count)
+      DispatchQueue.concurrentPerform(iterations: min(256, all.count - first)) { offset in
+        let digest = all[first + offset]
+        do throws(StoreError) { try objects.check(digest) } catch { damage.withLock { $0.append((digest, error)) } }
+        let size = objects.size(of: digest) ?? 0
+        bytes.withLock { $0 += size }
       }
-      let size = objects.size(of: all[index]) ?? 0
-      bytes.withLock { $0 += size }
     }
     report.objects = all.count
     report.bytes = bytes.withLock { $0 }

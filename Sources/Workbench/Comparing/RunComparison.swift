@@ -113,6 +113,8 @@ public struct RunComparison: Sendable {
   }
 
   private static func compare(_ values: [JSON?], at keyPath: String, into found: inout [Difference]) {
+    // What is absent is not set either.
+    let values = values.map { $0 == .null ? nil : $0 }
     if values.dropFirst().allSatisfy({ $0 == values[0] }) { return }
     // Experiments list metrics by name, and not every one has all of them.
     let members = values.map { $0.flatMap(Self.members) }

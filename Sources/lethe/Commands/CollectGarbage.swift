@@ -25,7 +25,9 @@ struct CollectGarbage: ParsableCommand {
   }
 
   func run() throws {
-    let report = try store.open().collectGarbage(grace: grace * 3600, dryRun: dryRun)
+    let line = ProgressLine()
+    let report = try store.open().collectGarbage(grace: grace * 3600, dryRun: dryRun) { line.update("gc", $0, of: $1) }
+    line.finish()
     let verb = dryRun ? "would remove" : "removed"
     output.print(
       [

@@ -15,7 +15,7 @@ struct Run: ParsableCommand, ComputingCommand {
         lethe run experiments/ssd.json --set metrics.fid.config.limit=1000 --json
         lethe run theirs.json --base-model shapes --overlay mine.json --device cpu
 
-      Ends with status 1 if a run failed and with 130 after Ctrl-C.
+      Ends with status 1 if a run failed, with 130 after Ctrl-C and with 143 after kill.
       """)
 
   @OptionGroup var experiment: ExperimentOptions

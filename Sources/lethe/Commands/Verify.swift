@@ -12,7 +12,9 @@ struct Verify: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let report = try store.open().verify()
+    let line = ProgressLine()
+    let report = try store.open().verify { line.update("verify", $0, of: $1) }
+    line.finish()
     output.print(json(report), else: { text(report) })
     if !report.isSound { throw ExitCode.failure }
   }

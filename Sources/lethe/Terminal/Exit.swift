@@ -3,8 +3,8 @@ import Glibc
 
 /// How the program ends when it does not end well.
 enum Exit {
-  /// The status of a program that Ctrl-C ended, as shells expect it.
-  static let interrupted = ExitCode(128 + SIGINT)
+  /// The status of a program that a signal ended, as shells expect it: 130 after Ctrl-C.
+  static var interrupted: ExitCode { ExitCode(128 + (Interruption.wasAsked ? Interruption.signal : SIGINT)) }
 
   /// Prints an error as one sentence and ends with its status. Help and version, which the parser throws too, go to
   /// standard output and end well.
