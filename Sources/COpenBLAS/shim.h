@@ -1,7 +1,7 @@
 #include <cblas.h>
 #include <stddef.h>
 
-/* The two LAPACK routines in use, as Fortran compilers call them: everything by reference, and the lengths of the
+/* The LAPACK routines in use, as Fortran compilers call them: everything by reference, and the lengths of the
    strings behind all other arguments. OpenBLAS carries LAPACK, but not every system installs headers for it. */
 
 /* Eigenvalues, and eigenvectors in place of the matrix, of a symmetric matrix. */
@@ -13,3 +13,7 @@ void dsyevd_(const char *jobz, const char *uplo, const blasint *n, double *a, co
 void dgesdd_(const char *jobz, const blasint *m, const blasint *n, double *a, const blasint *lda, double *s, double *u,
              const blasint *ldu, double *vt, const blasint *ldvt, double *work, const blasint *lwork, blasint *iwork,
              blasint *info, size_t jobz_length);
+
+/* Solves A X = B for a symmetric positive definite A by its Cholesky decomposition; B becomes X. */
+void dposv_(const char *uplo, const blasint *n, const blasint *nrhs, double *a, const blasint *lda, double *b,
+            const blasint *ldb, blasint *info, size_t uplo_length);

@@ -34,6 +34,8 @@ public struct DiffusionModel {
   public let unet: UNet2DConditionModel
   public let vae: AutoencoderKL
   public let scheduler: DDIMScheduler
+  /// What an edit of inference time changes while images are drawn.
+  public var intervention = SamplingIntervention()
 
   /// A model from its parts, checked to fit together.
   ///
@@ -77,6 +79,7 @@ public struct DiffusionModel {
     tokenizer = model.tokenizer
     card = model.card
     scheduler = model.scheduler
+    intervention = model.intervention
     self.textWeights = textWeights
     self.unetWeights = unetWeights
     self.vaeWeights = vaeWeights

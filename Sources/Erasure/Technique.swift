@@ -9,6 +9,8 @@ public import Tensors
 public protocol Technique: Configuration {
   /// The name in an experiment's `technique.name`.
   static var name: String { get }
+  /// The publication, what kind of edit it makes, and what that costs.
+  static var summary: TechniqueSummary { get }
   /// The source file of the technique, `#fileID`: what a change invalidates beside the code that all share.
   static var sourceFile: String { get }
 
@@ -28,17 +30,23 @@ public protocol Technique: Configuration {
 
   /// The edit.
   ///
+  /// - Throws: ``ErasureError`` for an edit that cannot be made of this model, `CancellationError` where the monitor says so.
+  func edit(_ context: EditContext) throws -> ModelEdit
+
+  /// What drawing changes beside the weights; `nil` for a technique that edits weights alone.
+  ///
   /// - Parameters:
-  ///   - model: the base model
-  ///   - estimates: the tensors of each estimate by its name
-  func edit(
-    _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64, monitor: WorkMonitor
-  ) throws -> ModelEdit
+  ///   - model: the base model with the edit's weights
+  ///   - tensors: the edit's ``ModelEdit/inferenceTensors``
+  func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention?
 }
 
 extension Technique {
   public var loadPath: String? { nil }
   public var savePath: String? { nil }
+
+  public func estimates(seed: UInt64) -> [Estimate] { [] }
+  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention? { nil }
 
   /// How images of this technique are drawn; what nobody names has the source documents' defaults.
   public var samplerSettings: SamplerSettings {
@@ -53,27 +61,92 @@ public struct Estimate {
   public let name: String
   /// All that decides the result beside the base model and the code.
   public let inputs: JSON
-  /// Named tensors.
-  public let compute: (DiffusionModel, WorkMonitor) throws -> [String: Tensor]
+  /// The source file that computes it, `#fileID`; techniques share an estimate that comes from a file that they share.
+  public let sourceFile: String
+  /// Named tensors. The context has no estimates.
+  public let compute: (EditContext) throws -> [String: Tensor]
 
   public init(
-    name: String, inputs: JSON, compute: @escaping (DiffusionModel, WorkMonitor) throws -> [String: Tensor]
+    name: String, inputs: JSON, sourceFile: String = #fileID,
+    compute: @escaping (EditContext) throws -> [String: Tensor]
   ) {
     self.name = name
     self.inputs = inputs
+    self.sourceFile = sourceFile
     self.compute = compute
   }
 }
 
-/// What a technique hands on: the tensors of the UNet that it replaces, and what it has to say about them.
+/// What an estimate or an edit is made from.
+public struct EditContext {
+  /// The base model.
+  public let model: DiffusionModel
+  /// The tensors of each estimate by its name.
+  public let estimates: [String: [String: Tensor]]
+  public let seed: UInt64
+  public let monitor: WorkMonitor
+  /// A file that training may leave its state in, to go on from there after an interruption. Whoever asked for the
+  /// result keeps the file for it alone, and removes it once the result is there.
+  public let stateFile: String?
+
+  public init(
+    model: DiffusionModel, estimates: [String: [String: Tensor]] = [:], seed: UInt64,
+    monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil
+  ) {
+    self.model = model
+    self.estimates = estimates
+    self.seed = seed
+    self.monitor = monitor
+    self.stateFile = stateFile
+  }
+}
+
+/// What a technique hands on: what it changes in the UNet, and what it has to say about that.
 public struct ModelEdit {
   /// By the names of the UNet's weights; what is not named stays as it is.
   public var replacedUNetTensors: [String: Tensor]
+  /// Elements of the UNet's weights that are zero, after tensors are replaced.
+  public var pruned: PruningMask
+  /// What ``Technique/intervention(_:tensors:)`` needs to draw, by names of the technique's own.
+  public var inferenceTensors: [String: Tensor]
   /// Figures about the edit for the run's record, such as the share of parameters changed.
   public var details: JSON
 
-  public init(replacedUNetTensors: [String: Tensor] = [:], details: JSON = .object([:])) {
+  public init(
+    replacedUNetTensors: [String: Tensor] = [:], pruned: PruningMask = PruningMask(),
+    inferenceTensors: [String: Tensor] = [:], details: JSON = .object([:])
+  ) {
     self.replacedUNetTensors = replacedUNetTensors
+    self.pruned = pruned
+    self.inferenceTensors = inferenceTensors
     self.details = details
+  }
+
+  /// The base model with the edit's weights.
+  ///
+  /// - Throws: `ModelFolderError` for a tensor that the UNet does not have, ``ErasureError`` for a mask of another one.
+  public func applied(to model: DiffusionModel) throws -> DiffusionModel {
+    let edited = try replacedUNetTensors.isEmpty ? model : model.replacingUNetWeights(replacedUNetTensors)
+    return try pruned.isEmpty ? edited : edited.replacingUNetWeights(pruned.applied(to: edited.unetWeights))
+  }
+}
+
+/// What `lethe techniques` says of a technique beside its configuration.
+public struct TechniqueSummary: Sendable {
+  /// What an edit consists of.
+  public enum Kind: String, Sendable {
+    case none, weights, mask, hook, guidance
+  }
+
+  public var kind: Kind
+  /// Authors, venue and arXiv number.
+  public var paper: String
+  /// The work in passes of the UNet.
+  public var cost: String
+
+  public init(_ kind: Kind, paper: String, cost: String) {
+    self.kind = kind
+    self.paper = paper
+    self.cost = cost
   }
 }

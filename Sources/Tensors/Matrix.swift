@@ -133,6 +133,44 @@ public struct Matrix: Equatable, Sendable {
     return singular
   }
 
+  /// X with X A = B, where A is this matrix, symmetric and positive definite, and B has as many columns as A: by the
+  /// Cholesky decomposition, without forming the inverse.
+  ///
+  /// - Throws: ``MatrixError`` where a value is not finite or the matrix is not positive definite.
+  public func solved(for right: Matrix) throws -> Matrix {
+    precondition(rows == columns && right.columns == rows, "a solution for \(rows) x \(columns) and \(right.columns)")
+    try refuseWhatIsNotFinite()
+    try right.refuseWhatIsNotFinite()
+    guard rows > 0, right.rows > 0 else { return right }
+    _ = BLAS.ready
+    // A row of ours is a column of LAPACK's, and A is its own transpose: A Xᵀ = Bᵀ is what it solves.
+    var (order, sides, info) = (blasint(rows), blasint(right.rows), blasint(0))
+    var (factor, solution) = (values, right.values)
+    dposv_("L", &order, &sides, &factor, &order, &solution, &order, &info, 1)
+    guard info == 0 else {
+      throw MatrixError(description: "a \(rows) x \(columns) matrix is not positive definite")
+    }
+    return Matrix(solution, rows: right.rows, columns: rows)
+  }
+
+  /// The tensor of the same values, rounded to float32, of shape (rows, columns).
+  public var tensor: Tensor { Tensor(values.map(Float.init), shape: [rows, columns]) }
+
+  public static func identity(_ size: Int, scale: Double = 1) -> Matrix {
+    var values = [Double](repeating: 0, count: size * size)
+    for index in 0..<size { values[index * size + index] = scale }
+    return Matrix(values, rows: size, columns: size)
+  }
+
+  public static func + (left: Matrix, right: Matrix) -> Matrix {
+    precondition(left.rows == right.rows && left.columns == right.columns, "a sum of matrices of two sizes")
+    return Matrix(zip(left.values, right.values).map(+), rows: left.rows, columns: left.columns)
+  }
+
+  public static func * (left: Matrix, scale: Double) -> Matrix {
+    Matrix(left.values.map { $0 * scale }, rows: left.rows, columns: left.columns)
+  }
+
   private func refuseWhatIsNotFinite() throws {
     guard values.allSatisfy(\.isFinite) else {
       throw MatrixError(description: "a \(rows) x \(columns) matrix holds a value that is not a finite number")

@@ -72,6 +72,9 @@ public struct Weights {
   /// The weights under `name`, seen without that prefix.
   public func scope(_ name: String) -> Weights { Weights(contents, prefix: prefix + name + ".") }
 
+  /// The name of this scope, without a dot at its end.
+  public var scopeName: String { String(prefix.dropLast()) }
+
   /// The full name of a weight of this scope.
   public func fullName(_ name: String) -> String { prefix + name }
 

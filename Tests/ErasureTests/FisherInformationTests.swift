@@ -67,8 +67,8 @@ import Testing
     let estimates = ssd.estimates(seed: 5)
     #expect(estimates.map(\.name) == ["fisher.forget", "fisher.retain"])
     var found: [String: [String: Tensor]] = [:]
-    for estimate in estimates { found[estimate.name] = try estimate.compute(model, WorkMonitor()) }
-    let edit = try ssd.edit(model, estimates: found, seed: 5, monitor: WorkMonitor())
+    for estimate in estimates { found[estimate.name] = try estimate.compute(EditContext(model: model, seed: 5)) }
+    let edit = try ssd.edit(EditContext(model: model, estimates: found, seed: 5))
     let largest = found.values.flatMap(\.values).map(\.largest).max() ?? 0
     let dampening = Dampening(alpha: 2, coefficient: 1, floor: 1e-12 * largest)
     for (name, weight) in model.unetWeights.tensors {

@@ -2,6 +2,8 @@ internal import Tensors
 
 /// Two normalised convolutions around a residual connection (`ResnetBlock2D`), with or without a time embedding.
 struct ResnetBlock {
+  /// As diffusers names the block.
+  let name: String
   let norm1, norm2: GroupNorm
   let conv1, conv2: Conv2d
   let shortcut: Conv2d?
@@ -14,6 +16,7 @@ struct ResnetBlock {
     _ weights: Weights, inputs: Int, outputs: Int, groups: Int, epsilon: Double, activation: Activation,
     outputScale: Double = 1, timeIndex: Int? = nil
   ) throws {
+    name = weights.scopeName
     norm1 = try GroupNorm(weights.scope("norm1"), channels: inputs, groups: groups, epsilon: epsilon)
     conv1 = try Conv2d(weights.scope("conv1"), inputs: inputs, outputs: outputs)
     norm2 = try GroupNorm(weights.scope("norm2"), channels: outputs, groups: groups, epsilon: epsilon)
@@ -29,10 +32,12 @@ struct ResnetBlock {
   /// - Parameters:
   ///   - x: (batch, inputs, height, width)
   ///   - time: the projected time embedding (batch or 1, outputs, 1, 1)
-  func callAsFunction(_ x: Tensor, time: Tensor? = nil) -> Tensor {
+  func callAsFunction(_ x: Tensor, time: Tensor? = nil, hooks: UNetHooks? = nil) -> Tensor {
     var hidden = conv1(activation(norm1(x)))
     if let time { hidden = hidden + time }
-    hidden = conv2(activation(norm2(hidden)))
+    hidden = activation(norm2(hidden))
+    if let hook = hooks?.residualActivation { hidden = hook(name, hidden) }
+    hidden = conv2(hidden)
     let sum = (shortcut?(x) ?? x) + hidden
     return outputScale == 1 ? sum : sum / outputScale
   }

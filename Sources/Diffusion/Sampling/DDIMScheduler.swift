@@ -73,6 +73,19 @@ public struct DDIMScheduler: Sendable {
     return clean * nextShare.squareRoot() + noise * (1 - nextShare).squareRoot()
   }
 
+  /// One step away from the clean sample, the inverse of ``step(noise:sample:timestep:steps:)``: from x_s to x_t, where s is
+  /// `timestep` less the run's stride, with the noise that the model sees in the cleaner x_s.
+  ///
+  /// - Parameters:
+  ///   - noise: the noise predicted in `sample`
+  ///   - sample: x_s
+  ///   - timestep: t, the timestep that is reached
+  public func inverseStep(noise: Tensor, sample: Tensor, timestep: Int, steps: Int) -> Tensor {
+    let clean = predictedClean(noise: noise, sample: sample, share: cumulativeAlpha(after: timestep, steps: steps))
+    let share = cumulativeAlphas[timestep]
+    return clean * share.squareRoot() + noise * (1 - share).squareRoot()
+  }
+
   /// The clean sample x_0 that `noise` in x_t implies, limited where the schedule says so.
   public func predictedClean(noise: Tensor, sample: Tensor, timestep: Int) -> Tensor {
     predictedClean(noise: noise, sample: sample, share: cumulativeAlphas[timestep])

@@ -13,7 +13,8 @@ public struct Sampler {
   public let latentShape: [Int]
 
   private let times: [PreparedTimesteps]
-  private let unconditional: PreparedText?
+  /// The texts of guidance: the negative prompt, then those of a ``ConceptGuidance``; empty without guidance.
+  private let guidance: [PreparedText]
 
   /// - Throws: ``SamplingError`` for settings that the model cannot follow.
   public init(_ model: DiffusionModel, _ settings: SamplerSettings) throws {
@@ -27,14 +28,17 @@ public struct Sampler {
     for (name, pixels) in [("height", height), ("width", width)] where pixels < 1 || pixels % multiple != 0 {
       throw SamplingError("a \(name) of \(pixels) pixels: a multiple of \(multiple) was expected")
     }
+    if model.intervention.guidance != nil, !settings.isGuided {
+      throw SamplingError(
+        "a guidance scale of \(settings.guidanceScale): guidance away from a concept needs one above 1")
+    }
     self.model = model
     self.settings = settings
     timesteps = try model.scheduler.timesteps(settings.steps)
     latentShape = [model.unet.config.inChannels, height / reduction, width / reduction]
     times = timesteps.map { model.unet.prepare(timesteps: [$0]) }
-    unconditional =
-      settings.isGuided
-      ? model.unet.prepare(text: model.textEncoder([model.tokenizer.encode(settings.negativePrompt)])) : nil
+    let prompts = settings.isGuided ? [settings.negativePrompt] + (model.intervention.guidance?.prompts ?? []) : []
+    guidance = prompts.map { model.unet.prepare(text: model.textEncoder([model.tokenizer.encode($0)])) }
   }
 
   /// The starting noise of an image: (1, channels, height, width), standard normal.
@@ -94,6 +98,16 @@ public struct Sampler {
     return try denoise(noise, texts: texts, isCancelled: isCancelled, stepped: stepped)
   }
 
+  /// The latent that a run has reached after some of its steps: a point of a trajectory, at which the step of
+  /// `timesteps[steps]` would come next.
+  ///
+  /// - Parameters:
+  ///   - noise: (1, channels, height, width)
+  ///   - steps: 0 for the noise itself, up to the number of ``timesteps``
+  public func partialTrajectory(_ noise: Tensor, prompt: String, steps: Int) throws -> Tensor {
+    try denoiseTogether(noise, prepare([prompt])[0], through: steps)
+  }
+
   /// Pictures of latents as the diffusion model has them, (batch, channels, height, width).
   public func pictures(_ latents: Tensor) -> [RGBImage] {
     let count = latents.shape[0]
@@ -148,25 +162,33 @@ public struct Sampler {
   }
 
   private func denoiseTogether(
-    _ noise: Tensor, _ conditional: PreparedText, isCancelled: () -> Bool, stepped: (Int) -> Void
+    _ noise: Tensor, _ conditional: PreparedText, through last: Int? = nil, isCancelled: () -> Bool = { false },
+    stepped: (Int) -> Void = { _ in }
   ) throws -> Tensor {
     let count = noise.shape[0]
-    let text = unconditional.map { .batch(Array(repeating: $0, count: count) + [conditional]) } ?? conditional
+    let text = PreparedText.batch(guidance.flatMap { Array(repeating: $0, count: count) } + [conditional])
     var latents = noise
-    for (index, timestep) in timesteps.enumerated() {
+    var state: Tensor?
+    for (index, timestep) in timesteps.prefix(last ?? timesteps.count).enumerated() {
       if isCancelled() { throw CancellationError() }
-      let predicted = model.unet(latents, time: times[index], text: text)
-      let guided = unconditional == nil ? predicted : guide(predicted, count: count)
+      let predicted = model.unet(latents, time: times[index], text: text, hooks: model.intervention.hooks?(index))
+      let guided = guidance.isEmpty ? predicted : guide(predicted, count: count, step: index, &state)
       latents = model.scheduler.step(noise: guided, sample: latents, timestep: timestep, steps: timesteps.count)
       stepped(index + 1)
     }
     return latents
   }
 
-  /// ε(∅) + w (ε(c) - ε(∅)) from both, one after the other in a batch.
-  private func guide(_ noise: Tensor, count: Int) -> Tensor {
-    let unconditional = noise.slice(axis: 0, 0..<count)
-    let conditional = noise.slice(axis: 0, count..<2 * count)
-    return unconditional + (conditional - unconditional) * Float(settings.guidanceScale)
+  /// ε(∅) + w (ε(c) - ε(∅)), or what a ``ConceptGuidance`` makes of all predictions, one after the other in a batch.
+  private func guide(_ noise: Tensor, count: Int, step: Int, _ state: inout Tensor?) -> Tensor {
+    func part(_ index: Int) -> Tensor { noise.slice(axis: 0, index * count..<(index + 1) * count) }
+    let (unconditional, conditional) = (part(0), part(guidance.count))
+    guard let rule = model.intervention.guidance else {
+      return unconditional + (conditional - unconditional) * Float(settings.guidanceScale)
+    }
+    return rule.combine(
+      ConceptGuidance.Predictions(
+        step: step, unconditional: unconditional, conditional: conditional, concepts: rule.prompts.indices.map { part($0 + 1) }),
+      &state)
   }
 }

@@ -28,7 +28,12 @@ struct Attention {
   }
 
   /// (batch, positions, channels) attending to a projected context of the same batch.
-  func callAsFunction(_ x: Tensor, to context: KeyValue) -> Tensor {
-    output(attention(query: query(x), key: context.key, value: context.value, heads: heads, causal: false))
+  ///
+  /// - Parameter probabilities: changes the attention probabilities, (batch * heads, positions, context positions)
+  func callAsFunction(_ x: Tensor, to context: KeyValue, probabilities: ((Tensor) -> Tensor)? = nil) -> Tensor {
+    output(
+      attention(
+        query: query(x), key: context.key, value: context.value, heads: heads, causal: false,
+        probabilities: probabilities))
   }
 }

@@ -9,8 +9,11 @@ struct TransformerBlock {
   let textIndex: Int
   let gate: Linear
   let projection: Linear
+  /// As diffusers names the block.
+  let name: String
 
   init(_ weights: Weights, channels: Int, textChannels: Int, heads: Int, _ shared: UNetSharedLayers) throws {
+    name = weights.scopeName
     norm1 = try LayerNorm(weights.scope("norm1"), size: channels)
     norm2 = try LayerNorm(weights.scope("norm2"), size: channels)
     norm3 = try LayerNorm(weights.scope("norm3"), size: channels)
@@ -24,17 +27,22 @@ struct TransformerBlock {
   }
 
   /// (batch, positions, channels) to (texts, positions, channels).
-  func callAsFunction(_ x: Tensor, _ text: PreparedText) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?) -> Tensor {
     let normalized = norm1(x)
     var x = selfAttention(normalized, to: selfAttention.project(normalized)) + x
     x = x.repeated(toBatch: text.count)
-    x = crossAttention(norm2(x), to: text.projections[textIndex]) + x
-    return projection(gate(norm3(x)).geglu()) + x
+    let probabilities = hooks?.crossAttentionProbabilities.map { hook in { hook("\(name).attn2", $0) } }
+    x = crossAttention(norm2(x), to: text.projections[textIndex], probabilities: probabilities) + x
+    var activation = gate(norm3(x)).geglu()
+    if let hook = hooks?.feedForwardActivation { activation = hook("\(name).ff.net.2", activation) }
+    return projection(activation) + x
   }
 }
 
 /// Transformer blocks over the positions of a feature map (`Transformer2DModel`).
 struct SpatialTransformer {
+  /// As diffusers names the transformer.
+  let name: String
   let norm: GroupNorm
   let input, output: PositionwiseProjection
   let blocks: [TransformerBlock]
@@ -42,6 +50,7 @@ struct SpatialTransformer {
   init(
     _ weights: Weights, channels: Int, heads: Int, layers: Int, _ config: UNetConfig, _ shared: UNetSharedLayers
   ) throws {
+    name = weights.scopeName
     // Fixed in diffusers, whatever `norm_eps` says.
     norm = try GroupNorm(weights.scope("norm"), channels: channels, groups: config.normGroups, epsilon: 1e-6)
     input = try PositionwiseProjection(
@@ -56,7 +65,7 @@ struct SpatialTransformer {
   }
 
   /// (batch, channels, height, width) to (texts, channels, height, width).
-  func callAsFunction(_ x: Tensor, _ text: PreparedText) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?) -> Tensor {
     let (channels, height, width) = (x.shape[1], x.shape[2], x.shape[3])
     let map = [x.shape[0], channels, height * width]
     let normalized = norm(x)
@@ -64,12 +73,13 @@ struct SpatialTransformer {
       input.isLinear
       ? input(normalized.reshaped(map).transposedLast())
       : input(normalized).reshaped(map).transposedLast()
-    for block in blocks { sequence = block(sequence, text) }
+    for block in blocks { sequence = block(sequence, text, hooks) }
     let change =
       output.isLinear
       ? output(sequence).transposedLast().reshaped([text.count, channels, height, width])
       : output(sequence.transposedLast().reshaped([text.count, channels, height, width]))
-    return change + x.repeated(toBatch: text.count)
+    let result = change + x.repeated(toBatch: text.count)
+    return hooks?.transformerOutput.map { $0(name, result) } ?? result
   }
 }
 

@@ -52,16 +52,21 @@ public struct UNet2DConditionModel {
   ///   - latents: (batch, in channels, height, width); height and width divisible by ``resolution``
   ///   - timesteps: one for each item of the batch, 0 to 999 as a rule
   ///   - encoderHiddenStates: the text encoder's output, (batch, positions, cross attention size)
+  ///   - hooks: what looks at activations on the way, or changes them
   /// - Returns: (batch, out channels, height, width)
-  public func callAsFunction(_ latents: Tensor, timesteps: [Int], encoderHiddenStates: Tensor) -> Tensor {
-    self(latents, time: prepare(timesteps: timesteps), text: prepare(text: encoderHiddenStates))
+  public func callAsFunction(
+    _ latents: Tensor, timesteps: [Int], encoderHiddenStates: Tensor, hooks: UNetHooks? = nil
+  ) -> Tensor {
+    self(latents, time: prepare(timesteps: timesteps), text: prepare(text: encoderHiddenStates), hooks: hooks)
   }
 
   /// The same from a time embedding and text projections computed before; the bytes are the same too.
   ///
   /// There may be a multiple of the batch's items in `text`: the result has an item for each text, the whole batch
   /// under the first texts, then the whole batch under the next ones.
-  public func callAsFunction(_ latents: Tensor, time: PreparedTimesteps, text: PreparedText) -> Tensor {
+  public func callAsFunction(
+    _ latents: Tensor, time: PreparedTimesteps, text: PreparedText, hooks: UNetHooks? = nil
+  ) -> Tensor {
     precondition(
       latents.rank == 4 && latents.shape[1] == config.inChannels
         && latents.shape[2] % resolution == 0 && latents.shape[3] % resolution == 0,
@@ -70,9 +75,9 @@ public struct UNet2DConditionModel {
       text.count % latents.shape[0] == 0, "\(text.count) texts for latents of shape \(latents.shape)")
     var x = convIn(config.centersInput ? latents * 2 - 1 : latents)
     var skips = [x]
-    for block in downBlocks { x = block(x, time, text, skips: &skips) }
-    x = midBlock(x, time, text)
-    for block in upBlocks { x = block(x, time, text, skips: &skips) }
+    for block in downBlocks { x = block(x, time, text, hooks, skips: &skips) }
+    x = midBlock(x, time, text, hooks)
+    for block in upBlocks { x = block(x, time, text, hooks, skips: &skips) }
     return convOut(config.activation(normOut(x))).repeated(toBatch: text.count)
   }
 

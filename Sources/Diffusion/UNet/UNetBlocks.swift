@@ -33,12 +33,12 @@ struct DownBlock {
 
   /// - Parameter skips: gains what the way up will need, in order.
   func callAsFunction(
-    _ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText, skips: inout [Tensor]
+    _ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText, _ hooks: UNetHooks?, skips: inout [Tensor]
   ) -> Tensor {
     var x = x
     for (layer, resnet) in resnets.enumerated() {
-      x = resnet(x, time)
-      if !transformers.isEmpty { x = transformers[layer](x, text) }
+      x = resnet(x, time, hooks)
+      if !transformers.isEmpty { x = transformers[layer](x, text, hooks) }
       skips.append(x)
     }
     if let downsampler {
@@ -73,10 +73,12 @@ struct MidBlock {
       layers: config.transformerLayers[last], config, shared)
   }
 
-  func callAsFunction(_ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText) -> Tensor {
-    let x = resnets[0](x, time)
+  func callAsFunction(
+    _ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText, _ hooks: UNetHooks?
+  ) -> Tensor {
+    let x = resnets[0](x, time, hooks)
     guard let transformer else { return x }
-    return resnets[1](transformer(x, text), time)
+    return resnets[1](transformer(x, text, hooks), time, hooks)
   }
 }
 
@@ -116,13 +118,13 @@ struct UpBlock {
   }
 
   func callAsFunction(
-    _ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText, skips: inout [Tensor]
+    _ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText, _ hooks: UNetHooks?, skips: inout [Tensor]
   ) -> Tensor {
     var x = x
     for (layer, resnet) in resnets.enumerated() {
       let skip = skips.removeLast().repeated(toBatch: x.shape[0])
-      x = resnet(concatenate([x, skip], axis: 1), time)
-      if !transformers.isEmpty { x = transformers[layer](x, text) }
+      x = resnet(concatenate([x, skip], axis: 1), time, hooks)
+      if !transformers.isEmpty { x = transformers[layer](x, text, hooks) }
     }
     if let upsampler { x = upsampler(upsampleNearest2x(x)) }
     return x
@@ -141,7 +143,7 @@ extension ResnetBlock {
       activation: config.activation, outputScale: outputScale, timeIndex: shared.add(projection))
   }
 
-  func callAsFunction(_ x: Tensor, _ time: PreparedTimesteps) -> Tensor {
-    self(x, time: timeIndex.map { time.projections[$0] })
+  func callAsFunction(_ x: Tensor, _ time: PreparedTimesteps, _ hooks: UNetHooks?) -> Tensor {
+    self(x, time: timeIndex.map { time.projections[$0] }, hooks: hooks)
   }
 }

@@ -33,8 +33,13 @@ extension Tensor {
 ///   - key, value: (batch, sources, width)
 ///   - heads: a divisor of the width; head h has the columns h * d ..< (h + 1) * d, d = width / heads
 ///   - causal: whether target t sees only the sources 0 ... t
+///   - probabilities: changes the probabilities, (batch * heads, targets, sources), before they weigh the values, or only
+///     looks at them; gradients flow through it. Not with `causal`.
 /// - Returns: (batch, targets, width)
-public func attention(query: Tensor, key: Tensor, value: Tensor, heads: Int, causal: Bool = false) -> Tensor {
+public func attention(
+  query: Tensor, key: Tensor, value: Tensor, heads: Int, causal: Bool = false,
+  probabilities: ((Tensor) -> Tensor)? = nil
+) -> Tensor {
   precondition(
     query.rank == 3 && key.rank == 3 && key.shape == value.shape && key.shape[0] == query.shape[0]
       && key.shape[2] == query.shape[2] && query.shape[2] % heads == 0,
@@ -42,6 +47,12 @@ public func attention(query: Tensor, key: Tensor, value: Tensor, heads: Int, cau
   let shape = AttentionShape(
     batch: query.shape[0], targets: query.shape[1], sources: key.shape[1], width: query.shape[2], heads: heads,
     causal: causal)
+  if let probabilities {
+    precondition(!causal, "causal attention whose probabilities are changed")
+    let scores = query.splitIntoHeads(heads).matmul(key.splitIntoHeads(heads).transposedLast()) * shape.scale
+    let changed = probabilities(scores.softmax())
+    return changed.matmul(value.splitIntoHeads(heads)).joinedFromHeads(heads)
+  }
   let result = Tensor(unset: query.shape)
   let isTracked = query.isTracked || key.isTracked || value.isTracked
   guard isTracked else {
@@ -53,6 +64,21 @@ public func attention(query: Tensor, key: Tensor, value: Tensor, heads: Int, cau
   return result.recorded(from: query, key, value) {
     [query = query.detached, key = key.detached, value = value.detached] gradient in
     shape.backward(gradient, query, key, value, probabilities)
+  }
+}
+
+extension Tensor {
+  /// (batch, positions, width) to (batch * heads, positions, width / heads)
+  fileprivate func splitIntoHeads(_ heads: Int) -> Tensor {
+    reshaped([shape[0], shape[1], heads, shape[2] / heads]).permuted([0, 2, 1, 3])
+      .reshaped([shape[0] * heads, shape[1], shape[2] / heads])
+  }
+
+  /// (batch * heads, positions, width / heads) to (batch, positions, width)
+  fileprivate func joinedFromHeads(_ heads: Int) -> Tensor {
+    let batch = shape[0] / heads
+    return reshaped([batch, heads, shape[1], shape[2]]).permuted([0, 2, 1, 3])
+      .reshaped([batch, shape[1], heads * shape[2]])
   }
 }
 

@@ -2,13 +2,17 @@
 public struct WorkMonitor {
   /// Called with the units done and the units there are.
   public var progress: (_ done: Int, _ total: Int) -> Void
+  /// Called with the loss of a training step, before the progress of that step.
+  public var loss: (Float) -> Void
   /// Asked between units.
   public var isCancelled: () -> Bool
 
   public init(
-    progress: @escaping (Int, Int) -> Void = { _, _ in }, isCancelled: @escaping () -> Bool = { false }
+    progress: @escaping (Int, Int) -> Void = { _, _ in }, loss: @escaping (Float) -> Void = { _ in },
+    isCancelled: @escaping () -> Bool = { false }
   ) {
     self.progress = progress
+    self.loss = loss
     self.isCancelled = isCancelled
   }
 

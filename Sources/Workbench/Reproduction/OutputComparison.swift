@@ -1,5 +1,6 @@
 internal import Configuration
 internal import Diffusion
+internal import Erasure
 internal import Foundation
 internal import Store
 internal import Tensors
@@ -22,6 +23,10 @@ struct OutputComparison {
     } else if name.hasPrefix("metric.") {
       self.init(
         metrics: try MetricValues.read(recorded, from: objects), try MetricValues.read(found, from: objects))
+    } else if name == "edit.mask" {
+      try self.init(
+        masks: PruningMask(decoding: objects.read(recorded), source: "object \(recorded)"),
+        PruningMask(decoding: objects.read(found), source: "object \(found)"))
     } else {
       try self.init(tensors: TensorSet(recorded, from: objects), TensorSet(found, from: objects), in: objects)
     }
@@ -60,6 +65,18 @@ struct OutputComparison {
       scale = max(scale, abs(Double(x)))
     }
     return scale > 0 ? difference / scale : difference
+  }
+
+  /// The share of the pruned elements that only one of the masks prunes.
+  private init(masks recorded: PruningMask, _ found: PruningMask) {
+    let limit = 0.02
+    tolerance = "2 % of the pruned elements"
+    let names = Set(recorded.elements.keys).union(found.elements.keys)
+    let others = names.reduce(0) { sum, name in
+      sum + Set(recorded.elements[name] ?? []).symmetricDifference(found.elements[name] ?? []).count
+    }
+    isWithin = Double(others) <= limit * Double(max(recorded.prunedCount, found.prunedCount))
+    detail = "\(others) elements are pruned by one and not by the other, of \(recorded.prunedCount) and \(found.prunedCount)"
   }
 
   /// The mean absolute difference of the colour values of each image.

@@ -95,7 +95,7 @@ extension Runner {
   /// - Throws: ``ReproductionError`` if the run ended before its edit, or its base model is not what it was.
   public func model(of run: Digest) throws -> (model: DiffusionModel, settings: SamplerSettings) {
     let record = try store.run(run)
-    guard let edit = record.output("edit") else {
+    guard let edit = StoredEdit({ record.output($0) }) else {
       throw ReproductionError("run \(run.short) ended before its edit was made, so there is no model to draw with")
     }
     let point = try point(of: record, run: run)
@@ -103,7 +103,7 @@ extension Runner {
       throw ReproductionError("the technique \"\(record.technique)\" of run \(run.short) is not built yet")
     }
     let base = try models.load(models.base(point.baseModel, from: point.folder))
-    let edited = try base.replacingUNetWeights(TensorSet.tensors(edit, from: store.objects))
+    let edited = try edit.model(base, technique, from: store.objects)
     return (technique.useFP16 ? try edited.roundedToHalf() : edited, technique.samplerSettings)
   }
 }

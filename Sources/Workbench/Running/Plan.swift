@@ -83,7 +83,9 @@ private final class Planner {
     }
     let names = point.estimates.map(\.name)
     let editKey = names.count == estimates.count ? point.editKey(estimates: estimates) : nil
-    let edit = try look("edit", needs: ["base"] + names, key: editKey, "tensors")
+    let isMade = try look("edit", needs: ["base"] + names, key: editKey, "edit") != nil
+    let entry = isMade ? try editKey.flatMap { try cache.lookup($0) } : nil
+    let edit = entry.flatMap { entry in StoredEdit { entry.outputs[$0] } }
     let images = try lookAtImages(edit: edit)
     for metric in point.metrics {
       let entries = metric.requests.compactMap { request in
@@ -111,7 +113,7 @@ private final class Planner {
     return found
   }
 
-  private func lookAtImages(edit: Digest?) throws -> [ImageRequest: Digest] {
+  private func lookAtImages(edit: StoredEdit?) throws -> [ImageRequest: Digest] {
     let requests = point.requests
     guard let edit else {
       stages.append(

@@ -41,40 +41,54 @@ final class PointExecution {
     for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan) }
     let edit = try runEdit(plan, estimates: estimates)
     // Of a large model each estimate is gigabytes, and nothing asks for them again.
-    for estimate in estimates.values where estimate != edit { tensors[estimate] = nil }
+    tensors = [:]
     if let path = plan.technique.savePath {
-      try WeightsFile.write(edited(plan.base, by: edit).unetWeights, to: point.resolve(path))
+      try WeightsFile.write(edited(plan, by: edit).unetWeights, to: point.resolve(path))
     }
     let images = try runImages(plan, edit: edit)
-    tensors = [:]
     for metric in plan.metrics { try run(metric, images: images) }
   }
 
   // MARK: Stages
 
   private func run(_ estimate: Estimate, _ plan: PointStages) throws -> Digest {
-    let entry = try stage(estimate.name, plan.key(of: estimate)) { monitor in
-      let found = try EstimateStage.compute(estimate, model(plan.base), monitor: monitor)
+    let key = plan.key(of: estimate)
+    let state = TrainingState(key, storeFolder: runner.store.folder)
+    let entry = try stage(estimate.name, key) { monitor in
+      let found = try EstimateStage.compute(
+        estimate,
+        EditContext(model: model(plan.base), seed: plan.seed, monitor: monitor, stateFile: state.file()))
       return ["tensors": try keep(found)]
     }
+    state.remove()
     return try output("tensors", of: entry, as: estimate.name)
   }
 
-  private func runEdit(_ plan: PointStages, estimates: [String: Digest]) throws -> Digest {
-    let entry = try stage("edit", plan.editKey(estimates: estimates), details: editDetails(plan)) { monitor in
+  private func runEdit(_ plan: PointStages, estimates: [String: Digest]) throws -> StoredEdit {
+    let key = plan.editKey(estimates: estimates)
+    let state = TrainingState(key, storeFolder: runner.store.folder)
+    let entry = try stage("edit", key, details: editDetails(plan)) { monitor in
       let model = try model(plan.base)
       let edit: ModelEdit
       if let path = plan.technique.loadPath {
         edit = try EditStage.load(point.resolve(path), for: model)
       } else {
         edit = try EditStage.compute(
-          plan.technique, model, estimates: estimates.mapValues(load), seed: plan.seed, monitor: monitor)
+          plan.technique,
+          EditContext(
+            model: model, estimates: estimates.mapValues(load), seed: plan.seed, monitor: monitor,
+            stateFile: state.file()))
       }
-      return [
-        "tensors": try keep(edit.replacedUNetTensors), "details": try objects.add(edit.details.canonical()),
-      ]
+      var outputs = try StoredEdit.keep(edit, in: objects)
+      outputs["details"] = try objects.add(edit.details.canonical())
+      return outputs
     }
-    return try output("tensors", of: entry, as: "edit")
+    state.remove()
+    guard let edit = StoredEdit({ entry.outputs[$0] }) else {
+      throw StoreError(.damagedEntry, "the cache entry \(entry.key.digest) of the edit names no tensors")
+    }
+    for (name, digest) in edit.outputs { outputs.append(RunRecord.Output(name: name, digest: digest)) }
+    return edit
   }
 
   /// What an edit's stage says in the record: the technique's own figures, and the file that it was loaded from.
@@ -92,7 +106,7 @@ final class PointExecution {
   }
 
   /// Draws the images that nobody has drawn before, and keeps each batch as soon as it is there.
-  private func runImages(_ plan: PointStages, edit: Digest) throws -> [ImageRequest: Digest] {
+  private func runImages(_ plan: PointStages, edit: StoredEdit) throws -> [ImageRequest: Digest] {
     try checkCancellation()
     let began = ContinuousClock.now
     let requests = plan.requests
@@ -102,7 +116,7 @@ final class PointExecution {
     let missing = digests.indices.filter { digests[$0] == nil }
     if !missing.isEmpty {
       monitor.handle(.stageStarted("images", units: missing.count))
-      var drawing = try edited(plan.base, by: edit)
+      var drawing = try edited(plan, by: edit)
       if plan.technique.useFP16 { drawing = try drawing.roundedToHalf() }
       var batchBegan = ContinuousClock.now
       try ImageStage.draw(
@@ -149,8 +163,8 @@ final class PointExecution {
 
   private func model(_ base: BaseModel) throws -> DiffusionModel { try runner.models.load(base) }
 
-  private func edited(_ base: BaseModel, by edit: Digest) throws -> DiffusionModel {
-    try model(base).replacingUNetWeights(load(edit))
+  private func edited(_ plan: PointStages, by edit: StoredEdit) throws -> DiffusionModel {
+    try edit.model(model(plan.base), plan.technique, from: objects)
   }
 
   private func keep(_ found: [String: Tensor]) throws -> Digest {
@@ -206,18 +220,26 @@ final class PointExecution {
   private func workMonitor(_ stage: String) -> WorkMonitor {
     let monitor = monitor
     let began = ContinuousClock.now
+    let loss = SmoothedLoss()
     return WorkMonitor(
       progress: { done, total in
         guard total > 0 else { return }
         let fraction = min(1, Double(done) / Double(total))
         let left = fraction > 0 ? seconds(since: began) / fraction * (1 - fraction) : nil
-        monitor.handle(.progress(stage: stage, fraction: fraction, secondsLeft: left))
-      }, isCancelled: monitor.isCancelled)
+        monitor.handle(.progress(stage: stage, fraction: fraction, loss: loss.last, secondsLeft: left))
+      }, loss: { loss.add($0) }, isCancelled: monitor.isCancelled)
   }
 
   private func checkCancellation() throws {
     if monitor.isCancelled() { throw CancellationError() }
   }
+}
+
+/// A running average of the last ten losses or so: single steps of diffusion training say little.
+private final class SmoothedLoss {
+  private(set) var last: Double?
+
+  func add(_ loss: Float) { last = last.map { 0.9 * $0 + 0.1 * Double(loss) } ?? Double(loss) }
 }
 
 /// Seconds since a moment, to the millisecond.

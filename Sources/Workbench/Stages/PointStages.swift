@@ -69,10 +69,25 @@ struct PointStages {
     imageParts = parts
   }
 
+  /// The technique's settings that decide the edit.
+  private var techniqueConfig: JSON {
+    var config = point.technique.jsonAffectingResult["config"]?.object ?? [:]
+    // By its definition a setting of generation alone.
+    config["use_fp16"] = nil
+    return .object(config)
+  }
+
+  /// Whether drawing itself is changed, and not the weights alone.
+  private var isInferenceTime: Bool {
+    [.hook, .guidance].contains(type(of: technique).summary.kind)
+  }
+
   /// The code that estimates and edits are computed with.
-  private func techniqueCode(_ stage: String) -> JSON {
+  ///
+  /// - Parameter source: the file of the technique, or of the estimate.
+  private func techniqueCode(_ stage: String, _ source: String) -> JSON {
     let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: stage)
-    let own = code.parts(component: type(of: technique).sourceFile, among: techniqueFiles)
+    let own = code.parts(component: source, among: techniqueFiles)
     return .object(rooms.merging(own) { $1 })
   }
 
@@ -80,7 +95,7 @@ struct PointStages {
     StageKey(
       stage: estimate.name,
       parts: [
-        "base": .string(base.digest.hex), "inputs": estimate.inputs, "code": techniqueCode(EstimateStage.sourceFile),
+        "base": .string(base.digest.hex), "inputs": estimate.inputs, "code": techniqueCode(EstimateStage.sourceFile, estimate.sourceFile),
         "blas": code.blas,
       ])
   }
@@ -93,22 +108,25 @@ struct PointStages {
       parts["loaded"] = .string(loaded.hex)
       return StageKey(stage: "edit", parts: .object(parts))
     }
-    var config = point.technique.jsonAffectingResult["config"]?.object ?? [:]
-    // By its definition a setting of generation alone.
-    config["use_fp16"] = nil
     parts["technique"] = .string(point.technique.name)
-    parts["config"] = .object(config)
+    parts["config"] = techniqueConfig
     parts["estimates"] = .object(estimates.mapValues { .string($0.hex) })
     parts["seed"] = seed.json
-    parts["code"] = techniqueCode(EditStage.sourceFile)
+    parts["code"] = techniqueCode(EditStage.sourceFile, type(of: technique).sourceFile)
     parts["blas"] = code.blas
     return StageKey(stage: "edit", parts: .object(parts))
   }
 
-  /// - Parameter edit: the digest of the edit's tensor set.
-  func key(of request: ImageRequest, edit: Digest) -> StageKey {
+  func key(of request: ImageRequest, edit: StoredEdit) -> StageKey {
     var parts = imageParts
-    parts["edit"] = .string(edit.hex)
+    parts["edit"] = .string(edit.tensors.hex)
+    parts["mask"] = edit.mask.map { .string($0.hex) }
+    if isInferenceTime {
+      parts["inference"] = [
+        "technique": .string(point.technique.name), "config": techniqueConfig,
+        "tensors": edit.inference.map { .string($0.hex) } ?? .null, "code": techniqueCode(ImageStage.sourceFile, type(of: technique).sourceFile),
+      ]
+    }
     parts["prompt"] = .string(request.prompt)
     parts["seed"] = request.seed.json
     parts["repetition"] = .integer(request.repetition)

@@ -9,8 +9,8 @@ internal import Tensors
 enum EstimateStage {
   static let sourceFile = #fileID
 
-  static func compute(_ estimate: Estimate, _ model: DiffusionModel, monitor: WorkMonitor) throws -> [String: Tensor] {
-    try estimate.compute(model, monitor)
+  static func compute(_ estimate: Estimate, _ context: EditContext) throws -> [String: Tensor] {
+    try estimate.compute(context)
   }
 }
 
@@ -20,11 +20,8 @@ enum EditStage {
 
   /// The edit, without the tensors that it leaves as they are: an edit that changes nothing is the empty one, and
   /// shares its images with the base model.
-  static func compute(
-    _ technique: any Technique, _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64,
-    monitor: WorkMonitor
-  ) throws -> ModelEdit {
-    changes(of: try technique.edit(model, estimates: estimates, seed: seed, monitor: monitor), from: model)
+  static func compute(_ technique: any Technique, _ context: EditContext) throws -> ModelEdit {
+    changes(of: try technique.edit(context), from: context.model)
   }
 
   /// The edit that a file of UNet weights amounts to.

@@ -29,10 +29,11 @@ final class ProgressLine {
     show(Double(done) / Double(total), "\(done)/\(total)", secondsLeft: left)
   }
 
-  /// Tells how far the work called `label` is, from 0 to 1.
-  func update(_ label: String, fraction: Double, secondsLeft: Double?) {
+  /// Tells how far the work called `label` is, from 0 to 1, and what else there is to say of it.
+  func update(_ label: String, fraction: Double, note: String? = nil, secondsLeft: Double?) {
     begin(label, 0)
-    show(fraction, "\(Int((100 * fraction).rounded(.down))) %", secondsLeft: secondsLeft)
+    let figure = "\(Int((100 * fraction).rounded(.down))) %"
+    show(fraction, [figure, note].compactMap(\.self).joined(separator: ", "), secondsLeft: secondsLeft)
   }
 
   /// Takes the line off the screen.

@@ -19,8 +19,9 @@ final class RunProgress {
       place = count > 1 ? "\(number)/\(count) " : ""
       Console.note("\(place)\(name)")
     case .stageStarted: break
-    case .progress(let stage, let fraction, let secondsLeft):
-      line.update(place + stage, fraction: fraction, secondsLeft: secondsLeft)
+    case .progress(let stage, let fraction, let loss, let secondsLeft):
+      line.update(
+        place + stage, fraction: fraction, note: loss.map { "loss \(RunText.number($0))" }, secondsLeft: secondsLeft)
     case .stageFinished(let stage):
       line.finish()
       // What the base model is takes no work worth a line.

@@ -16,7 +16,7 @@ struct RunnerTests {
     let monitor = RunMonitor(
       handle: { event in
         // After the first batch of two: four of six images are missing.
-        if case .progress("images", let fraction, _) = event, fraction > 0.3 { isCancelled = true }
+        if case .progress("images", let fraction, _, _) = event, fraction > 0.3 { isCancelled = true }
       }, isCancelled: { isCancelled })
     let broken = try bench.run(document, Runner.Options(batchSize: 2), monitor: monitor)
     #expect(broken.map(\.record.status) == [.interrupted])
@@ -80,13 +80,13 @@ struct RunnerTests {
     let key = try #require(first.record.stages.first { $0.name == "edit" }?.key)
     let entry = try #require(try bench.store.cache.entry(key))
     let wrong = try other.store.objects.add("another edit")
-    try other.store.cache.put(CacheEntry(key: entry.key, outputs: ["tensors": wrong, "details": wrong], seconds: 1))
+    try other.store.cache.put(CacheEntry(key: entry.key, outputs: ["edit": wrong, "details": wrong], seconds: 1))
     let found = try other.run(small, Runner.Options(readsCache: false))[0]
     #expect(found.record.status == .finished)
-    #expect(found.conflicts.map(\.recorded.outputs["tensors"]) == [wrong])
+    #expect(found.conflicts.map(\.recorded.outputs["edit"]) == [wrong])
     #expect(found.record.warnings.contains { $0.contains("came out otherwise") })
     #expect(try other.store.cache.conflicts().count == 1)
-    #expect(try other.store.cache.entry(key)?.outputs["tensors"] == wrong)
+    #expect(try other.store.cache.entry(key)?.outputs["edit"] == wrong)
     #expect(found.record.outputs == first.record.outputs)
   }
 
@@ -178,7 +178,7 @@ struct RunnerTests {
       switch event {
       case .stageStarted(let name, _): started.append(name)
       case .stageFinished(let stage): finished.append(stage.name)
-      case .progress("images", let fraction, _): fractions.append(fraction)
+      case .progress("images", let fraction, _, _): fractions.append(fraction)
       case .runFinished: ends += 1
       default: break
       }

@@ -94,6 +94,9 @@ public struct SSDConfiguration: Configuration {
 extension SSDConfiguration: Technique {
   public static let name = "ssd"
   public static let sourceFile = #fileID
+  public static let summary = TechniqueSummary(
+    .weights, paper: "Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707",
+    cost: "a forward and a backward pass for each prompt and Fisher sample")
 
   public func estimates(seed: UInt64) -> [Estimate] {
     if loadPath != nil { return [] }
@@ -112,13 +115,12 @@ extension SSDConfiguration: Technique {
         "num_inference_steps": .integer(samplerSettings.steps), "guidance_scale": .number(samplerSettings.guidanceScale),
         "seed": .integer(Int(seed)),
       ]
-    ) { model, monitor in try fisher.diagonal(model, monitor: monitor) }
+    ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
   }
 
-  public func edit(
-    _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64, monitor: WorkMonitor
-  ) throws -> ModelEdit {
-    let forget = estimates["fisher.forget"] ?? [:], retain = estimates["fisher.retain"] ?? [:]
+  public func edit(_ context: EditContext) throws -> ModelEdit {
+    let model = context.model
+    let forget = context.estimates["fisher.forget"] ?? [:], retain = context.estimates["fisher.retain"] ?? [:]
     let largest = [forget, retain].flatMap(\.values).reduce(Float(0)) { max($0, $1.largest) }
     let dampening = Dampening(alpha: Float(alpha), coefficient: Float(dampeningCoeff), floor: 1e-12 * largest)
     var edit = ModelEdit()

@@ -23,11 +23,7 @@ extension BaseConfiguration: Technique {
   public static let name = "base"
   public static let sourceFile = #fileID
 
-  public func estimates(seed: UInt64) -> [Estimate] { [] }
+  public static let summary = TechniqueSummary(.none, paper: "", cost: "none")
 
-  public func edit(
-    _ model: DiffusionModel, estimates: [String: [String: Tensor]], seed: UInt64, monitor: WorkMonitor
-  ) throws -> ModelEdit {
-    ModelEdit()
-  }
+  public func edit(_ context: EditContext) throws -> ModelEdit { ModelEdit() }
 }

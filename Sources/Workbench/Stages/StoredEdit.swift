@@ -1,0 +1,62 @@
+internal import Configuration
+internal import Diffusion
+internal import Erasure
+internal import Store
+internal import Tensors
+
+/// An edit as the store keeps it: each part an object of its own, and those that are empty left out.
+struct StoredEdit {
+  /// The set of the UNet's tensors that are replaced.
+  let tensors: Digest
+  /// The encoded pruning mask.
+  let mask: Digest?
+  /// The set of tensors that drawing needs besides.
+  let inference: Digest?
+
+  /// The parts that the outputs of a run or of a cache entry name.
+  ///
+  /// - Parameter output: the digest of `edit`, `edit.mask` or `edit.inference`
+  init?(_ output: (String) -> Digest?) {
+    guard let tensors = output("edit") else { return nil }
+    self.tensors = tensors
+    mask = output("edit.mask")
+    inference = output("edit.inference")
+  }
+
+  /// The names and digests of the parts that there are, as a run's record lists them.
+  var outputs: [(name: String, digest: Digest)] {
+    [("edit", tensors), ("edit.mask", mask), ("edit.inference", inference)].compactMap { name, digest in
+      digest.map { (name, $0) }
+    }
+  }
+
+  /// Keeps an edit and says what keeps it, by the names of ``outputs``.
+  static func keep(_ edit: ModelEdit, in objects: ObjectStore) throws -> [String: Digest] {
+    let batch = ObjectBatch(objects)
+    var outputs = ["edit": try TensorSet.add(edit.replacedUNetTensors, in: batch)]
+    if !edit.pruned.isEmpty { outputs["edit.mask"] = try batch.add(edit.pruned.encoded) }
+    if !edit.inferenceTensors.isEmpty {
+      outputs["edit.inference"] = try TensorSet.add(edit.inferenceTensors, in: batch)
+    }
+    try batch.commit()
+    return outputs
+  }
+
+  /// The base model with this edit, ready to draw.
+  ///
+  /// - Throws: `StoreError` for a part that is missing or damaged, and what the edit is refused for.
+  func model(
+    _ base: DiffusionModel, _ technique: any Technique, from objects: ObjectStore
+  ) throws -> DiffusionModel {
+    var edit = ModelEdit(replacedUNetTensors: try TensorSet.tensors(tensors, from: objects))
+    if let mask {
+      edit.pruned = try PruningMask(decoding: objects.read(mask), source: "object \(mask)")
+    }
+    if let inference { edit.inferenceTensors = try TensorSet.tensors(inference, from: objects) }
+    var model = try edit.applied(to: base)
+    if let intervention = try technique.intervention(model, tensors: edit.inferenceTensors) {
+      model.intervention = intervention
+    }
+    return model
+  }
+}
