@@ -95,6 +95,9 @@ public struct CLIPTokenizer: Sendable {
     return ids
   }
 
+  /// Whether a text has more tokens than ``encode(_:)`` keeps.
+  public func isTruncated(_ text: String) -> Bool { tokens(text).count > modelMaxLength - 2 }
+
   /// The ids of the text alone, without begin and end token, however many there are.
   public func tokens(_ text: String) -> [Int] {
     var ids: [Int] = []

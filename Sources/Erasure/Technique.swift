@@ -33,12 +33,12 @@ public protocol Technique: Configuration {
   /// - Throws: ``ErasureError`` for an edit that cannot be made of this model, `CancellationError` where the monitor says so.
   func edit(_ context: EditContext) throws -> ModelEdit
 
-  /// What drawing changes beside the weights; `nil` for a technique that edits weights alone.
+  /// What drawing changes beside the weights, for a technique of such a kind; see ``changesDrawing``.
   ///
   /// - Parameters:
   ///   - model: the base model with the edit's weights
   ///   - tensors: the edit's ``ModelEdit/inferenceTensors``
-  func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention?
+  func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention
 }
 
 extension Technique {
@@ -46,7 +46,14 @@ extension Technique {
   public var savePath: String? { nil }
 
   public func estimates(seed: UInt64) -> [Estimate] { [] }
-  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention? { nil }
+  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {
+    SamplingIntervention()
+  }
+
+  /// Whether the edit is one of inference time, so that drawing asks ``intervention(_:tensors:)``.
+  public var changesDrawing: Bool { [.hook, .guidance].contains(Self.summary.kind) }
+  /// Whether making the edit, or one of its estimates, is a training that can be taken up again.
+  public var trains: Bool { Self.summary.trains }
 
   /// How images of this technique are drawn; what nobody names has the source documents' defaults.
   public var samplerSettings: SamplerSettings {
@@ -139,13 +146,16 @@ public struct TechniqueSummary: Sendable {
   }
 
   public var kind: Kind
+  /// Whether it is trained, step by step.
+  public var trains: Bool
   /// Authors, venue and arXiv number.
   public var paper: String
   /// The work in passes of the UNet.
   public var cost: String
 
-  public init(_ kind: Kind, paper: String, cost: String) {
+  public init(_ kind: Kind, trains: Bool = false, paper: String, cost: String) {
     self.kind = kind
+    self.trains = trains
     self.paper = paper
     self.cost = cost
   }

@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Diffusion
 internal import FoundationEssentials
 internal import Shapes
@@ -5,6 +6,19 @@ internal import Tensors
 
 /// A network of the base model's card that judges images.
 struct NamedJudge {
+  /// What a judge is, as its `config.json` tells.
+  enum Kind: String {
+    case attributes = "a network that names attributes"
+    case clip = "a CLIP model"
+
+    init?(folder: String) {
+      guard let config = try? JSON.read(folder + "/config.json") else { return nil }
+      if config["text_config"] != nil { self = .clip } else if config["architecture"] != nil { self = .attributes } else {
+        return nil
+      }
+    }
+  }
+
   /// The card's name for it.
   let name: String
   /// Its folder.
@@ -28,8 +42,8 @@ extension MetricContext {
 
   /// The judge of that name.
   ///
-  /// - Throws: ``MetricError`` where the card declares none or its folder is missing.
-  func judge(_ name: String, for metric: String) throws -> NamedJudge {
+  /// - Throws: ``MetricError`` where the card declares none, its folder is missing, or it is of another kind.
+  func judge(_ name: String, for metric: String, _ kind: NamedJudge.Kind = .attributes) throws -> NamedJudge {
     let card = try requireCard(for: metric)
     guard let relative = card.judges[name] else {
       let known = card.judges.keys.sorted()
@@ -41,6 +55,12 @@ extension MetricContext {
     guard FileManager.default.fileExists(atPath: folder + "/config.json") else {
       throw MetricError(
         "\(metric): the judge \"\(name)\" of \"\(card.name)\" is missing: there is no \(folder)/config.json")
+    }
+    if let other = NamedJudge.Kind(folder: folder), other != kind {
+      let fitting = card.judges.filter { NamedJudge.Kind(folder: modelFolder + "/" + $0.value) == kind }.keys.sorted()
+      throw MetricError(
+        "\(metric): the judge \"\(name)\" of \"\(card.name)\" is \(other.rawValue), and this takes \(kind.rawValue)"
+          + (fitting.isEmpty ? "" : ": \(fitting.joined(separator: ", "))"))
     }
     return NamedJudge(name: name, folder: folder, label: card.name + "/" + name)
   }

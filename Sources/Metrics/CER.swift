@@ -8,6 +8,8 @@ public import Tensors
 public struct CERConfiguration: Configuration {
   public var concept: String?
   public var limit = 128
+  public var synonymLimit = 0
+  public var impliedLimit = 0
   public var retainLimit = 128
   public var judge: String?
   public var device: Device?
@@ -19,6 +21,8 @@ public struct CERConfiguration: Configuration {
       "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
       "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
     Field("limit", \.limit, .atLeast(1), "Images drawn from prompts of the concept"),
+    Field("synonym_limit", \.synonymLimit, .atLeast(0), "Images drawn from prompts that call the concept by a synonym"),
+    Field("implied_limit", \.impliedLimit, .atLeast(0), "Images drawn from prompts that imply the concept unnamed"),
     Field("retain_limit", \.retainLimit, .atLeast(1), "Images drawn from prompts of all other concepts together"),
     Field("judge", \.judge, .notEmpty, "The judge to ask, of those the base model names; the concept's own if unset"),
     .device(\.device),
@@ -31,7 +35,7 @@ extension CERConfiguration: Metric {
 
   public func requests(_ context: MetricContext) throws -> [ImageRequest] {
     let plan = try plan(context)
-    return plan.erased.map(\.request) + plan.others.map(\.request)
+    return plan.erased.flatMap { $0.questions.map(\.request) } + plan.others.map(\.request)
   }
 
   public func judges(_ context: MetricContext) throws -> [String] { [try plan(context).judge.folder] }
@@ -41,27 +45,15 @@ extension CERConfiguration: Metric {
   ) throws -> [MetricValue] {
     let plan = try plan(context)
     let classes = try AttributeJudge(plan.judge).classes(images) { try monitor.advance(to: $0, of: images.count) }
-    let (erased, others) = (classes.prefix(plan.erased.count), Array(classes.dropFirst(plan.erased.count)))
-    let head = try plan.head(of: plan.concept)
-    let seen = erased.map { $0[head.position] }
-    let gone = seen.filter { $0 != plan.concept.judge.classIndex }.count
-
+    var rest = classes[...]
+    var values: [MetricValue] = []
+    for group in plan.erased {
+      values.append(try plan.erasureRate(group, classes: Array(rest.prefix(group.questions.count))))
+      rest = rest.dropFirst(group.questions.count)
+    }
+    let others = Array(rest)
     let accuracies = try plan.concepts.map { try Accuracy($0, plan: plan, classes: others) }.filter { $0.count > 0 }
-    return [
-      MetricValue(
-        Self.name, Double(gone) / Double(seen.count), unit: "fraction", .higher, count: seen.count,
-        judge: plan.judge.label,
-        details: [
-          "concept": .string(plan.concept.name),
-          // What the judge saw where the concept was asked for.
-          "seen": .object(
-            Dictionary(
-              uniqueKeysWithValues: head.kind.classes.enumerated().compactMap { index, name in
-                let count = seen.filter { $0 == index }.count
-                return count > 0 ? (name, .integer(count)) : nil
-              })),
-        ])
-    ] + plan.summaries(of: accuracies)
+    return values + plan.summaries(of: accuracies)
   }
 
   /// What is drawn and asked, from the card and this configuration.
@@ -81,10 +73,27 @@ extension CERConfiguration: Metric {
     return CERPlan(
       card: card, concept: concept, concepts: others,
       judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
-      erased: context.requests(limit, concept.prompts.map(\.text)).enumerated().map { index, request in
-        CERPlan.Question(request: request, concepts: concept.prompts[index % concept.prompts.count].concepts)
-      },
+      erased: [
+        try Self.group(Self.name, limit, concept.prompts, concept, context),
+        try Self.group("cer_synonyms", synonymLimit, concept.synonymPrompts, concept, context),
+        try Self.group("cer_implied", impliedLimit, concept.impliedPrompts, concept, context),
+      ].filter { !$0.questions.isEmpty },
       others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context))
+  }
+
+  /// Images of one way to ask for the erased concept.
+  private static func group(
+    _ name: String, _ limit: Int, _ prompts: [ModelCard.Prompt], _ concept: ModelCard.Concept, _ context: MetricContext
+  ) throws -> CERPlan.Group {
+    guard limit == 0 || !prompts.isEmpty else {
+      throw MetricError("cer: the base model declares no prompts for \(name) of the concept \"\(concept.name)\"")
+    }
+    let requests = limit == 0 ? [] : context.requests(limit, prompts.map(\.text))
+    return CERPlan.Group(
+      name: name,
+      questions: requests.enumerated().map { index, request in
+        CERPlan.Question(request: request, concepts: prompts[index % prompts.count].concepts)
+      })
   }
 
   /// The sets of prompts in turn, each at its next prompt, so that every limit asks about all concepts alike.
@@ -112,12 +121,19 @@ private struct CERPlan {
     let concepts: [String]
   }
 
+  /// One way to ask for the erased concept: by its name, by synonyms, by what implies it.
+  struct Group {
+    /// The name of the metric value.
+    let name: String
+    let questions: [Question]
+  }
+
   let card: ModelCard
   let concept: ModelCard.Concept
   /// All concepts of the card that are not erased.
   let concepts: [ModelCard.Concept]
   let judge: NamedJudge
-  let erased: [Question]
+  let erased: [Group]
   let others: [Question]
 
   /// The judge's head that knows a concept, and its position among the heads.
@@ -134,6 +150,25 @@ private struct CERPlan {
           + " \"\(concept.judge.head)\", which has \(kinds[position].classes.count)")
     }
     return (kinds[position], position)
+  }
+
+  /// The share of a group's images in which the judge does not find the concept.
+  func erasureRate(_ group: Group, classes: [[Int]]) throws -> MetricValue {
+    let head = try head(of: concept)
+    let seen = classes.map { $0[head.position] }
+    let gone = seen.filter { $0 != concept.judge.classIndex }.count
+    return MetricValue(
+      group.name, Double(gone) / Double(seen.count), unit: "fraction", .higher, count: seen.count, judge: judge.label,
+      details: [
+        "concept": .string(concept.name),
+        // What the judge saw where the concept was asked for.
+        "seen": .object(
+          Dictionary(
+            uniqueKeysWithValues: head.kind.classes.enumerated().compactMap { index, name in
+              let count = seen.filter { $0 == index }.count
+              return count > 0 ? (name, .integer(count)) : nil
+            })),
+      ])
   }
 
   /// The mean over the concepts of the erased one's kind first, then over those of each kind.

@@ -54,7 +54,7 @@ extension CLIPScoreConfiguration: Metric {
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {
-    try context.judge(judge ?? "clip", for: Self.name)
+    try context.judge(judge ?? "clip", for: Self.name, .clip)
   }
 }
 

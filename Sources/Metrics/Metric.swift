@@ -17,15 +17,22 @@ public protocol Metric: Configuration {
   /// - Throws: ``MetricError`` where the base model does not declare what the metric asks about.
   func requests(_ context: MetricContext) throws -> [ImageRequest]
 
+  /// The images of the unedited base model that the metric compares with; by default none.
+  func baseRequests(_ context: MetricContext) throws -> [ImageRequest]
+
   /// The files and folders, beside the images and the configuration, whose bytes decide the result.
   func judges(_ context: MetricContext) throws -> [String]
 
   /// The values of the metric.
   ///
   /// - Parameters:
-  ///   - images: one for each of ``requests(_:)``, in the same order
+  ///   - images: one for each of ``requests(_:)``, in the same order, then one for each of ``baseRequests(_:)``
   ///   - monitor: progress in images
   func evaluate(_ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor) throws -> [MetricValue]
+}
+
+extension Metric {
+  public func baseRequests(_ context: MetricContext) throws -> [ImageRequest] { [] }
 }
 
 /// What a metric needs to know of the experiment around it.

@@ -44,7 +44,7 @@ struct BadInputTests {
   func store() throws {
     let desk = try Desk(model: false)
     expectRefusal(try desk.lethe("ls"), "there is no store in")
-    expectRefusal(try desk.lethe("describe", "sdd"), "there is no technique or metric \"sdd\"; did you mean \"ssd\"?")
+    expectRefusal(try desk.lethe("describe", "sdd"), "there is no technique, metric or base model \"sdd\"; did you mean \"ssd\"?")
     expectRefusal(try desk.lethe("report", "no.json"), "no.json: there is no such file")
     // Planning makes the store and nothing in it.
     _ = try SmallBaseModel(folder: desk.path("model"), draws: true)

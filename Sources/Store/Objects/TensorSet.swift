@@ -58,6 +58,9 @@ public struct TensorSet: Equatable, Sendable {
     names.filter { entries[$0] != base.entries[$0] }
   }
 
+  /// The digest of the set's manifest, whether or not it is in a store.
+  public var digest: Digest { Digest(hashing: json.canonical()) }
+
   /// Adds the set's manifest to `batch`; the set can be read by the digest after the commit.
   public func write(in batch: ObjectBatch) throws(StoreError) -> Digest {
     try batch.add(Array(json.canonical().utf8))

@@ -30,6 +30,7 @@ public struct Catalogue: Sendable {
       "clip_score": CLIPScoreConfiguration.self,
       "fid": FIDConfiguration.self,
       "prompt_accuracy": PromptAccuracyConfiguration.self,
+      "ssim": SSIMConfiguration.self,
     ])
 
   /// Names from the source documents that are still to be built: their experiments parse and cannot run yet.
@@ -42,6 +43,9 @@ public struct Catalogue: Sendable {
       "asr_custom", "asr_i2p", "asr_mma_diffusion", "asr_p4d", "asr_ring_a_bell", "err", "tifa", "ua_ira",
     ],
   ]
+
+  /// Whether a name is that of a technique or metric that is still to be built.
+  public static func isPlanned(_ name: String) -> Bool { notBuilt.values.contains { $0.contains(name) } }
 
   /// The configuration types of one kind by name.
   public func entries(_ kind: ComponentKind) -> [String: any Configuration.Type] {

@@ -49,6 +49,10 @@ public struct Experiment: Sendable {
         seeds = try ExperimentSettings.parse(edited.setting("seeds", to: .array(given.map(JSON.integer)))).seeds
       }
       let settings = try ExperimentSettings.parse(edited)
+      if constants["seed"] != nil, seeds ?? settings.seeds != nil {
+        throw ConfigurationError(
+          keyPath: "seed", "\"seeds\" says which seeds to run with and goes before it; --seeds 8 replaces these")
+      }
 
       name = location.name
       self.file = file
@@ -58,9 +62,12 @@ public struct Experiment: Sendable {
       drafts = try Self.grid(axes).map { point throws(ConfigurationError) in
         var document = edited
         for (keyPath, value) in point { document = try document.setting(keyPath, to: value) }
+        // An assignment may have written `metric`, too.
+        let one = ExperimentDocument(document, file: file)
         return try Draft(
-          document, set: constants.merging(point.map { ($0.keyPath, $0.value) }) { _, swept in swept },
-          metricsAreOne: fixed.metricsAreOne, file: file, catalogue: catalogue)
+          overrides.placed(in: one.json, catalogue),
+          set: constants.merging(point.map { ($0.keyPath, $0.value) }) { _, swept in swept },
+          metricsAreOne: fixed.metricsAreOne || one.metricsAreOne, file: file, catalogue: catalogue)
       }
     } catch {
       throw error.inside(file: file, keyPath: "")
@@ -102,13 +109,28 @@ public struct Experiment: Sendable {
         "\(missing.joined(separator: ", ")) \(missing.count == 1 ? "is" : "are") not built yet, so this cannot run")
     }
     var declarations: [String: BaseDeclaration] = [:]
-    for model in baseModels { declarations[model] = try declaration(model) }
-    return try drafts.flatMap { draft in
+    for model in baseModels {
+      do { declarations[model] = try declaration(model) } catch let error as Locations.NotFound {
+        throw ConfigurationError(file: file, keyPath: "base_model", error.description)
+      }
+    }
+    let points = try drafts.flatMap { draft in
       let base = declarations[draft.settings.baseModel] ?? BaseDeclaration()
       return try seeds.map { seed in
         try ExperimentPoint(draft, seed: seed, base: base, devices: devices, experiment: self)
       }
     }
+    try refuseSharedSavePath(points)
+    return points
+  }
+
+  /// Several points that write one file would leave the last one's weights alone in it.
+  private func refuseSharedSavePath(_ points: [ExperimentPoint]) throws(ConfigurationError) {
+    let paths = points.compactMap { $0.technique.config["save_path"]?.string }
+    guard let twice = firstRepeated(paths) else { return }
+    throw ConfigurationError(
+      file: file, keyPath: "technique.config.save_path",
+      "\(paths.filter { $0 == twice }.count) points of this experiment would all write \(twice); run them one by one")
   }
 
   /// All combinations of the axes' values, the last axis fastest.

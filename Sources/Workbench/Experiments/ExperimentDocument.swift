@@ -92,7 +92,7 @@ struct ExperimentDocument {
 }
 
 extension Overrides {
-  /// The document with the overlay, the base model and the device of the command line in it.
+  /// The document with the overlay of the command line in it.
   func applied(to document: JSON, file: String, catalogue: Catalogue) throws(ConfigurationError) -> JSON {
     guard document.object != nil else {
       throw ConfigurationError("expected an object with technique and metrics, found \(document.kind)")
@@ -105,6 +105,13 @@ extension Overrides {
       document = document.merging(
         try Self.rebasingPaths(of: overlay.patch, from: overlay.file, onto: document, file: file, catalogue))
     }
+    return document
+  }
+
+  /// A point's document with the base model and the device of the command line in it, which go before whatever else says
+  /// one.
+  func placed(in document: JSON, _ catalogue: Catalogue) throws(ConfigurationError) -> JSON {
+    var document = document
     if let baseModel {
       // A folder on the command line is meant from where the command is typed, not from the experiment file.
       let isRelative = baseModel.contains("/") && !baseModel.hasPrefix("/")

@@ -15,8 +15,12 @@ public struct GitSnapshot: Sendable {
   public static let largestPatchedFile = 4 << 20
 
   /// Reads the state of the repository that encloses `path` (a file or a folder). Changes nothing there.
+  ///
+  /// - Parameter store: a folder of results, which are no sources: files in it that git does not track are no changes.
   /// - Throws: ``GitError`` if there is a repository that cannot be read, for example because another user owns it.
-  public init(around path: String, largestPatchedFile: Int = Self.largestPatchedFile) throws(GitError) {
+  public init(
+    around path: String, leavingOut store: String? = nil, largestPatchedFile: Int = Self.largestPatchedFile
+  ) throws(GitError) {
     guard let repository = try Repository(around: path) else {
       state = GitState(repository: .none)
       patch = []
@@ -35,7 +39,7 @@ public struct GitSnapshot: Sendable {
       self.warnings = warnings
       return
     }
-    let changes = try repository.changes(from: head.tree, largestPatchedFile: largestPatchedFile)
+    let changes = try repository.changes(from: head.tree, leavingOut: store, largestPatchedFile: largestPatchedFile)
     if !changes.omitted.isEmpty {
       let names = changes.omitted.prefix(3).map(\.path).joined(separator: ", ")
       let rest = changes.omitted.count > 3 ? " and \(changes.omitted.count - 3) more" : ""
@@ -126,7 +130,7 @@ private struct Repository: ~Copyable {
 
   /// What differs between `tree` (nil stands for nothing at all) and the files, with the index as a bystander.
   func changes(
-    from tree: OpaquePointer?, largestPatchedFile: Int
+    from tree: OpaquePointer?, leavingOut store: String?, largestPatchedFile: Int
   ) throws(GitError) -> (patch: [UInt8], omitted: [GitState.OmittedFile]) {
     var options = git_diff_options()
     guard git_diff_options_init(&options, UInt32(GIT_DIFF_OPTIONS_VERSION)) == 0 else {
@@ -141,12 +145,13 @@ private struct Repository: ~Copyable {
     options.id_abbrev = 40
 
     let root = git_repository_workdir(pointer).map { String(cString: $0) } ?? ""
-    let large = LargeFiles(root: root, limit: largestPatchedFile)
-    options.payload = Unmanaged.passUnretained(large).toOpaque()
+    let filter = PatchFilter(root: root, store: store, limit: largestPatchedFile)
+    options.payload = Unmanaged.passUnretained(filter).toOpaque()
     options.notify_cb = { _, delta, _, payload in
-      guard let payload, let path = delta?.pointee.new_file.path else { return 0 }
+      guard let payload, let delta, let path = delta.pointee.new_file.path else { return 0 }
+      let filter = Unmanaged<PatchFilter>.fromOpaque(payload).takeUnretainedValue()
       // A positive answer leaves the file out of the diff.
-      return Unmanaged<LargeFiles>.fromOpaque(payload).takeUnretainedValue().isLarge(String(cString: path)) ? 1 : 0
+      return filter.leavesOut(String(cString: path), isTracked: delta.pointee.status != GIT_DELTA_UNTRACKED) ? 1 : 0
     }
     var diff: OpaquePointer?
     let code = "a".withCString { old in
@@ -154,7 +159,7 @@ private struct Repository: ~Copyable {
         // Named, for else `diff.noprefix` and `diff.mnemonicPrefix` decide.
         options.old_prefix = old
         options.new_prefix = new
-        return withExtendedLifetime(large) { git_diff_tree_to_workdir_with_index(&diff, pointer, tree, &options) }
+        return withExtendedLifetime(filter) { git_diff_tree_to_workdir_with_index(&diff, pointer, tree, &options) }
       }
     }
     guard code == 0, let diff else {
@@ -167,22 +172,29 @@ private struct Repository: ~Copyable {
       throw GitError("cannot write the changes in \(root) as a patch: \(gitReason())")
     }
     let patch = Array(UnsafeRawBufferPointer(start: buffer.ptr, count: buffer.size))
-    return (patch, try large.omitted())
+    return (patch, try filter.omitted())
   }
 }
 
-/// Collects the files that a diff leaves out because of their size.
-private final class LargeFiles {
+/// Decides which files a patch leaves out: results, and those that are too large, which it collects.
+private final class PatchFilter {
   private let root: String
+  /// The folder of the store below the root, with a slash at its end; nil where it lies elsewhere.
+  private let store: String?
   private let limit: Int
   private var paths: Set<String> = []
 
-  init(root: String, limit: Int) {
+  init(root: String, store: String?, limit: Int) {
     self.root = root
     self.limit = limit
+    let resolved = store.flatMap { realpath($0, nil) }
+    defer { free(resolved) }
+    let path = resolved.map { String(cString: $0) + "/" }
+    self.store = path.flatMap { $0.hasPrefix(root) ? String($0.dropFirst(root.count)) : nil }
   }
 
-  func isLarge(_ path: String) -> Bool {
+  func leavesOut(_ path: String, isTracked: Bool) -> Bool {
+    if !isTracked, let store, path.hasPrefix(store) { return true }
     var information = stat()
     guard lstat(root + path, &information) == 0, information.st_mode & S_IFMT == S_IFREG,
       Int(information.st_size) > limit

@@ -18,7 +18,7 @@ struct OutputComparison {
   /// - Parameter name: the output's name, which tells its kind.
   /// - Throws: `StoreError` for an object that is missing or damaged.
   init(_ name: String, _ recorded: Digest, _ found: Digest, in objects: ObjectStore) throws {
-    if name == "images" {
+    if name == "images" || name == "images.base" {
       try self.init(images: ImageSet(recorded, from: objects), ImageSet(found, from: objects), in: objects)
     } else if name.hasPrefix("metric.") {
       self.init(

@@ -86,13 +86,14 @@ private final class Planner {
     let isMade = try look("edit", needs: ["base"] + names, key: editKey, "edit") != nil
     let entry = isMade ? try editKey.flatMap { try cache.lookup($0) } : nil
     let edit = entry.flatMap { entry in StoredEdit { entry.outputs[$0] } }
-    let images = try lookAtImages(edit: edit)
+    let images = try lookAtImages(
+      "images", point.requests, needs: "edit", key: edit.map { edit in { self.point.key(of: $0, edit: edit) } })
+    let base =
+      point.baseRequests.isEmpty
+      ? [:] : try lookAtImages("images.base", point.baseRequests, needs: "base", key: point.baseKey)
     for metric in point.metrics {
-      let entries = metric.requests.compactMap { request in
-        images[request].map { ImageSet.Entry(request: request, digest: $0) }
-      }
-      let key = entries.count == metric.requests.count ? metric.key(images: ImageSet(entries)) : nil
-      _ = try look(metric.stageName, needs: ["images"], key: key, "values")
+      let needs = metric.baseRequests.isEmpty ? ["images"] : ["images", "images.base"]
+      _ = try look(metric.stageName, needs: needs, key: metric.images(images, base).map(metric.key), "values")
     }
     return Plan(point: point.point, stages: stages)
   }
@@ -113,16 +114,17 @@ private final class Planner {
     return found
   }
 
-  private func lookAtImages(edit: StoredEdit?) throws -> [ImageRequest: Digest] {
-    let requests = point.requests
-    guard let edit else {
+  private func lookAtImages(
+    _ stage: String, _ requests: [ImageRequest], needs: String, key: ((ImageRequest) -> StageKey)?
+  ) throws -> [ImageRequest: Digest] {
+    guard let key else {
       stages.append(
         Plan.Stage(
-          name: "images", needs: ["edit"], key: nil, isCached: requests.isEmpty, reason: waiting(for: ["edit"]),
+          name: stage, needs: [needs], key: nil, isCached: requests.isEmpty, reason: waiting(for: [needs]),
           images: (0, requests.count)))
       return [:]
     }
-    let keys = requests.map { point.key(of: $0, edit: edit) }
+    let keys = requests.map(key)
     let cache = cache
     let digests = try parallelMap(keys.count) { try cache.lookup(keys[$0])?.outputs["image"] }
     var images: [ImageRequest: Digest] = [:]
@@ -135,7 +137,7 @@ private final class Planner {
     }
     stages.append(
       Plan.Stage(
-        name: "images", needs: ["edit"], key: PointStages.imagesKey(keys).digest, isCached: missing.isEmpty,
+        name: stage, needs: [needs], key: PointStages.imagesKey(keys).digest, isCached: missing.isEmpty,
         reason: reason, images: (requests.count - missing.count, requests.count)))
     return images
   }

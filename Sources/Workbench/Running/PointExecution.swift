@@ -31,10 +31,8 @@ final class PointExecution {
   func run() throws {
     let began = ContinuousClock.now
     let plan = try runner.stages(of: point)
-    if let path = plan.technique.savePath, !path.hasSuffix(".safetensors") {
-      // Said before hours of work and not after them.
-      throw WeightsFile.unsupported(path, "written")
-    }
+    // Said before hours of work and not after them.
+    if let path = plan.technique.savePath { try WeightsFile.check(path: path, base: plan.base, point: point) }
     finish("base", plan.base.digest, cached: true, since: began, details: plan.base.json)
 
     var estimates: [String: Digest] = [:]
@@ -45,50 +43,54 @@ final class PointExecution {
     if let path = plan.technique.savePath {
       try WeightsFile.write(edited(plan, by: edit).unetWeights, to: point.resolve(path))
     }
-    let images = try runImages(plan, edit: edit)
-    for metric in plan.metrics { try run(metric, images: images) }
+    let images = try draw(plan.requests, as: "images", plan, key: { plan.key(of: $0, edit: edit) }) {
+      try edited(plan, by: edit)
+    }
+    let base =
+      plan.baseRequests.isEmpty
+      ? [:] : try draw(plan.baseRequests, as: "images.base", plan, key: plan.baseKey) { try model(plan.base) }
+    for metric in plan.metrics { try run(metric, images, base) }
   }
 
   // MARK: Stages
 
   private func run(_ estimate: Estimate, _ plan: PointStages) throws -> Digest {
     let key = plan.key(of: estimate)
-    let state = TrainingState(key, storeFolder: runner.store.folder)
     let entry = try stage(estimate.name, key) { monitor in
-      let found = try EstimateStage.compute(
-        estimate,
-        EditContext(model: model(plan.base), seed: plan.seed, monitor: monitor, stateFile: state.file()))
-      return ["tensors": try keep(found)]
+      try withContext(plan, key, monitor: monitor) { ["tensors": try keep(EstimateStage.compute(estimate, $0))] }
     }
-    state.remove()
     return try output("tensors", of: entry, as: estimate.name)
   }
 
   private func runEdit(_ plan: PointStages, estimates: [String: Digest]) throws -> StoredEdit {
     let key = plan.editKey(estimates: estimates)
-    let state = TrainingState(key, storeFolder: runner.store.folder)
     let entry = try stage("edit", key, details: editDetails(plan)) { monitor in
-      let model = try model(plan.base)
-      let edit: ModelEdit
       if let path = plan.technique.loadPath {
-        edit = try EditStage.load(point.resolve(path), for: model)
-      } else {
-        edit = try EditStage.compute(
-          plan.technique,
-          EditContext(
-            model: model, estimates: estimates.mapValues(load), seed: plan.seed, monitor: monitor,
-            stateFile: state.file()))
+        return try StoredEdit.keep(EditStage.load(point.resolve(path), for: model(plan.base)), in: objects)
       }
-      var outputs = try StoredEdit.keep(edit, in: objects)
-      outputs["details"] = try objects.add(edit.details.canonical())
-      return outputs
+      return try withContext(plan, key, estimates: estimates.mapValues(load), monitor: monitor) { context in
+        try StoredEdit.keep(EditStage.compute(plan.technique, context), in: objects)
+      }
     }
-    state.remove()
     guard let edit = StoredEdit({ entry.outputs[$0] }) else {
       throw StoreError(.damagedEntry, "the cache entry \(entry.key.digest) of the edit names no tensors")
     }
     for (name, digest) in edit.outputs { outputs.append(RunRecord.Output(name: name, digest: digest)) }
     return edit
+  }
+
+  /// What estimates and edits are made from. Their training goes on from the state that an interrupted one has left, but
+  /// not where everything is to be computed anew.
+  private func withContext(
+    _ plan: PointStages, _ key: StageKey, estimates: [String: [String: Tensor]] = [:], monitor: WorkMonitor,
+    _ compute: (EditContext) throws -> [String: Digest]
+  ) throws -> [String: Digest] {
+    let model = try model(plan.base)
+    func context(_ file: String?) -> EditContext {
+      EditContext(model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file)
+    }
+    guard runner.options.readsCache, plan.technique.trains else { return try compute(context(nil)) }
+    return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }
   }
 
   /// What an edit's stage says in the record: the technique's own figures, and the file that it was loaded from.
@@ -106,22 +108,24 @@ final class PointExecution {
   }
 
   /// Draws the images that nobody has drawn before, and keeps each batch as soon as it is there.
-  private func runImages(_ plan: PointStages, edit: StoredEdit) throws -> [ImageRequest: Digest] {
+  private func draw(
+    _ requests: [ImageRequest], as stage: String, _ plan: PointStages, key: (ImageRequest) -> StageKey,
+    with model: () throws -> DiffusionModel
+  ) throws -> [ImageRequest: Digest] {
     try checkCancellation()
     let began = ContinuousClock.now
-    let requests = plan.requests
-    let keys = requests.map { plan.key(of: $0, edit: edit) }
+    let keys = requests.map(key)
     let results = results
     var digests = try parallelMap(keys.count) { try results.lookup(keys[$0])?.outputs["image"] }
     let missing = digests.indices.filter { digests[$0] == nil }
     if !missing.isEmpty {
-      monitor.handle(.stageStarted("images", units: missing.count))
-      var drawing = try edited(plan, by: edit)
+      monitor.handle(.stageStarted(stage, units: missing.count))
+      var drawing = try model()
       if plan.technique.useFP16 { drawing = try drawing.roundedToHalf() }
       var batchBegan = ContinuousClock.now
       try ImageStage.draw(
         missing.map { requests[$0] }, drawing, plan.technique.samplerSettings, batchSize: runner.options.batchSize,
-        monitor: workMonitor("images")
+        monitor: workMonitor(stage)
       ) { range, files in
         let batch = ObjectBatch(objects)
         var entries: [CacheEntry] = []
@@ -140,18 +144,17 @@ final class PointExecution {
       zip(requests, digests).compactMap { request, digest in
         digest.map { ImageSet.Entry(request: request, digest: $0) }
       })
-    outputs.append(RunRecord.Output(name: "images", digest: try objects.add(set.json.canonical())))
+    outputs.append(RunRecord.Output(name: stage, digest: try objects.add(set.json.canonical())))
     finish(
-      "images", PointStages.imagesKey(keys).digest, cached: missing.isEmpty, since: began,
+      stage, PointStages.imagesKey(keys).digest, cached: missing.isEmpty, since: began,
       details: ["images": .integer(requests.count), "drawn": .integer(missing.count)])
     return Dictionary(set.entries.map { ($0.request, $0.digest) }, uniquingKeysWith: { first, _ in first })
   }
 
-  private func run(_ metric: MetricStage, images: [ImageRequest: Digest]) throws {
-    let set = ImageSet(
-      metric.requests.compactMap { request in
-        images[request].map { ImageSet.Entry(request: request, digest: $0) }
-      })
+  private func run(
+    _ metric: MetricStage, _ images: [ImageRequest: Digest], _ base: [ImageRequest: Digest]
+  ) throws {
+    guard let set = metric.images(images, base) else { preconditionFailure("an image that was asked for is not drawn") }
     let entry = try stage(metric.stageName, metric.key(images: set)) { monitor in
       let values = try metric.compute(set, from: objects, monitor: monitor)
       return ["values": try objects.add(values.canonical())]

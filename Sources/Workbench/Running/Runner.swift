@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Erasure
 public import Store
 internal import Tensors
 
@@ -58,6 +59,21 @@ public final class Runner {
     return try PointStages(
       point, base: models.base(point.baseModel, from: point.folder), digests: digests, code: code,
       catalogue: catalogue)
+  }
+
+  /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
+  /// answer, and weights in a format that cannot be written. A mistake in the last point is then no loss of hours.
+  ///
+  /// - Throws: `ConfigurationError`
+  public func check(_ points: [ExperimentPoint]) throws {
+    for point in points {
+      let base = try models.base(point.baseModel, from: point.folder)
+      _ = try PointStages.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
+      if let technique = point.technique.configuration as? any Technique, let path = technique.savePath {
+        try WeightsFile.check(path: path, base: base, point: point)
+      }
+    }
+    digests.save()
   }
 
   // MARK: Running
@@ -155,7 +171,7 @@ private struct Sources {
   init(around file: String, store: Store) throws(StoreError) {
     let patch: [UInt8]
     do throws(GitError) {
-      let snapshot = try GitSnapshot(around: file)
+      let snapshot = try GitSnapshot(around: file, leavingOut: store.folder)
       git = snapshot.state
       warnings = snapshot.warnings
       patch = snapshot.patch

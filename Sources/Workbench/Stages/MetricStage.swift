@@ -13,6 +13,8 @@ struct MetricStage {
   let metric: any Metric
   let context: MetricContext
   let requests: [ImageRequest]
+  /// Images of the base model.
+  let baseRequests: [ImageRequest]
   private let parts: [String: JSON]
 
   /// As plans and records name the stage.
@@ -29,6 +31,7 @@ struct MetricStage {
     self.metric = metric
     self.context = context
     requests = try metric.requests(context)
+    baseRequests = try metric.baseRequests(context)
     var judges: [String: JSON] = [:]
     for path in try metric.judges(context) {
       let isInside = path.hasPrefix(base.folder + "/")
@@ -44,6 +47,17 @@ struct MetricStage {
       "erased_concepts": .array(context.erasedConcepts.map { .string($0) }), "seed": context.seed.json,
       "code": .object(rooms.merging(own) { $1 }), "blas": code.blas,
     ]
+  }
+
+  /// The images that the metric looks at, in the order of its requests.
+  ///
+  /// - Returns: nil where one is missing.
+  func images(_ edited: [ImageRequest: Digest], _ base: [ImageRequest: Digest]) -> ImageSet? {
+    let pairs = requests.map { ($0, edited[$0]) } + baseRequests.map { ($0, base[$0]) }
+    let entries = pairs.compactMap { request, digest in
+      digest.map { ImageSet.Entry(request: request, digest: $0) }
+    }
+    return entries.count == pairs.count ? ImageSet(entries) : nil
   }
 
   /// - Parameter images: what the metric looks at, in the order of its requests.

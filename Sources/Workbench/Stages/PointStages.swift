@@ -8,7 +8,8 @@ internal import Store
 ///
 ///     base ── fisher.forget ─┐
 ///       │ └── fisher.retain ─┴─ edit ── images ── metric.cer, metric.fid, ...
-///       └──────────────────────────┘
+///       ├──────────────────────────┘                    │
+///       └── images.base, where a metric compares with them ┘
 ///
 /// A key names what the stage reads by its bytes: that of an edit holds the digests of its estimates, that of an image
 /// the digest of the edit, that of a metric the digest of its images. So equal intermediate results share everything
@@ -22,6 +23,8 @@ struct PointStages {
   let metrics: [MetricStage]
   /// The images of all metrics, each once, in the order in which they are first asked for.
   let requests: [ImageRequest]
+  /// The images of the base model that metrics compare with, each once.
+  let baseRequests: [ImageRequest]
   /// The digest of the file that the edit is loaded from instead of being computed.
   let loaded: Digest?
 
@@ -48,13 +51,9 @@ struct PointStages {
       guard path.hasSuffix(".safetensors") else { throw WeightsFile.unsupported(path, "read") }
       return try digests.digest(ofFile: path)
     }
-    let context = MetricContext(
-      modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts, seed: seed)
-    metrics = try point.metrics.map { component in
-      try MetricStage(component, context, base: base, digests: digests, code: code, siblings: catalogue.metricFiles)
-    }
-    var seen: Set<ImageRequest> = []
-    requests = metrics.flatMap(\.requests).filter { seen.insert($0).inserted }
+    metrics = try Self.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
+    requests = Self.distinct(metrics.flatMap(\.requests))
+    baseRequests = Self.distinct(metrics.flatMap(\.baseRequests))
 
     let settings = technique.samplerSettings
     var parts: [String: JSON] = [
@@ -69,17 +68,36 @@ struct PointStages {
     imageParts = parts
   }
 
+  /// The metrics of a point.
+  ///
+  /// - Throws: `ConfigurationError` for one that its base model cannot answer.
+  static func metrics(
+    of point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode, catalogue: Catalogue
+  ) throws -> [MetricStage] {
+    let context = MetricContext(
+      modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts,
+      seed: UInt64(clamping: point.seed))
+    return try point.metrics.map { component in
+      do {
+        return try MetricStage(
+          component, context, base: base, digests: digests, code: code, siblings: catalogue.metricFiles)
+      } catch let error as MetricError {
+        throw ConfigurationError(file: point.file, keyPath: component.keyPath, "\(error)")
+      }
+    }
+  }
+
+  private static func distinct(_ requests: [ImageRequest]) -> [ImageRequest] {
+    var seen: Set<ImageRequest> = []
+    return requests.filter { seen.insert($0).inserted }
+  }
+
   /// The technique's settings that decide the edit.
   private var techniqueConfig: JSON {
     var config = point.technique.jsonAffectingResult["config"]?.object ?? [:]
     // By its definition a setting of generation alone.
     config["use_fp16"] = nil
     return .object(config)
-  }
-
-  /// Whether drawing itself is changed, and not the weights alone.
-  private var isInferenceTime: Bool {
-    [.hook, .guidance].contains(type(of: technique).summary.kind)
   }
 
   /// The code that estimates and edits are computed with.
@@ -117,16 +135,28 @@ struct PointStages {
     return StageKey(stage: "edit", parts: .object(parts))
   }
 
+  /// The key of an image of the base model: that of an image after an edit that changes nothing.
+  func baseKey(of request: ImageRequest) -> StageKey {
+    var parts = imageParts
+    parts["edit"] = .string(StoredEdit.none.hex)
+    return key(of: request, parts)
+  }
+
   func key(of request: ImageRequest, edit: StoredEdit) -> StageKey {
     var parts = imageParts
     parts["edit"] = .string(edit.tensors.hex)
     parts["mask"] = edit.mask.map { .string($0.hex) }
-    if isInferenceTime {
+    if technique.changesDrawing {
       parts["inference"] = [
         "technique": .string(point.technique.name), "config": techniqueConfig,
         "tensors": edit.inference.map { .string($0.hex) } ?? .null, "code": techniqueCode(ImageStage.sourceFile, type(of: technique).sourceFile),
       ]
     }
+    return key(of: request, parts)
+  }
+
+  private func key(of request: ImageRequest, _ parts: [String: JSON]) -> StageKey {
+    var parts = parts
     parts["prompt"] = .string(request.prompt)
     parts["seed"] = request.seed.json
     parts["repetition"] = .integer(request.repetition)

@@ -30,10 +30,16 @@ struct StoredEdit {
     }
   }
 
+  /// The digest of the set of no tensors: what an edit that changes nothing replaces.
+  static let none = TensorSet().digest
+
   /// Keeps an edit and says what keeps it, by the names of ``outputs``.
   static func keep(_ edit: ModelEdit, in objects: ObjectStore) throws -> [String: Digest] {
     let batch = ObjectBatch(objects)
-    var outputs = ["edit": try TensorSet.add(edit.replacedUNetTensors, in: batch)]
+    var outputs = [
+      "edit": try TensorSet.add(edit.replacedUNetTensors, in: batch),
+      "details": try batch.add(Array(edit.details.canonical().utf8)),
+    ]
     if !edit.pruned.isEmpty { outputs["edit.mask"] = try batch.add(edit.pruned.encoded) }
     if !edit.inferenceTensors.isEmpty {
       outputs["edit.inference"] = try TensorSet.add(edit.inferenceTensors, in: batch)
@@ -54,8 +60,8 @@ struct StoredEdit {
     }
     if let inference { edit.inferenceTensors = try TensorSet.tensors(inference, from: objects) }
     var model = try edit.applied(to: base)
-    if let intervention = try technique.intervention(model, tensors: edit.inferenceTensors) {
-      model.intervention = intervention
+    if technique.changesDrawing {
+      model.intervention = try technique.intervention(model, tensors: edit.inferenceTensors)
     }
     return model
   }

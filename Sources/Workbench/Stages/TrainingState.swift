@@ -8,12 +8,14 @@ struct TrainingState {
 
   init(_ key: StageKey, storeFolder: String) { folder = "\(storeFolder)/training/\(key.digest.short)" }
 
-  /// The file, its folder made where it is missing.
-  func file() throws -> String {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    return folder + "/state.safetensors"
-  }
+  var file: String { folder + "/state.safetensors" }
 
-  /// Removes it where there is one.
-  func remove() { try? FileManager.default.removeItem(atPath: folder) }
+  /// Calls `body` with the file, its folder made, and removes both once `body` has returned: a state that an error or an
+  /// interruption leaves behind is for the next attempt.
+  func whileTraining<Result>(_ body: (String) throws -> Result) throws -> Result {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let result = try body(file)
+    try? FileManager.default.removeItem(atPath: folder)
+    return result
+  }
 }

@@ -18,7 +18,7 @@ struct Describe: ParsableCommand {
 
   @Option(
     help: ArgumentHelp("The base model whose own defaults are shown beside a technique's.", valueName: "name|folder"))
-  var baseModel = "shapes"
+  var baseModel: String?
 
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
@@ -37,10 +37,16 @@ struct Describe: ParsableCommand {
       }
       return output.print(ModelCardText.json(card), else: { ModelCardText.text(card, folder: folder) })
     }
-    // A base model that is not there has no defaults to show; that is no reason not to explain the technique.
-    let folder = try? locations.modelFolder(baseModel, from: ".")
+    // Without a model of that name there are no defaults to show; that is no reason not to explain the technique.
+    let folder = try baseModel.map { try locations.modelFolder($0, from: ".") }
+      ?? (try? locations.modelFolder("shapes", from: "."))
     let card = try folder.flatMap { try ModelCard.load(folder: $0) }
-    let component = try CatalogueText.component(name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel)
+    guard catalogue.techniques[name] != nil || catalogue.metrics[name] != nil || Catalogue.isPlanned(name) else {
+      let names = catalogue.techniques.keys.sorted() + catalogue.metrics.keys.sorted() + locations.modelNames
+      throw ValidationError(
+        "there is no technique, metric or base model \"\(name)\"" + suggestion(for: name, among: names))
+    }
+    let component = try CatalogueText.component(name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel ?? "shapes")
     output.print(component.json, else: { component.text })
   }
 }

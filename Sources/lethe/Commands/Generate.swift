@@ -81,9 +81,12 @@ struct Generate: ParsableCommand, ComputingCommand {
     if let steps { settings.steps = steps }
     if let guidanceScale { settings.guidanceScale = guidanceScale }
     settings.negativePrompt = negativePrompt
-    let unknown = model.card?.unknownWords(in: prompt) ?? []
+    let unknown = model.card?.unknownWords(in: prompt + " " + negativePrompt) ?? []
     if !unknown.isEmpty {
       Console.warn("the model never saw \(unknown.map { "\"\($0)\"" }.joined(separator: ", ")) in training")
+    }
+    for text in [prompt, negativePrompt] where model.tokenizer.isTruncated(text) {
+      Console.warn("the model reads the first \(model.tokenizer.modelMaxLength) tokens of \"\(text)\" and no more")
     }
     let order = PictureOrder(
       prompt: prompt, settings: settings, start: latents.map { .file($0) } ?? .seed(seed, count: count ?? 1))

@@ -41,27 +41,25 @@ struct List: ParsableCommand {
       technique: technique, experiment: experiment, tag: tag, status: status?.rawValue, limit: limit)
     let store = try store.open()
     let runs = try store.index().facts(filter)
-    let records = try runs.map { try store.run($0.run.runID) }
-    output.print(
-      .array(zip(runs, records).map { $1.summary(of: $0.run.runID) }), else: { table(Array(zip(runs, records))) })
+    try output.print(.array(runs.map { try store.run($0.run.runID).summary(of: $0.run.runID) }), else: { table(runs) })
   }
 
-  private func table(_ runs: [(RunFacts, RunRecord)]) -> String {
+  private func table(_ runs: [RunFacts]) -> String {
     guard !runs.isEmpty else { return "no runs" }
     var columns = Columns(["run", "started (UTC)", "experiment", "technique", "seed", "settings", "status", "metrics"])
-    for (facts, record) in runs {
+    for facts in runs {
       let run = facts.run
       columns.add(
         run.runID.short, RunText.time(run.started), run.experiment, run.technique, run.seed.map { "\($0)" } ?? "",
-        RunText.shortSettings(RunText.settings(of: run)), run.status, run.error ?? metrics(facts, record))
+        RunText.shortSettings(RunText.settings(of: run)), run.status, run.error ?? metrics(facts))
     }
     return columns.text(wrapsLast: Console.outputIsTerminal)
   }
 
   /// The values that have the names of the metrics asked for, and not all that these found beside them.
-  private func metrics(_ facts: RunFacts, _ record: RunRecord) -> String {
-    let asked = record.experiment["metrics"]?.array?.compactMap { $0["name"]?.string } ?? []
-    let named = facts.metrics.filter { asked.contains($0.name) }
+  private func metrics(_ facts: RunFacts) -> String {
+    let asked = facts.stages.map(\.name).filter { $0.hasPrefix("metric.") }.map { $0.dropFirst("metric.".count) }
+    let named = facts.metrics.filter { asked.contains($0.name[...]) }
     return (named.isEmpty ? facts.metrics : named).map { "\($0.name) \(RunText.number($0.value))" }
       .joined(separator: ", ")
   }

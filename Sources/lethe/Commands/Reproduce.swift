@@ -38,6 +38,10 @@ struct Reproduce: ParsableCommand, ComputingCommand {
     }
     var parts = ["\(Style.bold("run \(reproduction.run.short)")): \(reproduction.verdict.rawValue)\n" + columns.text()]
     if let first = reproduction.firstDivergence { parts.append("first to differ: \(first.name)") }
+    if !reproduction.conflicts.isEmpty {
+      parts.append(
+        "\(reproduction.conflicts.count) results came out otherwise than the cache has them; both are kept, as conflicts")
+    }
     let changes = reproduction.environment.filter(\.affectsResult)
     if !changes.isEmpty {
       parts.append("Not as it was then:\n" + changes.map { "  \($0)" }.joined(separator: "\n"))

@@ -42,6 +42,7 @@ struct Run: ParsableCommand, ComputingCommand {
       options: Runner.Options(readsCache: !noCache, batchSize: batchSize))
     // All of them before the first one starts: a mistake in the last file is seen now and not after hours.
     let points = try experiments.flatMap { try runner.points(of: $0) }
+    try runner.check(points)
     Interruption.listen()
     let outcomes = try runner.run(points, monitor: RunProgress().monitor)
     output.print(

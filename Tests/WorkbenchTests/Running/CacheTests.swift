@@ -115,10 +115,10 @@ struct CacheTests {
     "an edit to code that computes invalidates what depends on it, and one elsewhere nothing",
     arguments: [
       ("Tensors/Tape.swift", ["fisher.forget", "fisher.retain", "edit", "images", "metric.mean_pixel"]),
-      ("Erasure/SSD.swift", ["fisher.forget", "fisher.retain", "edit"]),
+      ("Erasure/Techniques/SSD.swift", ["fisher.forget", "fisher.retain", "edit"]),
       ("Erasure/FisherInformation.swift", ["fisher.forget", "fisher.retain", "edit"]),
       ("Shapes/World/Drawing.swift", ["metric.mean_pixel"]),
-      ("Erasure/Base.swift", []), ("Workbench/Running/Runner.swift", []), ("Store/Store.swift", []),
+      ("Erasure/Techniques/Base.swift", []), ("Workbench/Running/Runner.swift", []), ("Store/Store.swift", []),
     ] as [(String, [String])])
   func code(file: String, expected: [String]) throws {
     let bench = try SmallWorkbench()

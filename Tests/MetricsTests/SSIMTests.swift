@@ -1,0 +1,62 @@
+import Configuration
+import Diffusion
+import Metrics
+import Tensors
+import TestModels
+import TestSupport
+import Testing
+
+@Suite struct SSIMTests {
+  /// The pictures of Tests/Fixtures/generate_ssim.py.
+  private func picture(_ a: Int, _ b: Int) -> RGBImage {
+    var image = RGBImage(width: 40, height: 32)
+    for y in 0..<32 {
+      for x in 0..<40 {
+        for c in 0..<3 { image.pixels[(y * 40 + x) * 3 + c] = UInt8((a * x + b * y * y + 37 * c + x * y) % 256) }
+      }
+    }
+    return image
+  }
+
+  @Test(arguments: ["other", "mixed"], [3, 7, 25])
+  func isThatOfScikitImage(name: String, window: Int) throws {
+    let (first, second) = (picture(3, 2), picture(4, 1))
+    var other = second
+    if name == "mixed" {
+      for index in other.pixels.indices {
+        other.pixels[index] = UInt8((Int(first.pixels[index]) * 3 + Int(second.pixels[index])) / 4)
+      }
+    }
+    let expected = try #require(JSON.read(Fixtures.path("ssim.json"))[name]?[String(window)]?.number)
+    #expect(abs(try StructuralSimilarity(window: window).mean(first, other) - expected) < 1e-9)
+  }
+
+  @Test func ofAnImageWithItselfIsOne() throws {
+    let image = picture(5, 3)
+    #expect(abs(try StructuralSimilarity(window: 7).mean(image, image) - 1) < 1e-12)
+  }
+
+  @Test func refusesAnEvenWindowAndImagesSmallerThanOne() throws {
+    #expect(throws: ConfigurationError.self) { try configured(SSIMConfiguration.self, ["window": 8]) }
+    expectRefusal("images of 8 x 8 and 8 x 8 pixels for windows of 25") {
+      let small = RGBImage(width: 8, height: 8)
+      _ = try StructuralSimilarity(window: 25).mean(small, small)
+    }
+  }
+
+  @Test func asksForTheSameImagesOfBothModelsAndForNoneOfTheErasedConcept() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let ssim = try configured(SSIMConfiguration.self, ["limit": 12, "window": 7])
+      var context = try model.context()
+      context.erasedConcepts = ["circle"]
+      let requests = try ssim.requests(context)
+      #expect(requests.count == 12)
+      #expect(try ssim.baseRequests(context) == requests)
+      #expect(requests.allSatisfy { !$0.prompt.contains("circle") })
+      let pictures = SmallBaseModel.pictures(12)
+      let value = try ssim.evaluate(pictures + pictures, context, monitor: WorkMonitor())[0]
+      #expect(value.count == 12 && abs(value.value - 1) < 1e-12 && value.direction == .higher)
+    }
+  }
+}
