@@ -121,18 +121,18 @@ public struct Field<Root>: Sendable {
       if let choices = Value.choices, let name = json.string {
         throw ConfigurationError("\"\(name)\" is not one of its values" + suggestion(for: name, among: choices))
       }
-      throw ConfigurationError("expected \(article(type)), found \(found(json) { Value($0) != nil })")
+      throw ConfigurationError("expected \(article(type)), found \(found(json, type) { Value($0) != nil })")
     }
     guard rule.allows(value) else {
-      let found = found(json) { Value($0).map(rule.allows) ?? false }
+      let found = found(json, type) { Value($0).map(rule.allows) ?? false }
       throw ConfigurationError("expected \(article(type)), \(rule.requirement), found \(found)")
     }
     return value
   }
 
   /// What is wrong, in words: of a list the first element that is not right in a list of its own.
-  private static func found(_ json: JSON, _ isRight: (JSON) -> Bool) -> String {
-    guard let elements = json.array else { return json.kind }
+  private static func found(_ json: JSON, _ type: String, _ isRight: (JSON) -> Bool) -> String {
+    guard type.hasPrefix("list"), let elements = json.array else { return json.kind }
     if elements.isEmpty { return "an empty list" }
     guard let index = elements.firstIndex(where: { !isRight(.array([$0])) }) else { return json.kind }
     return "\(elements[index].kind) at position \(index)"

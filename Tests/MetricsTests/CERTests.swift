@@ -108,13 +108,28 @@ import Testing
     }
   }
 
-  @Test func aFolderOfAnotherNetworkIsRefusedByKey() throws {
+  @Test func aJudgeOfAnotherKindIsRefusedBeforeAnythingIsDrawn() throws {
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
       let cer = try configured(CERConfiguration.self, ["judge": "clip", "limit": 1, "retain_limit": 1])
-      expectRefusal("config.json: architecture") {
-        _ = try cer.evaluate(SmallBaseModel.pictures(2), model.context(erasing: ["red"]), monitor: WorkMonitor())
+      expectRefusal("the judge \"clip\" of \"shapes\" is a CLIP model, and this takes a network") {
+        _ = try cer.requests(model.context(erasing: ["red"]))
       }
+    }
+  }
+
+  @Test func synonymsAndWhatImpliesTheConceptAreAskedForApart() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["limit": 2, "synonym_limit": 3, "retain_limit": 1])
+      let context = try model.context(erasing: ["circle"])
+      let requests = try cer.requests(context)
+      #expect(requests.count == 6)
+      let synonyms = try #require(model.card.concept("circle")).synonymPrompts.map(\.text)
+      #expect(requests[2..<5].allSatisfy { synonyms.contains($0.prompt) })
+      let values = try cer.evaluate(SmallBaseModel.pictures(6), context, monitor: WorkMonitor())
+      #expect(values.prefix(2).map(\.name) == ["cer", "cer_synonyms"])
+      #expect(values.prefix(2).map(\.count) == [2, 3])
     }
   }
 

@@ -9,13 +9,14 @@ import Testing
 @Suite struct SSIMTests {
   /// The pictures of Tests/Fixtures/generate_ssim.py.
   private func picture(_ a: Int, _ b: Int) -> RGBImage {
-    var image = RGBImage(width: 40, height: 32)
+    var pixels: [UInt8] = []
     for y in 0..<32 {
       for x in 0..<40 {
-        for c in 0..<3 { image.pixels[(y * 40 + x) * 3 + c] = UInt8((a * x + b * y * y + 37 * c + x * y) % 256) }
+        let level = a * x + b * y * y + x * y
+        for c in 0..<3 { pixels.append(UInt8((level + 37 * c) % 256)) }
       }
     }
-    return image
+    return RGBImage(width: 40, height: 32, pixels: pixels)
   }
 
   @Test(arguments: ["other", "mixed"], [3, 7, 25])
@@ -23,9 +24,8 @@ import Testing
     let (first, second) = (picture(3, 2), picture(4, 1))
     var other = second
     if name == "mixed" {
-      for index in other.pixels.indices {
-        other.pixels[index] = UInt8((Int(first.pixels[index]) * 3 + Int(second.pixels[index])) / 4)
-      }
+      let pixels = zip(first.pixels, second.pixels).map { UInt8((Int($0) * 3 + Int($1)) / 4) }
+      other = RGBImage(width: 40, height: 32, pixels: pixels)
     }
     let expected = try #require(JSON.read(Fixtures.path("ssim.json"))[name]?[String(window)]?.number)
     #expect(abs(try StructuralSimilarity(window: window).mean(first, other) - expected) < 1e-9)

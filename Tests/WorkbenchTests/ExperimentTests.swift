@@ -22,7 +22,10 @@ struct ExperimentTests {
         "metrics": [
           [
             "name": "cer",
-            "config": ["concept": "circle", "limit": 128, "retain_limit": 128, "judge": nil, "device": nil],
+            "config": [
+              "concept": "circle", "limit": 128, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128, "judge": nil,
+              "device": nil,
+            ],
           ],
           ["name": "fid", "config": ["limit": 100, "reference_limit": 2000, "judge": nil, "device": nil]],
         ],

@@ -196,9 +196,9 @@ struct RunnerTests {
     let bench = try SmallWorkbench()
     try FileManager.default.copyItem(atPath: bench.modelFolder, toPath: bench.folder + "/store/models/tiny")
     #expect(try bench.run(with(smallBase, "base_model", "tiny"))[0].record.status == .finished)
-    let error = #expect(throws: Locations.NotFound.self) { try bench.run(with(smallBase, "base_model", "tinny")) }
+    let error = #expect(throws: ConfigurationError.self) { try bench.run(with(smallBase, "base_model", "tinny")) }
     #expect(error?.description.contains("did you mean \"tiny\"?") == true)
-    let folder = #expect(throws: Locations.NotFound.self) { try bench.run(with(smallBase, "base_model", "./no")) }
+    let folder = #expect(throws: ConfigurationError.self) { try bench.run(with(smallBase, "base_model", "./no")) }
     #expect(folder?.description.contains("model_index.json") == true)
   }
 }
