@@ -109,8 +109,10 @@ struct WorkflowTests {
     #expect(try lethe("generate", "a circle", "--model", "./model", "--out", "none/a.png").status != 0)
   }
 
-  @Test("Ctrl-C ends with status 130 and a record, and the same command goes on from there")
-  func interruption() throws {
+  @Test(
+    "Ctrl-C ends with status 130, kill with 143, both with a record, and the same command goes on from there",
+    arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])
+  func interruption(signal: Int32, status: Int32) throws {
     let desk = try Desk()
     let long = try Desk.experiment().setting("metrics.fid.config.limit", to: 4000)
     try desk.write("e.json", long.setting("metrics.fid.config.reference_limit", to: 2))
@@ -118,9 +120,9 @@ struct WorkflowTests {
     // The edit's entry is there and the first images' are, too.
     let deadline = Date(timeIntervalSinceNow: 60)
     while cacheEntries(desk) < 3, Date() < deadline { Thread.sleep(forTimeInterval: 0.05) }
-    running.process.interrupt()
+    kill(running.process.processIdentifier, signal)
     let outcome = try running.finish()
-    #expect(outcome.status == 130)
+    #expect(outcome.status == status)
     #expect(try outcome.json()["runs"]?[0]?["status"] == "interrupted")
     #expect(outcome.errors.contains("lethe: interrupted"))
     #expect(try desk.lethe("ls", "--status", "interrupted", "--json").json().array?.count == 1)
