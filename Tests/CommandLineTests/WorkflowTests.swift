@@ -179,7 +179,8 @@ struct WorkflowTests {
       desk.lethe("show", id, "--json").json()["record"]?.value(at: "git.patch")?.string)
     let object = file(desk, "lethe-store/objects/\(digest.prefix(2))/\(digest.dropFirst(2))")
     let printed = try desk.lethe("show", id, "--patch")
-    #expect(printed.bytes == [UInt8](try Data(contentsOf: object)))
+    let recorded = try [UInt8](Data(contentsOf: object))
+    #expect(printed.bytes == recorded)
     #expect(printed.bytes.contains(0xE9))
 
     let config = try #require(run["config_hash"]?.string)
