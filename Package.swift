@@ -32,7 +32,6 @@ let package = Package(
   products: [.executable(name: "lethe", targets: ["lethe"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
@@ -58,9 +57,8 @@ let package = Package(
       "Workbench",
       [
         "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "CLibGit2", "CLibPNG",
-        .product(name: "Logging", package: "swift-log"),
       ], plugins: ["SourceDigests"]),
-    room("Reports", ["Configuration", "Store", "Diffusion", "Workbench", "CLibPNG"]),
+    room("Reports", ["Configuration", "Store", "Diffusion", "Workbench"]),
     .executableTarget(
       name: "lethe",
       dependencies: [
@@ -83,7 +81,7 @@ let package = Package(
       path: "Tests/TestModels", swiftSettings: upcoming),
     .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: upcoming),
     tests("ConfigurationTests", ["Configuration"]),
-    tests("TensorsTests", ["Tensors"]),
+    tests("TensorsTests", ["Tensors", "Configuration"]),
     // A process of its own for the store's tests of concurrent starts and of sudden death.
     .executableTarget(
       name: "store-probe", dependencies: ["Store", "Configuration"], path: "Tests/StoreProbe", swiftSettings: upcoming),
@@ -93,7 +91,8 @@ let package = Package(
     tests("ShapesTests", ["Configuration", "Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes", "TestModels"]),
-    tests("WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Erasure", "Metrics"]),
+    tests(
+      "WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics"]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
     tests("CommandLineTests", ["Configuration", "Diffusion", "Tensors", "TestModels"]),
   ],

@@ -1,16 +1,13 @@
 #include "kernels.h"
 #include "vector.h"
 
+// Mean and 1 / sqrt(variance + epsilon) of `count` values, in two passes.
 INLINE void moments(const float *x, size_t count, float epsilon, float *mean, float *inverse_deviation) {
   LANE_SUM(sum, count, x[i]);
   float m = sum / (float)count;
   LANE_SUM(squares, count, (x[i] - m) * (x[i] - m));
   *mean = m;
   *inverse_deviation = 1.0f / sqrtf(squares / (float)count + epsilon);
-}
-
-KERNEL void lethe_moments(const float *x, size_t count, float epsilon, float *mean, float *inverse_deviation) {
-  moments(x, count, epsilon, mean, inverse_deviation);
 }
 
 KERNEL void lethe_group_norm(

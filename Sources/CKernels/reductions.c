@@ -19,7 +19,6 @@
 
 KERNEL double lethe_sum(const float *x, size_t count) { DOUBLE_SUM(v) }
 KERNEL double lethe_sum_of_squares(const float *x, size_t count) { DOUBLE_SUM(v * v) }
-KERNEL double lethe_sum_of_absolutes(const float *x, size_t count) { DOUBLE_SUM(v < 0 ? -v : v) }
 
 KERNEL void lethe_add_rows(const float *x, float *restrict out, size_t rows, size_t columns) {
   for (size_t r = 0; r < rows; r++)

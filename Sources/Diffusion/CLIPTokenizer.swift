@@ -56,6 +56,8 @@ public struct CLIPTokenizer: Sendable {
     let ids = files.ids
     func special(_ key: String, _ usual: String) throws(TokenizerError) -> Int {
       let text = files.specialTokens[key] ?? usual
+      // Raw text is cut at special tokens, and an empty one would be found for ever at the same place.
+      guard !text.isEmpty else { throw TokenizerError(file: folder, message: "the \(key) is empty") }
       guard let id = ids[text] else {
         throw TokenizerError(file: files.vocabularyFile, message: "has no \(key) \"\(text)\"")
       }

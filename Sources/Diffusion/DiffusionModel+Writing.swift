@@ -5,18 +5,26 @@ internal import Tensors
 extension DiffusionModel {
   /// Writes the model as a diffusers folder that `StableDiffusionPipeline.from_pretrained` opens.
   ///
-  /// The index comes last, so that an interrupted write is not mistaken for a model. Files of other names that are in
-  /// the folder stay.
+  /// The index of a model that is there goes first and the new one comes last, so that an interrupted write is not
+  /// mistaken for a model. Files of other names that are in the folder stay.
   ///
   /// - Parameters:
   ///   - folder: made where it is missing
   ///   - half: whether weights are kept as float16, rounded to nearest
-  /// - Throws: ``ModelFolderError`` for a file that cannot be written.
+  /// - Throws: `FileError` for a file that cannot be written, ``ModelFolderError`` for a tokenizer that cannot be read,
+  ///   ``ModelCardError`` for a card that is not valid.
   public func write(to folder: String, half: Bool = false) throws {
-    try writeText(folder, "text_encoder/config.json", architecture.text.json)
-    try writeText(folder, "unet/config.json", architecture.unet.json)
-    try writeText(folder, "vae/config.json", architecture.vae.json)
-    try writeText(folder, "scheduler/scheduler_config.json", architecture.scheduler.json)
+    try WholeFile.makeFolder(folder)
+    try WholeFile.remove("\(folder)/model_index.json")
+    let parts = [
+      ("text_encoder", "config.json", architecture.text.json), ("unet", "config.json", architecture.unet.json),
+      ("vae", "config.json", architecture.vae.json),
+      ("scheduler", "scheduler_config.json", architecture.scheduler.json),
+    ]
+    for (part, name, json) in parts {
+      try WholeFile.makeFolder("\(folder)/\(part)")
+      try WholeFile.write(json.pretty() + "\n", to: "\(folder)/\(part)/\(name)")
+    }
     try copyTokenizer(folder)
     let text = textWeights.tensors.map { weight in
       (name: weight.name.hasPrefix("text_model.") ? weight.name : "text_model." + weight.name, tensor: weight.tensor)
@@ -26,7 +34,7 @@ extension DiffusionModel {
       try Safetensors.write(weights.tensors, to: "\(folder)/\(part)/diffusion_pytorch_model.safetensors", half: half)
     }
     try card?.write(folder: folder)
-    try writeText(folder, "model_index.json", DiffusionModel.index)
+    try WholeFile.write(DiffusionModel.index.pretty() + "\n", to: "\(folder)/model_index.json")
   }
 
   private static let index: JSON = .object([
@@ -43,30 +51,19 @@ extension DiffusionModel {
     "vae": ["diffusers", "AutoencoderKL"],
   ])
 
-  private func writeText(_ folder: String, _ name: String, _ json: JSON) throws {
-    let path = "\(folder)/\(name)"
-    do {
-      let url = URL(fileURLWithPath: path)
-      try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try Data((json.pretty() + "\n").utf8).write(to: url, options: .atomic)
-    } catch {
-      throw ModelFolderError(file: path, "this file cannot be written")
-    }
-  }
-
   private func copyTokenizer(_ folder: String) throws {
     let target = "\(folder)/tokenizer"
     let from = URL(fileURLWithPath: tokenizerFolder).standardizedFileURL
-    let to = URL(fileURLWithPath: target).standardizedFileURL
-    guard from.path != to.path else { return }
-    do {
-      try FileManager.default.createDirectory(at: to, withIntermediateDirectories: true)
-      for name in try FileManager.default.contentsOfDirectory(atPath: from.path).sorted() {
-        let data = try Data(contentsOf: from.appendingPathComponent(name))
-        try data.write(to: to.appendingPathComponent(name), options: .atomic)
+    guard from.path != URL(fileURLWithPath: target).standardizedFileURL.path else { return }
+    try WholeFile.makeFolder(target)
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: tokenizerFolder) else {
+      throw ModelFolderError(file: tokenizerFolder, "this folder cannot be read")
+    }
+    for name in names.sorted() {
+      guard let data = FileManager.default.contents(atPath: "\(tokenizerFolder)/\(name)") else {
+        throw ModelFolderError(file: "\(tokenizerFolder)/\(name)", "this file cannot be read")
       }
-    } catch {
-      throw ModelFolderError(file: target, "the tokenizer cannot be copied here from \(tokenizerFolder)")
+      try WholeFile.write([UInt8](data), to: "\(target)/\(name)")
     }
   }
 }

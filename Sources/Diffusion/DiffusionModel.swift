@@ -50,6 +50,7 @@ public struct DiffusionModel {
     self.vaeWeights = vaeWeights
     self.tokenizerFolder = tokenizerFolder
     self.card = card
+    try Self.checkLevels(architecture.unet, unetWeights)
     tokenizer = try CLIPTokenizer(folder: tokenizerFolder)
     textEncoder = try CLIPTextModel(architecture.text, textWeights)
     unet = try UNet2DConditionModel(architecture.unet, unetWeights)
@@ -119,11 +120,29 @@ public struct DiffusionModel {
       vaeWeights: vaeWeights.roundedToHalf())
   }
 
-  private func checkFit() throws {
-    func refuse(_ weights: Weights, _ key: String, _ message: String) -> ModelFolderError {
-      ModelFolderError(file: weights.source, key: key, message)
+  /// What a UNet cannot be built without, or cannot compute with: its levels have as many blocks as widths, on the way
+  /// down and on the way up, and a level halves its input so that the way up finds the size of the way down again.
+  private static func checkLevels(_ unet: UNetConfig, _ weights: Weights) throws {
+    let levels = unet.blockChannels.count
+    for (key, blocks) in [("down_block_types", unet.downBlocks), ("up_block_types", unet.upBlocks)]
+    where blocks.count != levels {
+      throw refuse(weights, key, "\(blocks.count) blocks for the \(levels) levels of `block_out_channels`")
     }
+    guard (0...1).contains(unet.downsamplePadding) else {
+      throw refuse(weights, "downsample_padding", "\(unet.downsamplePadding) is not supported, only 0 or 1")
+    }
+  }
+
+  private static func refuse(_ weights: Weights, _ key: String, _ message: String) -> ModelFolderError {
+    ModelFolderError(file: weights.source, key: key, message)
+  }
+
+  private func checkFit() throws {
+    let refuse = Self.refuse
     let (text, unet, vae) = (architecture.text, architecture.unet, architecture.vae)
+    for (key, channels) in [("in_channels", vae.inChannels), ("out_channels", vae.outChannels)] where channels != 3 {
+      throw refuse(vaeWeights, key, "an autoencoder of \(channels) channels does not fit pictures of 3")
+    }
     guard unet.inChannels == vae.latentChannels, unet.outChannels == vae.latentChannels else {
       throw refuse(
         unetWeights, "in_channels",

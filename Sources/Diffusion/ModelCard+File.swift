@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Foundation
 
 /// A `lethe.json` that cannot be used; `description` is one sentence that names file and key.
@@ -43,17 +44,13 @@ extension ModelCard {
   }
 
   /// Writes the card into a model's folder: keys sorted, one line for each prompt, the same bytes for the same card.
-  public func write(folder: String) throws(ModelCardError) {
+  ///
+  /// - Throws: ``ModelCardError`` for a card that is not valid, `FileError` for a file that cannot be written.
+  public func write(folder: String) throws {
     let file = (folder as NSString).appendingPathComponent(Self.fileName)
     try validate(file: file)
-    let encoder = JSONEncoder()
-    do {
-      let object = try JSONSerialization.jsonObject(with: encoder.encode(self))
-      let text = try Self.printed(object, indent: "") + "\n"
-      try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
-    } catch {
-      throw ModelCardError(file: file, key: "", message: "cannot be written: \(error.localizedDescription)")
-    }
+    let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
+    try WholeFile.write(Self.printed(object, indent: "") + "\n", to: file)
   }
 
   /// JSON with whatever fits a line on one line, so that hundreds of prompts stay readable.

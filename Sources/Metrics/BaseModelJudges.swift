@@ -4,6 +4,10 @@ internal import FoundationEssentials
 internal import Shapes
 internal import Tensors
 
+/// The most images that a metric can be told to look at: far above what anyone draws, and few enough that their requests
+/// and their features fit into memory.
+let mostImages = 1_000_000
+
 /// A network of the base model's card that judges images.
 struct NamedJudge {
   /// What a judge is, as its `config.json` tells.

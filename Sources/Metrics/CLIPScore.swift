@@ -13,7 +13,8 @@ public struct CLIPScoreConfiguration: Configuration {
   public init() {}
 
   public static let fields: [Field<CLIPScoreConfiguration>] = [
-    Field("limit", \.limit, .atLeast(1), "Images drawn, one for each prompt", source: "seed document 000"),
+    Field(
+      "limit", \.limit, .between(1...mostImages), "Images drawn, one for each prompt", source: "seed document 000"),
     Field("judge", \.judge, .notEmpty, "The CLIP model that judges, of those the base model names; \"clip\" if unset"),
     .device(\.device),
   ]
@@ -70,11 +71,17 @@ private struct CLIPJudge {
     model = try CLIPModel(folder: source.folder)
     tokenizer = try CLIPTokenizer(folder: Self.tokenizerFolder(source, context))
     preprocessing = try CLIPPreprocessing(folder: source.folder)
-    let positions = model.config.text.maxPositions
-    guard tokenizer.modelMaxLength <= positions else {
+    let text = model.config.text
+    guard tokenizer.modelMaxLength <= text.maxPositions, tokenizer.vocabulary.count <= text.vocabularySize else {
       throw MetricError(
-        "clip_score: a tokenizer of \(tokenizer.modelMaxLength) positions does not fit the CLIP model \(source.folder) of"
-          + " \(positions)")
+        "clip_score: a tokenizer of \(tokenizer.vocabulary.count) tokens and \(tokenizer.modelMaxLength) positions does"
+          + " not fit the CLIP model \(source.folder) of \(text.vocabularySize) and \(text.maxPositions)")
+    }
+    // 2 is what old configurations say, whatever the tokenizer has; see CLIPTextModel.
+    guard text.endToken == tokenizer.endToken || text.endToken == 2 else {
+      throw MetricError(
+        "clip_score: the CLIP model \(source.folder) reads a prompt at its end token \(text.endToken), and the tokenizer"
+          + " ends it with \(tokenizer.endToken)")
     }
   }
 

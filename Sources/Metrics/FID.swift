@@ -20,8 +20,9 @@ public struct FIDConfiguration: Configuration {
 
   public static let fields: [Field<FIDConfiguration>] = [
     Field(
-      "limit", \.limit, .atLeast(2), "Images drawn; values compare only at equal numbers", source: "seed document 000"),
-    Field("reference_limit", \.referenceLimit, .atLeast(2), "Reference images"),
+      "limit", \.limit, .between(2...mostImages), "Images drawn; values compare only at equal numbers",
+      source: "seed document 000"),
+    Field("reference_limit", \.referenceLimit, .between(2...mostImages), "Reference images"),
     Field(
       "judge", \.judge, .notEmpty,
       "The judge whose features are compared, of those the base model names; the judge of its concepts if unset"),

@@ -15,7 +15,7 @@ public struct PromptAccuracyConfiguration: Configuration {
 
   public static let fields: [Field<PromptAccuracyConfiguration>] = [
     Field("set", \.set, .notEmpty, "The card's set of prompts"),
-    Field("limit", \.limit, .atLeast(1), "Images drawn"),
+    Field("limit", \.limit, .between(1...mostImages), "Images drawn"),
     Field("judge", \.judge, .notEmpty, "The judge network, by the name under which the base model's card declares it"),
     .device(\.device),
   ]

@@ -1,6 +1,5 @@
-internal import Configuration
+public import Configuration
 internal import Diffusion
-internal import Foundation
 
 /// A report, made from runs and not yet written: the table and the files that go with it.
 public struct Report: Sendable {
@@ -54,31 +53,16 @@ public struct Report: Sendable {
   /// Writes the files into a folder, made where it is missing; each replaces its predecessor at once and whole.
   ///
   /// - Returns: the paths written.
-  /// - Throws: ``ReportError`` where a file cannot be written.
+  /// - Throws: `FileError` where a file cannot be written.
   @discardableResult
-  public func write(to folder: String) throws(ReportError) -> [String] {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw ReportError(path: folder, message: "cannot make the folder of the report (\(error.localizedDescription))")
-    }
+  public func write(to folder: String) throws(FileError) -> [String] {
+    try WholeFile.makeFolder(folder)
     var paths: [String] = []
     for file in files {
       let path = folder + "/" + file.name
-      do {
-        try Data(file.bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
-      } catch {
-        throw ReportError(path: path, message: "cannot be written (\(error.localizedDescription))")
-      }
+      try WholeFile.write(file.bytes, to: path)
       paths.append(path)
     }
     return paths
   }
-}
-
-/// A report that cannot be written.
-public struct ReportError: Error, Equatable, CustomStringConvertible {
-  public let path: String
-  public let message: String
-  public var description: String { "\(path): \(message)" }
 }

@@ -71,7 +71,7 @@ public struct Digest: Hashable, Comparable, Sendable {
     }
   }
 
-  /// The first 12 digits, for people: enough to be unique among millions of objects with a chance of one in a hundred.
+  /// The first 12 digits, for people: two of a million objects share them with a chance of one in five hundred.
   public var short: String { String(hex.prefix(12)) }
 
   public static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }

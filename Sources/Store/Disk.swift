@@ -131,6 +131,17 @@ enum Disk {
     return bytes
   }
 
+  /// Nil if the file is empty.
+  static func firstByte(of path: String) throws(StoreError) -> UInt8? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw unreadable(path) }
+    defer { close(descriptor) }
+    var byte: UInt8 = 0
+    let count = Glibc.read(descriptor, &byte, 1)
+    guard count >= 0 else { throw unreadable(path) }
+    return count == 1 ? byte : nil
+  }
+
   /// Hands on a file's bytes in pieces of at most 256 KiB.
   static func forEachPiece(
     of path: String, _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void

@@ -5,15 +5,20 @@ import Glibc
 struct FileLock {
   private let descriptor: Int32
 
-  /// Waits for the lock; nil if the file can neither be made nor opened, as in a store that is only read.
-  init?(_ path: String) {
+  /// Waits for the lock; nil in a store that may only be read, where the file can be neither made nor written.
+  /// - Throws: ``StoreError`` `unwritable` for whatever else keeps the lock from being had: to go on without it would be
+  ///   to go on beside others.
+  init?(_ path: String) throws(StoreError) {
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { return nil }
+    guard descriptor >= 0 else {
+      if [EACCES, EPERM, EROFS].contains(errno) { return nil }
+      throw Disk.unwritable(path)
+    }
     while flock(descriptor, LOCK_EX) != 0 {
-      guard errno == EINTR else {
-        close(descriptor)
-        return nil
-      }
+      if errno == EINTR { continue }
+      let code = errno
+      close(descriptor)
+      throw Disk.unwritable(path, code)
     }
   }
 

@@ -15,8 +15,7 @@ public struct RunLog: Sendable {
   var runsFolder: String { objects.folder + "/runs" }
 
   func path(of run: Digest) -> String {
-    let hex = run.hex
-    return "\(runsFolder)/\(hex.prefix(2))/\(hex.dropFirst(2))"
+    Shards.path(of: run, in: runsFolder)
   }
 
   /// Keeps a record for good.
@@ -24,16 +23,11 @@ public struct RunLog: Sendable {
   @discardableResult
   public func add(_ record: JSON) throws(StoreError) -> Digest {
     let run = try objects.add(record.canonical())
-    let target = path(of: run)
     let temporary = try Disk.writeTemporary(run.hex + "\n", in: objects.temporaryFolder)
     defer { unlink(temporary) }
-    try Disk.sync(temporary)
-    try Disk.makeDurableFolder(runsFolder)
-    let shard = Disk.parent(of: target) ?? runsFolder
-    let madeShard = try Disk.makeFolder(shard)
-    try Disk.move(temporary, to: target)
-    try Disk.sync(shard)
-    if madeShard { try Disk.sync(runsFolder) }
+    try Shards.publish([(run, temporary)], in: runsFolder) { _, temporary, target throws(StoreError) in
+      try Disk.move(temporary, to: target)
+    }
     return run
   }
 

@@ -13,6 +13,12 @@ public enum BLAS {
   /// The set of kernels that OpenBLAS runs, for example `Haswell`; together with the version it decides the bits.
   public static var coreName: String { String(cString: openblas_get_corename()) }
 
+  /// The version of OpenBLAS, for example `0.3.21`: the second word of its ``configuration``; nil if it is not there.
+  public static var version: String? {
+    let words = configuration.split(separator: " ")
+    return words.count > 1 ? String(words[1]) : nil
+  }
+
   /// What OpenBLAS says of its build, for example `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...`.
   public static var configuration: String { String(cString: openblas_get_config()) }
 

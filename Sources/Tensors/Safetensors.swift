@@ -5,7 +5,7 @@ internal import Configuration
   internal import Glibc
 #endif
 
-/// A safetensors file that cannot be read or written, in one sentence that names the file.
+/// A safetensors file that cannot be read, in one sentence that names the file.
 public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
   public let description: String
   init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
@@ -103,7 +103,7 @@ public final class SafetensorsFile {
   private static func parseHeader(_ bytes: Slice<UnsafeRawBufferPointer>, _ path: String) throws -> [String: JSON] {
     let header: JSON
     do {
-      header = try JSON.parse(String(decoding: bytes, as: UTF8.self), file: path)
+      header = try JSON.parse(bytes, file: path)
     } catch {
       throw SafetensorsError(path, "the header is not JSON: \(error)")
     }

@@ -1,10 +1,6 @@
 internal import CKernels
 internal import Configuration
 
-#if canImport(Glibc)
-  internal import Glibc
-#endif
-
 /// Writes safetensors files.
 public enum Safetensors {
   /// The bytes of a file with these tensors; the same tensors give the same bytes.
@@ -47,31 +43,13 @@ public enum Safetensors {
     }
   }
 
-  /// Writes a file by way of a temporary one beside it, synced and renamed, so that a reader sees all of it or none.
+  /// Writes a file of which a reader sees all or nothing.
   ///
-  /// - Throws: ``SafetensorsError`` where the file cannot be written.
+  /// - Throws: `FileError` where the file cannot be written.
   public static func write(
     _ tensors: [(name: String, tensor: Tensor)], to path: String, metadata: [String: String] = ["format": "pt"],
     half: Bool = false
   ) throws {
-    let bytes = encode(tensors, metadata: metadata, half: half)
-    let temporary = "\(path).\(getpid()).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw SafetensorsError(path, "cannot be written: \(String(cString: strerror(errno)))") }
-    var written = 0
-    bytes.withUnsafeBytes { buffer in
-      while written < buffer.count {
-        let count = Glibc.write(descriptor, buffer.baseAddress! + written, buffer.count - written)
-        if count < 0 && errno == EINTR { continue }
-        if count <= 0 { break }
-        written += count
-      }
-    }
-    let isComplete = written == bytes.count && fsync(descriptor) == 0
-    let problem = String(cString: strerror(errno))
-    guard close(descriptor) == 0, isComplete, rename(temporary, path) == 0 else {
-      unlink(temporary)
-      throw SafetensorsError(path, "cannot be written: \(problem)")
-    }
+    try WholeFile.write(encode(tensors, metadata: metadata, half: half), to: path)
   }
 }

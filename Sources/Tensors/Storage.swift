@@ -13,14 +13,39 @@ final class Storage {
 
   private static let allocator: Void = lethe_keep_freed_memory()
 
-  /// Room for `count` values, not yet set.
-  init(count: Int) {
+  /// Room for `count` values, not yet set. Where there is none, the program ends.
+  convenience init(count: Int) { self.init(shape: [count]) }
+
+  /// Room for the values of a shape, not yet set. Where there is none, the program ends.
+  init(shape: [Int]) {
     _ = Storage.allocator
     var raw: UnsafeMutableRawPointer?
-    let status = posix_memalign(&raw, 64, max(count, 1) * MemoryLayout<Float>.stride)
-    guard status == 0, let raw else { fatalError("no memory for a tensor of \(count) values") }
+    guard let bytes = Storage.byteCount(shape), posix_memalign(&raw, 64, max(bytes, 1)) == 0, let raw else {
+      Storage.endWithoutMemory(shape)
+    }
+    count = bytes / MemoryLayout<Float>.stride
     pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
-    self.count = count
+  }
+
+  /// Nil where the number is larger than any memory.
+  private static func byteCount(_ shape: [Int]) -> Int? {
+    var bytes = MemoryLayout<Float>.stride
+    for extent in shape {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: extent)
+      if overflow { return nil }
+      bytes = product
+    }
+    return bytes
+  }
+
+  /// What was asked for is too large for this machine, which is no fault of the program: one sentence and status 1
+  /// rather than a trap and its stack. Operators do not throw, so it cannot be handed up.
+  private static func endWithoutMemory(_ shape: [Int]) -> Never {
+    let sentence = "lethe: error: there is not enough memory for a tensor of the shape \(shape)\n"
+    _ = Array(sentence.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    // Other threads are in the middle of their work: what they use is not torn down under them.
+    fflush(nil)
+    _exit(1)
   }
 
   deinit { free(pointer) }

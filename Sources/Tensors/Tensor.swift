@@ -19,7 +19,7 @@ public struct Tensor {
 
   /// Room for a result; whoever asks must set every value before anyone else sees the tensor.
   init(unset shape: [Int]) {
-    self.init(shape: shape, storage: Storage(count: shape.reduce(1, *)))
+    self.init(shape: shape, storage: Storage(shape: shape))
   }
 
   public init(_ values: [Float], shape: [Int]) {

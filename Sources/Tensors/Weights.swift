@@ -114,6 +114,9 @@ public struct Weights {
       .map { (name: $0.key, tensor: $0.value) }
   }
 
+  /// All weights by full name.
+  public var byName: [String: Tensor] { contents.tensors.filter { $0.key.hasPrefix(prefix) } }
+
   public var names: [String] { tensors.map(\.name) }
 
   /// The names of weights that no model has asked for since these weights were made, in order.

@@ -163,6 +163,34 @@ struct WorkflowTests {
     #expect(try lethe("run", "e.json").status != 0, "a damaged object is never a result")
   }
 
+  @Test("a recorded patch is printed to the byte, and only for a run")
+  func patch() throws {
+    let desk = try Desk()
+    let git = Process()
+    git.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    git.arguments = ["git", "init", "--quiet", desk.folder]
+    try git.run()
+    git.waitUntilExit()
+    // Latin-1, which is no UTF-8, and no line feed at its end.
+    try Data(Array("caf".utf8) + [0xE9]).write(to: file(desk, "latin.txt"))
+    try desk.write(".gitignore", "*\n!latin.txt\n")
+    try desk.write("e.json", Desk.experiment())
+    let run = try #require(desk.lethe("run", "e.json", "--json").json()["runs"]?[0])
+    let id = try #require(run["run_id"]?.string)
+    let digest = try #require(
+      desk.lethe("show", id, "--json").json()["record"]?.value(at: "git.patch")?.string)
+    let object = file(desk, "lethe-store/objects/\(digest.prefix(2))/\(digest.dropFirst(2))")
+    let printed = try desk.lethe("show", id, "--patch")
+    let recorded = try [UInt8](Data(contentsOf: object))
+    #expect(printed.bytes == recorded)
+    #expect(printed.bytes.contains(0xE9))
+
+    let config = try #require(run["config_hash"]?.string)
+    let refused = try desk.lethe("show", config, "--patch")
+    #expect(refused.status != 0 && refused.bytes.isEmpty)
+    #expect(refused.errors.contains("--patch belongs to a run"))
+  }
+
   @Test("a report prints its table and writes its files beside the store")
   func report() throws {
     let desk = try Desk()

@@ -90,6 +90,16 @@ import Testing
     Refusal(file: "unet/config.json", key: "layers_per_blok", value: 2, says: "did you mean `layers_per_block`"),
     Refusal(file: "unet/config.json", key: "sample_size", value: 6, says: "multiple of 4"),
     Refusal(file: "unet/config.json", key: "freq_shift", value: "0", says: "a number was expected"),
+    Refusal(file: "unet/config.json", key: "downsample_padding", value: 2, says: "only 0 or 1"),
+    Refusal(file: "unet/config.json", key: "down_block_types", value: nil, says: "4 blocks for the 3 levels"),
+    Refusal(file: "unet/config.json", key: "up_block_types", value: nil, says: "4 blocks for the 3 levels"),
+    Refusal(file: "unet/config.json", key: "layers_per_block", value: 1_048_577, says: "too large"),
+    Refusal(file: "unet/config.json", key: "block_out_channels", value: [8, 8, 2_000_000], says: "at most"),
+    Refusal(
+      file: "unet/config.json", key: "block_out_channels", value: .array([JSON](repeating: 8, count: 64)),
+      says: "at most 32 numbers"),
+    Refusal(
+      file: "scheduler/scheduler_config.json", key: "num_train_timesteps", value: 1_000_000_000, says: "too large"),
     Refusal(file: "vae/config.json", key: "shift_factor", value: 0.1, says: "not supported"),
     Refusal(
       file: "vae/config.json", key: "down_block_types", value: ["AttnDownEncoderBlock2D"],
@@ -105,6 +115,40 @@ import Testing
       let part = expected.file.split(separator: "/")[0]
       #expect(sentence.hasPrefix("\(folder)/\(part)") && sentence.contains("`\(expected.key)`"), "\(sentence)")
       #expect(sentence.contains(expected.says), "\(sentence)")
+    }
+  }
+
+  @Test(arguments: ["in_channels", "out_channels"])
+  func `an autoencoder of other pictures than red, green and blue is refused`(key: String) throws {
+    try withModelFolder { folder in
+      let config = "\(folder)/vae/config.json", path = "\(folder)/vae/diffusion_pytorch_model.safetensors"
+      try set(4, at: key, in: config)
+      let shapes = Weights(initialising: RandomStream(seed: 1, "vae"))
+      _ = try AutoencoderKL(AutoencoderConfig(ConfigurationFile(path: config)), shapes)
+      try Safetensors.write(shapes.tensors, to: path)
+      #expect(refusal(folder) == "\(path): `\(key)`: an autoencoder of 4 channels does not fit pictures of 3")
+    }
+  }
+
+  @Test func `a tokenizer with an empty special token is refused and does not search for it for ever`() throws {
+    try withModelFolder { folder in
+      var vocabulary = try #require(JSON.read("\(folder)/tokenizer/vocab.json").object)
+      vocabulary[""] = .integer(vocabulary.count)
+      try WholeFile.write(JSON.object(vocabulary).canonical(), to: "\(folder)/tokenizer/vocab.json")
+      try set("", at: "unk_token", in: "\(folder)/tokenizer/tokenizer_config.json")
+      #expect(refusal(folder) == "\(folder)/tokenizer: the unk_token is empty")
+    }
+  }
+
+  @Test func `a model that is written over and fails half way is no model any more`() throws {
+    try withModelFolder { folder in
+      let model = try DiffusionModel(folder: folder)
+      // A folder where a file should be written ends the writing after the first parts.
+      try FileManager.default.removeItem(atPath: "\(folder)/vae/config.json")
+      try WholeFile.makeFolder("\(folder)/vae/config.json")
+      let error = #expect(throws: FileError.self) { try model.write(to: folder) }
+      #expect(error?.path == "\(folder)/vae/config.json")
+      #expect(refusal(folder).hasPrefix("\(folder)/model_index.json"))
     }
   }
 
@@ -256,6 +300,12 @@ import Testing
     #expect(vae == AutoencoderConfig())
   }
 
+  @Test func `clipping to nothing is refused`() {
+    let file = ConfigurationFile(file: "scheduler_config.json", values: ["clip_sample": true, "clip_sample_range": 0])
+    let error = #expect(throws: ModelFolderError.self) { try DDIMConfig(file) }
+    #expect(error?.description == "scheduler_config.json: `clip_sample_range`: a number above 0 was expected, not 0.0")
+  }
+
   @Test func `UNet weights are replaced by name and shape, and the rest is shared`() throws {
     let model = try DiffusionModel(folder: Reference.tinyDiffusers)
     let bias = Tensor.full(3, [4])
@@ -300,6 +350,22 @@ import Testing
       #expect(copy.config == config)
       let pixels = try Reference.tensor("clip.pixels")
       #expect(bits(copy.imageFeatures(pixels)) == bits(try CLIPModel(config, weights).imageFeatures(pixels)))
+    }
+  }
+
+  @Test func `a tower that the configuration describes twice and otherwise is refused by the member`() throws {
+    let (config, weights) = try Reference.clip()
+    try withScratchFolder { folder in
+      try CLIPModel.write(config, weights, to: folder)
+      let path = folder + "/config.json"
+      let plain = try JSON.read(path)
+      let same = try plain.setting("text_config_dict", to: #require(plain["text_config"]))
+      try WholeFile.write(same.canonical(), to: path)
+      #expect(try CLIPModel(folder: folder).config == config)
+      try WholeFile.write(same.setting("vision_config_dict", to: ["patch_size": 1]).canonical(), to: path)
+      let error = #expect(throws: ModelFolderError.self) { try CLIPModel(folder: folder) }
+      #expect(error?.key == "vision_config_dict.patch_size")
+      #expect(error?.message.contains("`vision_config`") == true)
     }
   }
 

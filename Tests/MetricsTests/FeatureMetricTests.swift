@@ -44,8 +44,11 @@ import Testing
     }
   }
 
-  @Test func oneImageIsTooFew() {
-    #expect(throws: ConfigurationError.self) { try configured(FIDConfiguration.self, ["limit": 1]) }
+  @Test(arguments: [1, 1_000_001, 1 << 60])
+  func oneImageIsTooFewAndMoreThanAMillionAreTooMany(count: Int) {
+    for key in ["limit", "reference_limit"] {
+      #expect(throws: ConfigurationError.self) { try configured(FIDConfiguration.self, [key: .integer(count)]) }
+    }
   }
 
   @Test func generalPromptsOfAnotherWorldHaveNoReferenceImages() throws {
@@ -103,6 +106,45 @@ import Testing
       #expect(try score.evaluate(images, model.context(), monitor: WorkMonitor())[0].value != plain)
       try #"{"image_mean": [0.5], "image_std": [1, 1, 1]}"#.write(toFile: file, atomically: true, encoding: .utf8)
       expectRefusal("a list of three numbers was expected") {
+        _ = try score.evaluate(images, model.context(), monitor: WorkMonitor())
+      }
+    }
+  }
+
+  @Test(arguments: [0, 1_000_001])
+  func numbersOfImagesThatNobodyDrawsAreRefused(count: Int) {
+    #expect(throws: ConfigurationError.self) {
+      try configured(CLIPScoreConfiguration.self, ["limit": .integer(count)])
+    }
+    #expect(throws: ConfigurationError.self) {
+      try configured(PromptAccuracyConfiguration.self, ["limit": .integer(count)])
+    }
+  }
+
+  @Test func aJudgeThatDoesNotFitTheTokenizerIsRefused() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let judge = folder + "/judges/clip"
+      let images = SmallBaseModel.pictures(8)
+      let score = try configured(CLIPScoreConfiguration.self, ["limit": 8])
+      let config = try CLIPConfig(ConfigurationFile(path: judge + "/config.json"))
+      let weights = try Weights(loading: SafetensorsFile(judge + "/model.safetensors"))
+
+      var other = config
+      other.text.endToken += 1
+      try CLIPModel.write(other, weights, to: judge)
+      expectRefusal("reads a prompt at its end token") {
+        _ = try score.evaluate(images, model.context(), monitor: WorkMonitor())
+      }
+
+      other = config
+      other.text.vocabularySize -= 1
+      let name = "text_model.embeddings.token_embedding.weight"
+      let table = try #require(weights[name]).slice(axis: 0, 0..<other.text.vocabularySize)
+      var tensors = weights.byName
+      tensors[name] = table
+      try CLIPModel.write(other, Weights(tensors, source: "test"), to: judge)
+      expectRefusal("does not fit the CLIP model") {
         _ = try score.evaluate(images, model.context(), monitor: WorkMonitor())
       }
     }

@@ -98,6 +98,14 @@ import Testing
         "Missing: 2 points never run (no run at all of technique base; technique.config.alpha = 5)."))
   }
 
+  @Test func aPointThatAnEarlierSelectionTookWasRunAllTheSame() throws {
+    let runs = [run("a", alpha: 1, tags: ["paper"]), run("b", alpha: 5)]
+    let wanted = select("ssd", where: ["technique.config.alpha": [1, 5]])
+    let table = try TableBuilder(spec([select("ssd", label: "ours", tag: "paper"), wanted]), runs: runs).table
+    #expect(table.rows.map { $0.runs.map(\.id) } == [["a"], ["b"]])
+    #expect(!table.notes.contains { $0.hasPrefix("Missing") })
+  }
+
   @Test func aFileSelectsItsPointsWithAnySeedAndNothingElse() throws {
     var selection = RunSelection()
     selection.file = "../ssd.json"

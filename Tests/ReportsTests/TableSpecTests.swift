@@ -43,6 +43,7 @@ import Testing
     (#"{"runs": [{"tag": "a"}], "columns": [{"metric": "fid", "digits": -1}]}"#, "t.json: columns.0.digits: expected"),
     (#"{"runs": [{"tag": "a"}], "columns": [{"metric": "fid", "direction": "lowr"}]}"#, #"did you mean "lower"?"#),
     (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "scatter": {"x": "fid", "y": "cer"}}"#, #"t.json: scatter.y: no column shows "cer""#),
+    (#"{"runs": [{"tag": "a"}], "columns": ["fid", {"metric": "fid", "label": "FID"}]}"#, #"t.json: columns.1: the column "fid" appears twice"#),
     (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "grid": {"count": 0}}"#, "t.json: grid.count: expected"),
     (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "title": ""}"#, "t.json: title: expected a string, not empty"),
     (#"[]"#, "t.json: expected a table specification"),

@@ -69,8 +69,18 @@ import Testing
 
   @Test func markdownTakesMarkupInLabelsAsText() {
     let table = ReportTable(
-      title: "*t*", columns: [], rows: [ReportTable.Row(label: "<b>[x](y)`z`\nend", cells: [])])
-    #expect(Markdown.grid(table).contains("| \\<b>\\[x\\](y)\\`z\\` end |"))
+      title: "*t*", columns: [], rows: [ReportTable.Row(label: "<b>[x](y)`z`\n_e_ ~~n~~ &lt;", cells: [])])
+    #expect(Markdown.grid(table).contains("| \\<b>\\[x\\](y)\\`z\\` \\_e\\_ \\~\\~n\\~\\~ \\&lt; |"))
+  }
+
+  @Test func theLegendCountsNoSeedsWhereMostCellsHaveOne() {
+    var table = sampleTable
+    table.rows.removeLast()
+    table.rows[1].cells[1] = ReportTable.Cell(mean: 14)
+    #expect(table.rows.flatMap(\.cells).compactMap { $0?.count } == [1, 1, 2, 1])
+    let document = Markdown.document(table)
+    #expect(document.contains("Mean ± sample standard deviation over the n seeds."))
+    #expect(document.contains("0.94 ± 0.06 (n = 2)"))
   }
 }
 

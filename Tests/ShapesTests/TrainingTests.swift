@@ -102,6 +102,21 @@ import Testing
     ("unet", #"{"networks": {}}"#, "networks", "network"),
     ("judge", #"{"optimization": {"batch_size": 10, "micro_batches": 4}}"#, "micro_batches", "10"),
     ("clip", #"{"network": {"text_width": "wide"}}"#, "text_width", "clip.json"),
+    ("clip", #"{"network": {"text_width": 30}}"#, "network.text_heads", "4 does not divide the text_width 30"),
+    ("clip", #"{"network": {"vision_width": 30}}"#, "network.text_heads", "4 does not divide the vision_width 30"),
+    ("autoencoder", #"{"network": {"channels": [8, 9]}}"#, "network.norm_groups", "4 does not divide the channels 9"),
+    (
+      "autoencoder", #"{"network": {"channels": [4, 4, 4, 4, 4, 4, 4]}}"#, "network.channels",
+      "7 levels halve a picture of 32 pixels too often"
+    ),
+    ("unet", #"{"network": {"channels": [18], "norm_groups": 2}}"#, "network.heads", "4 does not divide the channels 18"),
+    ("unet", #"{"network": {"channels": [8], "norm_groups": 16}}"#, "network.norm_groups", "16 does not divide"),
+    (
+      "unet", #"{"network": {"channels": [16, 16, 16, 16, 16]}}"#, "network.channels",
+      "5 levels halve the autoencoder's latents of 8 pixels too often"
+    ),
+    ("unet", #"{"network": {"pictures": 1000000000000}}"#, "network.pictures", "between 1 and 1000000"),
+    ("judge", #"{"optimization": {"beta2": 1}}"#, "optimization.beta2", "below 1"),
   ])
   func aWrongRecipeIsRefusedByFileAndKey(_ c: (part: String, json: String, key: String, also: String)) throws {
     try withScratchFolder { folder in

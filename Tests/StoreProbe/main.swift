@@ -2,6 +2,7 @@
 //
 //   store-probe write FOLDER WORKER COUNT   objects, a cache entry and a run record for each of COUNT items
 //   store-probe list FOLDER                 prints how many runs there are, and how long listing them took
+//   store-probe starve FOLDER KEY           asks for a cache entry when no more files can be opened
 
 import Configuration
 import Glibc
@@ -41,12 +42,26 @@ func write(_ store: Store, worker: Int, count: Int) throws {
   }
 }
 
+/// Asks for an entry that is there, and whole, when the process has no file descriptor left to read it with.
+func starve(_ store: Store, key: Digest) throws {
+  var limit = rlimit(rlim_cur: 0, rlim_max: 0)
+  guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return complain("no limit") }
+  do throws(StoreError) {
+    _ = try store.cache.entry(key)
+    complain("read all the same")
+  } catch {
+    complain(error.code.rawValue)
+  }
+}
+
 do {
   let arguments = CommandLine.arguments
-  guard arguments.count >= 3 else { throw StoreError(.unknownName, "usage: store-probe write|list FOLDER ...") }
+  guard arguments.count >= 3 else { throw StoreError(.unknownName, "usage: store-probe write|list|starve FOLDER ...") }
   let store = try Store(folder: arguments[2], reader: reader) { complain("warning: \($0)") }
   if arguments[1] == "write", arguments.count == 5, let worker = Int(arguments[3]), let count = Int(arguments[4]) {
     try write(store, worker: worker, count: count)
+  } else if arguments[1] == "starve", arguments.count == 4, let key = Digest(hex: arguments[3]) {
+    try starve(store, key: key)
   } else {
     let clock = ContinuousClock()
     let index = try store.index()

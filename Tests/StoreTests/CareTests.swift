@@ -60,7 +60,49 @@ import Testing
     let tensor = try #require(set.entries["a"]?.digest)
     try FileManager.default.removeItem(atPath: store.objects.path(of: tensor))
     #expect(
-      try store.verify().problems.map(\.message) == ["tensor a of the set \(digest) is missing: object \(tensor)"])
+      try store.verify().problems.map(\.message) == [
+        "tensors.a of the tensor set \(digest) is missing: object \(tensor)"
+      ])
+  }
+
+  @Test func anImageSetWithoutOneOfItsImagesIsReported() throws {
+    let image = try store.objects.add("an image")
+    let set: JSON = [
+      "format": "lethe image set 1",
+      "images": [["prompt": "a star", "seed": 0, "repetition": 0, "digest": .string(image.hex)]],
+    ]
+    let digest = try store.objects.add(set.canonical())
+    #expect(try kinds() == [])
+    try FileManager.default.removeItem(atPath: store.objects.path(of: image))
+    #expect(
+      try store.verify().problems.map(\.message) == [
+        "images.0 of the image set \(digest) is missing: object \(image)"
+      ])
+  }
+
+  @Test func aRunWithoutItsPatchIsReportedAndAFileThatThePatchLeftOutIsNot() throws {
+    let patch = try store.objects.add("a patch")
+    var record = try #require(SampleRecord.make().object)
+    record["git"] = [
+      "patch": .string(patch.hex), "omitted": [["digest": .string(Digest(hashing: "a large file").hex)]],
+    ]
+    let run = try store.add(record: .object(record))
+    #expect(try kinds() == [])
+    try FileManager.default.removeItem(atPath: store.objects.path(of: patch))
+    #expect(
+      try store.verify().problems.map(\.message) == ["the patch of run \(run.short) is missing: object \(patch)"])
+  }
+
+  @Test func aConflictWithoutItsOtherOutputIsReported() throws {
+    let key = StageKey(stage: "images", parts: ["seed": 1])
+    let other = try store.objects.add("another image")
+    let image = try store.objects.add("an image")
+    try store.cache.put(CacheEntry(key: key, outputs: ["image": image], seconds: 1))
+    try store.cache.put(CacheEntry(key: key, outputs: ["image": other], seconds: 1))
+    #expect(try kinds() == [])
+    try FileManager.default.removeItem(atPath: store.objects.path(of: other))
+    #expect(try kinds() == [.missingObject])
+    #expect(try store.verify().problems[0].message.contains("the other output image"))
   }
 }
 
@@ -140,5 +182,20 @@ import Testing
     let error = try #require(throws: StoreError.self) { try store.collectGarbage(grace: 0) }
     #expect(error.code == .damagedEntry)
     #expect(store.objects.contains(loose))
+  }
+
+  @Test func aDamagedManifestStopsTheCollectionBeforeItsTensorsAreRemoved() throws {
+    let batch = ObjectBatch(store.objects)
+    var set = TensorSet()
+    try set.set("a", shape: [2], values: [1, 2], in: batch)
+    let checkpoint = try set.write(in: batch)
+    try batch.commit()
+    try store.add(record: SampleRecord.make(outputs: ["model": checkpoint]))
+    try overwrite(store.objects.path(of: checkpoint), with: Array("{\"format\":".utf8))
+    try age()
+    let error = try #require(throws: StoreError.self) { try store.collectGarbage(grace: 0) }
+    #expect(error.code == .damagedObject)
+    let tensor = try #require(set.entries["a"]?.digest)
+    #expect(store.objects.contains(tensor))
   }
 }

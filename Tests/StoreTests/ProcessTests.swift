@@ -34,6 +34,17 @@ import Testing
     #expect(folder.files(under: "store/temporary").isEmpty)
   }
 
+  @Test func anEntryThatCannotBeReadJustNowIsNotCalledDamaged() throws {
+    let path = folder.path + "/store"
+    let store = try Store(folder: path, reader: SampleRecord.probeReader)
+    let key = StageKey(stage: "probe", parts: [:])
+    try store.cache.put(CacheEntry(key: key, outputs: ["set": try store.objects.add("a set")], seconds: 0))
+    let (process, errors) = try start("starve", path, key.digest.hex)
+    let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(said == "unreadable\n")
+  }
+
   @Test(arguments: [3, 10, 25])
   func aProcessKilledAtAnyMomentLeavesASoundStore(files: Int) throws {
     let path = folder.path + "/store"

@@ -72,6 +72,18 @@ struct OptimizerTests {
     }
   }
 
+  @Test("a training state that counts no steps is refused", arguments: [["step": "-1"], ["step": "many"], [:]])
+  func wrongSteps(_ metadata: [String: String]) throws {
+    try withScratchFolder { folder in
+      let path = folder + "/state.safetensors"
+      let weights = Weights(["w": Tensor.zeros([2])], source: "test")
+      try Safetensors.write([("w", Tensor.zeros([2]))], to: path, metadata: metadata)
+      let trainer = Trainer(weights, Trainer.Settings(steps: 3, learningRate: 0.1))
+      let error = try #require(throws: SafetensorsError.self) { try trainer.resume(from: path) }
+      #expect(error.description.contains("is no training state"))
+    }
+  }
+
   @Test("an optimiser leaves the tensors it started from alone")
   func startingValues() throws {
     let weight = Tensor.ones([3])

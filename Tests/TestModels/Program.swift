@@ -6,9 +6,12 @@ public struct Program: Sendable {
   /// What a run of it left.
   public struct Outcome: Sendable {
     public let status: Int32
-    public let output: String
+    public let bytes: [UInt8]
     /// What it wrote to standard error.
     public let errors: String
+
+    /// Standard output as text.
+    public var output: String { String(decoding: bytes, as: UTF8.self) }
 
     /// Standard output as the one JSON document that it must be.
     public func json() throws -> JSON { try JSON.parse(output, file: "standard output") }
@@ -97,7 +100,7 @@ public struct RunningProgram {
     return Program.Outcome(
       status: process.terminationReason == .uncaughtSignal
         ? 128 + process.terminationStatus : process.terminationStatus,
-      output: try String(contentsOfFile: output, encoding: .utf8),
+      bytes: try [UInt8](Data(contentsOf: URL(fileURLWithPath: output))),
       errors: try String(contentsOfFile: errors, encoding: .utf8))
   }
 }

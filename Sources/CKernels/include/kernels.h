@@ -41,8 +41,6 @@ void lethe_geglu_backward(const float *x, const float *gradient, float *out, siz
 
 // MARK: normalization.c
 
-/// Mean and 1 / sqrt(variance + epsilon) of `count` values, in two passes.
-void lethe_moments(const float *x, size_t count, float epsilon, float *mean, float *inverse_deviation);
 /// Group normalisation of one item: `channels` planes of `plane` values, `channels / groups` planes a group.
 /// `mean` and `inverse_deviation` receive one value a group.
 void lethe_group_norm(
@@ -94,7 +92,6 @@ void lethe_transpose(const float *x, float *out, size_t rows, size_t columns);
 
 double lethe_sum(const float *x, size_t count);
 double lethe_sum_of_squares(const float *x, size_t count);
-double lethe_sum_of_absolutes(const float *x, size_t count);
 /// out[c] += sum over rows of x[r][c]
 void lethe_add_rows(const float *x, float *out, size_t rows, size_t columns);
 /// out[r] += sum over columns of x[r][c]
@@ -102,7 +99,7 @@ void lethe_add_columns(const float *x, float *out, size_t rows, size_t columns);
 
 // MARK: optimization.c
 
-/// One step of Adam with decoupled weight decay (AdamW); plain Adam adds decay to the gradient beforehand.
+/// One step of Adam: `decoupled_decay` shrinks the parameter itself (AdamW), `coupled_decay` of it joins the gradient.
 void lethe_adam(
   float *parameter, const float *gradient, float *first_moment, float *second_moment, size_t count,
   float learning_rate, float beta1, float beta2, float bias_correction1, float bias_correction2, float epsilon,

@@ -1,5 +1,4 @@
 internal import Configuration
-internal import Foundation
 public import Tensors
 
 extension CLIPModel {
@@ -14,25 +13,18 @@ extension CLIPModel {
     try weights.refuseUnused()
   }
 
-  /// Writes such a folder, made where it is missing; the weights come first, so that an interrupted write is not
-  /// mistaken for a model.
+  /// Writes such a folder, made where it is missing; an old configuration goes first and the new one comes last, so
+  /// that an interrupted write is not mistaken for a model.
   ///
   /// - Parameter half: whether weights are kept as float16, rounded to nearest
+  /// - Throws: `FileError` for a file that cannot be written.
   public static func write(_ config: CLIPConfig, _ weights: Weights, to folder: String, half: Bool = false) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw ModelFolderError(file: folder, "this folder cannot be made")
-    }
+    try WholeFile.makeFolder(folder)
+    try WholeFile.remove(folder + "/config.json")
     try Safetensors.write(weights.tensors, to: folder + "/model.safetensors", half: half)
     let preprocessing = CLIPPreprocessing().json(imageSize: config.vision.imageSize)
     for (name, json) in [("preprocessor_config.json", preprocessing), ("config.json", config.json)] {
-      let path = "\(folder)/\(name)"
-      do {
-        try Data((json.pretty() + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-      } catch {
-        throw ModelFolderError(file: path, "this file cannot be written")
-      }
+      try WholeFile.write(json.pretty() + "\n", to: "\(folder)/\(name)")
     }
   }
 }

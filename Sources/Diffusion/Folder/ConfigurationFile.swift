@@ -60,10 +60,18 @@ public struct ConfigurationFile {
 
   // MARK: Typed values
 
+  /// No size or count of a network comes near these; products of what is within them fit an integer, and whatever is
+  /// beyond would end the program where a layer is made.
+  private static let largestInteger = 1 << 20
+  private static let longestList = 32
+
   func integer(_ key: String, default fallback: Int? = nil, atLeast minimum: Int = 1) throws -> Int {
     guard let found = value(key) else { return try fallback ?? absent(key) }
     guard let number = found.integer else { throw error(key, "a whole number was expected, not \(found.kind)") }
     guard number >= minimum else { throw error(key, "\(number) is too small, at least \(minimum) was expected") }
+    guard number <= Self.largestInteger else {
+      throw error(key, "\(number) is too large, at most \(Self.largestInteger) was expected")
+    }
     return number
   }
 
@@ -99,6 +107,11 @@ public struct ConfigurationFile {
     let numbers = found.array?.compactMap(\.integer)
     guard let numbers, !numbers.isEmpty, numbers.count == found.array?.count, numbers.allSatisfy({ $0 > 0 }) else {
       throw error(key, "a list of positive whole numbers was expected, not \(found.canonical())")
+    }
+    guard numbers.count <= Self.longestList, numbers.allSatisfy({ $0 <= Self.largestInteger }) else {
+      throw error(
+        key, "at most \(Self.longestList) numbers of at most \(Self.largestInteger) were expected, not"
+          + " \(found.canonical().prefix(60))")
     }
     return numbers
   }

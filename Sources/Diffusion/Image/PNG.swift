@@ -1,4 +1,5 @@
 internal import CLibPNG
+internal import Configuration
 internal import Foundation
 
 /// A picture file that cannot be read or written; `description` is one sentence that names the file.
@@ -65,10 +66,10 @@ public enum PNG {
   /// Writes `picture` to `path`, replacing a file that is there.
   public static func write(_ picture: RGBImage, to path: String) throws(ImageFileError) {
     let bytes = try encode(picture)
-    do {
-      try Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+    do throws(FileError) {
+      try WholeFile.write(bytes, to: path)
     } catch {
-      throw ImageFileError(file: path, message: "cannot be written: \(error.localizedDescription)")
+      throw ImageFileError(file: error.path, message: error.message)
     }
   }
 

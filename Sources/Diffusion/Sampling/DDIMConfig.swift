@@ -49,6 +49,9 @@ public struct DDIMConfig: Sendable, Equatable {
     setAlphaToOne = try file.boolean("set_alpha_to_one", default: true)
     let clips = try file.boolean("clip_sample", default: true)
     clipRange = clips ? try file.number("clip_sample_range", default: 1) : nil
+    if let clipRange, !(clipRange > 0) {
+      throw file.error("clip_sample_range", "a number above 0 was expected, not \(clipRange)")
+    }
     try file.require("prediction_type", .string("epsilon"), absent: .string("epsilon"))
     try file.require("trained_betas", .null)
     try file.require("thresholding", .bool(false), absent: .bool(false))

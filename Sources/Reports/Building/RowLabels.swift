@@ -50,7 +50,7 @@ enum RowLabels {
   }
 
   private static let ignored = [
-    "seed", "seeds", "output_dir", "tags", "sweep", "save_path", "load_path", "device",
+    "seed", "seeds", "output_dir", "tags", "sweep", "save_path", "device",
   ]
 
   /// Whether one run stands before another: by the first setting in which they differ, numbers by size, else by time.
@@ -91,7 +91,7 @@ enum RowLabels {
   }
 
   /// A setting's last name, with the metric it belongs to: `alpha`, `fid limit`.
-  private static func shortName(_ path: String) -> String {
+  static func shortName(_ path: String) -> String {
     let parts = path.split(separator: ".").map(String.init)
     guard parts.count > 2, parts[0] == "metrics" else { return parts.last ?? path }
     return parts[1] + " " + (parts.last ?? "")

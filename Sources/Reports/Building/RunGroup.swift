@@ -30,7 +30,8 @@ struct RunGrouping {
       let expected = selection.file.flatMap { points[$0] } ?? []
       let matching = left.filter { selection.matches($0, points: expected) }
       left.removeAll { selection.matches($0, points: expected) }
-      noteMissing(selection, expected, among: matching)
+      // Among all runs: a point that an earlier selection shows was run.
+      noteMissing(selection, expected, among: runs.filter { selection.matches($0, points: expected) })
       var selected: [RunGroup] = []
       for run in latest(of: matching) {
         guard run.status == .finished else {

@@ -20,7 +20,7 @@ extension TableSpec {
         return try BaseModel(name: model, folder: modelFolder, digests: digests).declaration
       }.map { point in
         let settings = point.set.sorted { $0.key < $1.key }.map { keyPath, value in
-          "\(keyPath.split(separator: ".").last.map(String.init) ?? keyPath) = \(plain(value))"
+          "\(RowLabels.shortName(keyPath)) = \(plain(value))"
         }
         return ExpectedPoint(
           configHash: point.configHash.hex, groupHash: point.configHashWithoutSeed.hex,

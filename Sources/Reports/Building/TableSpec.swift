@@ -57,6 +57,9 @@ public struct TableSpec: Equatable, Sendable {
       return try ColumnSpec.parse(json, file: file, keyPath: keyPath)
     }
     let metrics = columns.map(\.metric)
+    for (index, metric) in metrics.enumerated() where metrics[..<index].contains(metric) {
+      throw ConfigurationError(file: file, keyPath: "columns.\(index)", "the column \"\(metric)\" appears twice")
+    }
     var scatter: ScatterSpec?
     if let json = members["scatter"] {
       scatter = try ScatterSpec.parse(json, file: file, keyPath: "scatter")

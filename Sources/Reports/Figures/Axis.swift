@@ -2,8 +2,10 @@ internal import Foundation
 
 /// How values are laid out along an axis.
 public enum AxisScale: String, CaseIterable, Sendable {
-  case linear, log
-  /// Logarithmic where the values are positive and span more than a factor of fifteen, linear otherwise.
+  case linear
+  /// Logarithmic where all values are positive; others have no logarithm, and the axis is then linear.
+  case log
+  /// Logarithmic where the values are positive, reach above 1 and span more than a factor of fifteen, linear otherwise.
   case automatic
 }
 
@@ -22,6 +24,7 @@ struct Axis: Equatable, Sendable {
     let values = values.filter(\.isFinite)
     let low = values.min() ?? 0
     let high = values.max() ?? 1
+    // Up to 1 lie rates, which are read against 0 and 1 whatever they span.
     let wide = low > 0 && high > 1 && high / low > 15
     isLogarithmic = low > 0 && (scale == .log || (scale == .automatic && wide))
     if isLogarithmic {

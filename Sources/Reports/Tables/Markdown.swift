@@ -52,7 +52,7 @@ public enum Markdown {
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar {
-      case "\\", "`", "*", "|", "<", "[", "]": result += "\\" + String(scalar)
+      case "\\", "`", "*", "_", "~", "&", "|", "<", "[", "]": result += "\\" + String(scalar)
       case "\n", "\r", "\t": result += " "
       default: result.unicodeScalars.append(scalar)
       }

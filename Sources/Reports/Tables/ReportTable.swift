@@ -137,8 +137,9 @@ extension ReportTable {
   /// What the marks in the table mean, if it has any.
   var legend: String? {
     var parts: [String] = []
-    let seeds = commonCount
     if rows.contains(where: { $0.cells.contains { $0?.deviation != nil } }) {
+      // Where one seed is the rule, the cells over more say themselves over how many.
+      let seeds = commonCount == 1 ? "the n" : "\(commonCount)"
       parts.append("Mean ± sample standard deviation over \(seeds) seeds.")
     }
     if rows.contains(where: { $0.cells.contains { $0?.isBest == true } }) {

@@ -45,7 +45,7 @@ extension ReportTable {
 }
 
 /// A number with a fixed count of digits after the point, and no minus sign before a zero.
-func fixed(_ value: Double, digits: Int) -> String {
+public func fixed(_ value: Double, digits: Int) -> String {
   guard value.isFinite else { return value.isNaN ? "not a number" : value < 0 ? "−∞" : "∞" }
   let text = String(format: "%.\(max(0, digits))f", locale: Locale(identifier: "en_US_POSIX"), value)
   return text.hasPrefix("-") && !text.contains(where: { "123456789".contains($0) }) ? String(text.dropFirst()) : text

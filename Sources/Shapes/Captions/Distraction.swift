@@ -1,6 +1,6 @@
 /// Random words put before a caption. A model that has seen them in training is not thrown off its prompt by words
 /// that mean nothing to it, so that an adversarial prefix has to work by what it says.
-public enum Distraction {
+enum Distraction {
   /// One to four words: invented, ordinary English, pieces of the world's own words, or now and then one of its words
   /// whole. Few enough that caption and words fit into 30 tokens even when every letter becomes a token; empty where
   /// nothing fits.

@@ -1,5 +1,4 @@
 internal import Configuration
-internal import FoundationEssentials
 public import Tensors
 
 /// A judge's folder that cannot be read, in one sentence that names the file.
@@ -45,14 +44,9 @@ extension JudgeNetwork {
 
   /// Writes a judge's weights as a folder that ``load(folder:)`` reads; the folder must exist.
   ///
-  /// - Throws: ``JudgeFolderError`` or `SafetensorsError` for a file that cannot be written.
+  /// - Throws: `FileError` for a file that cannot be written.
   public static func write(_ weights: Weights, folder: String) throws {
-    let file = folder + "/config.json"
-    do {
-      try Data((declaration.pretty() + "\n").utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
-    } catch {
-      throw JudgeFolderError(description: "\(file): this file cannot be written")
-    }
+    try WholeFile.write(declaration.pretty() + "\n", to: folder + "/config.json")
     try Safetensors.write(weights.tensors, to: folder + "/model.safetensors")
   }
 }

@@ -17,6 +17,21 @@ public struct AutoencoderNetworkRecipe: Configuration {
       Field("norm_groups", \.normGroups, .atLeast(1), "groups of the group normalisation"),
     ]
   }
+
+  public func validate() throws(ConfigurationError) {
+    for channels in channels { try refuseUneven(channels, "channels", by: normGroups, "norm_groups") }
+    guard channels.count <= mostLevels else {
+      throw ConfigurationError(
+        keyPath: "channels",
+        "\(channels.count) levels halve a picture of \(shapesImageSize) pixels too often, \(mostLevels) are the most")
+    }
+  }
+
+  /// As many as leave a latent of one pixel.
+  private var mostLevels: Int { shapesImageSize.trailingZeroBitCount + 1 }
+
+  /// Height and width of a latent.
+  var latentSize: Int { shapesImageSize >> (channels.count - 1) }
 }
 
 /// Trains the autoencoder on drawn pictures: small batches and many steps, since colours come last.

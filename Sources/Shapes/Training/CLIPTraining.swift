@@ -33,6 +33,11 @@ public struct CLIPNetworkRecipe: Configuration {
       Field("sparsity_weight", \.sparsityWeight, .atLeast(0), "weight of the mean absolute hidden state over its root mean square: few active features a token, so that a concept has weights of its own in what reads them"),
     ]
   }
+
+  public func validate() throws(ConfigurationError) {
+    try refuseUneven(textWidth, "text_width", by: textHeads, "text_heads")
+    try refuseUneven(visionWidth, "vision_width", by: textHeads, "text_heads")
+  }
 }
 
 /// Trains CLIP on drawn pictures and their captions by contrast (Radford et al., 2021), with auxiliary losses whose

@@ -24,7 +24,7 @@ public struct OptimizationRecipe: Configuration {
       Field("batch_size", \.batchSize, .atLeast(1), "samples in a step"),
       Field("micro_batches", \.microBatches, .atLeast(1), "parts into which a step's batch is cut; each is one thread's work"),
       Field("learning_rate", \.learningRate, .greaterThan(0), "peak rate of AdamW"),
-      Field("beta2", \.beta2, .between(0...1), "decay of AdamW's second moment"),
+      Field("beta2", \.beta2, belowOne, "decay of AdamW's second moment"),
       Field("weight_decay", \.weightDecay, .atLeast(0), "decoupled weight decay"),
       Field("warmup", \.warmup, .atLeast(0), "steps over which the rate rises from 0"),
       Field("hold", \.hold, .between(0...1), "share of the steps before the rate begins to fall"),
@@ -34,6 +34,9 @@ public struct OptimizationRecipe: Configuration {
       Field("seed", \.seed, .atLeast(0), "seed of the starting weights and of every choice in training"),
     ]
   }
+
+  /// At 1 the moment never leaves 0, and the step divides by it.
+  private static let belowOne = Rule<Double>("at least 0 and below 1") { (0..<1).contains($0) }
 
   public func validate() throws(ConfigurationError) {
     if batchSize % microBatches != 0 {
@@ -50,5 +53,14 @@ public struct OptimizationRecipe: Configuration {
       schedule: .warmupCosine(warmup: warmup, hold: hold, final: finalRate),
       optimizer: .init(beta2: Float(beta2), weightDecay: Float(weightDecay)), maximumNorm: Float(maximumNorm),
       averageDecay: averageDecay.map { Float($0) }, microBatches: microBatches)
+  }
+}
+
+/// Refuses a width that cannot be cut into equal parts.
+func refuseUneven(
+  _ width: Int, _ widthKey: String, by parts: Int, _ partsKey: String
+) throws(ConfigurationError) {
+  guard width % parts == 0 else {
+    throw ConfigurationError(keyPath: partsKey, "\(parts) does not divide the \(widthKey) \(width)")
   }
 }

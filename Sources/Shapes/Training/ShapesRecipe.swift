@@ -70,6 +70,13 @@ public struct ShapesRecipe: Sendable {
     clip = try recipe(.clip)
     autoencoder = try recipe(.autoencoder)
     unet = try recipe(.unet)
+    let levels = unet.network.channels.count
+    // Each level but the last halves its input.
+    guard levels - 1 <= autoencoder.network.latentSize.trailingZeroBitCount else {
+      throw ConfigurationError(
+        file: "\(folder)/unet.json", keyPath: "network.channels",
+        "\(levels) levels halve the autoencoder's latents of \(autoencoder.network.latentSize) pixels too often")
+    }
   }
 
   /// The recipe of a part with every default filled in.

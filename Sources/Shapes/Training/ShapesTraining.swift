@@ -1,5 +1,5 @@
+internal import Configuration
 public import Diffusion
-internal import Foundation
 public import Tensors
 
 /// Trains the parts of the embedded model and puts them together as a diffusers folder.
@@ -16,7 +16,6 @@ public struct ShapesTraining {
     self.world = world
     self.recipe = recipe
     tokenizerFolder = workFolder + "/tokenizer"
-    try FileManager.default.createDirectory(atPath: tokenizerFolder, withIntermediateDirectories: true)
     try VocabularyBuilder().write(to: tokenizerFolder)
     tokenizer = try CLIPTokenizer(folder: tokenizerFolder)
   }
@@ -54,7 +53,7 @@ public struct ShapesTraining {
     let card = world.modelCard()
     let model = try model(trained)
     for name in card.judges.values.sorted() {
-      try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+      try WholeFile.makeFolder("\(folder)/\(name)")
     }
     if let name = card.judges[ShapesWorld.judgeName] {
       try JudgeNetwork.write(weights(.judge, of: trained), folder: "\(folder)/\(name)")
@@ -90,8 +89,7 @@ public struct ShapesTraining {
   /// The text tower alone, as a text encoder is kept.
   private func textWeights(_ trained: [ShapesPart: Weights]) throws -> Weights {
     let all = try weights(.clip, of: trained)
-    let text = all.tensors.filter { $0.name.hasPrefix("text_model.") }
-    return Weights(Dictionary(text.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 }), source: all.source)
+    return Weights(all.byName.filter { $0.key.hasPrefix("text_model.") }, source: all.source)
   }
 }
 

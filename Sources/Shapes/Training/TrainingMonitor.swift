@@ -28,8 +28,8 @@ public struct TrainingMonitor {
     self.shouldStop = shouldStop
   }
 
-  /// Seconds between two saved states.
-  private static let interval = 60
+  /// The time between two saved states.
+  private static let interval = Duration.seconds(60)
 
   /// Runs a trainer to its end, from its saved state where there is one.
   ///
@@ -37,16 +37,17 @@ public struct TrainingMonitor {
   func run(_ trainer: Trainer, part: String, loss: (_ step: Int, _ microBatch: Int, Weights) throws -> Tensor) throws {
     let state = "\(stateFolder)/\(part).state.safetensors"
     if access(state, F_OK) == 0 { try trainer.resume(from: state) }
-    var lastSave = time(nil)
+    // A clock that nobody sets back: else no state would be saved until it had caught up.
+    var lastSave = ContinuousClock.now
     while !trainer.isFinished {
       let step = trainer.step
       let done = try trainer.advance { microBatch, weights in try loss(step, microBatch, weights) }
       report(part, done, trainer.settings.steps)
       guard done.loss.isFinite else { throw TrainingDiverged(part: part, step: done.step) }
       let stops = shouldStop()
-      if stops || trainer.isFinished || time(nil) - lastSave >= TrainingMonitor.interval {
+      if stops || trainer.isFinished || lastSave.duration(to: .now) >= TrainingMonitor.interval {
         try trainer.save(to: state)
-        lastSave = time(nil)
+        lastSave = .now
       }
       if stops && !trainer.isFinished { throw TrainingInterrupted(part: part, step: done.step) }
     }

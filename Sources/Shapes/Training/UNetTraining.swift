@@ -19,9 +19,16 @@ public struct UNetNetworkRecipe: Configuration {
       Field("layers_per_block", \.layersPerBlock, .atLeast(1), "residual blocks at each resolution"),
       Field("heads", \.heads, .atLeast(1), "attention heads"),
       Field("norm_groups", \.normGroups, .atLeast(1), "groups of the group normalisation"),
-      Field("pictures", \.pictures, .atLeast(1), "pictures of the world that are encoded once and trained on"),
+      Field("pictures", \.pictures, .between(1...1_000_000), "pictures of the world that are encoded once and trained on"),
       Field("empty_captions", \.emptyCaptions, .between(0...1), "share of captions replaced by the empty prompt, for classifier-free guidance"),
     ]
+  }
+
+  public func validate() throws(ConfigurationError) {
+    for channels in channels {
+      try refuseUneven(channels, "channels", by: heads, "heads")
+      try refuseUneven(channels, "channels", by: normGroups, "norm_groups")
+    }
   }
 }
 

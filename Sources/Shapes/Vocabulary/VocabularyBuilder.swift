@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Diffusion
 internal import Foundation
 
@@ -34,12 +35,11 @@ public struct VocabularyBuilder {
 
   /// Writes `vocab.json`, `merges.txt`, `tokenizer_config.json` and `special_tokens_map.json` into `folder`, which is
   /// made if need be.
+  ///
+  /// - Throws: `FileError` for a file that cannot be written.
   public func write(to folder: String) throws {
-    let directory = URL(fileURLWithPath: folder, isDirectory: true)
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    func write(_ text: String, _ name: String) throws {
-      try Data(text.utf8).write(to: directory.appendingPathComponent(name), options: .atomic)
-    }
+    try WholeFile.makeFolder(folder)
+    func write(_ text: String, _ name: String) throws { try WholeFile.write(text, to: folder + "/" + name) }
     let entries = tokens.enumerated().map { "  \(quoted($1)): \($0)" }
     try write("{\n" + entries.joined(separator: ",\n") + "\n}\n", "vocab.json")
     try write("#version: 0.2\n" + merges.map { "\($0.0) \($0.1)\n" }.joined(), "merges.txt")

@@ -32,16 +32,6 @@ public struct CacheNeighbour: Equatable, Sendable {
 }
 
 extension StageCache {
-  /// All readable entries of one kind of stage, sorted by key.
-  public func entries(stage: String) throws(StoreError) -> [CacheEntry] {
-    var entries: [CacheEntry] = []
-    for key in try list() {
-      // A damaged entry explains nothing; `verify` reports it.
-      if let entry = try? entry(key), entry.key.stage == stage { entries.append(entry) }
-    }
-    return entries
-  }
-
   /// Of `entries`, the one that differs from `key` in the fewest places; nil if there is none to compare with.
   ///
   /// Takes the entries rather than reading them, so that a plan with many misses reads the cache once.

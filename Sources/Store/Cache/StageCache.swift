@@ -25,8 +25,7 @@ public struct StageCache: Sendable {
   var conflictsFolder: String { objects.folder + "/conflicts" }
 
   func path(of key: Digest) -> String {
-    let hex = key.hex
-    return "\(entriesFolder)/\(hex.prefix(2))/\(hex.dropFirst(2))"
+    Shards.path(of: key, in: entriesFolder)
   }
 
   // MARK: Reading
@@ -40,11 +39,13 @@ public struct StageCache: Sendable {
   }
 
   /// The entry recorded for a key, whether or not its outputs are there still.
-  /// - Throws: ``StoreError`` `damagedEntry` if the file is not what the store wrote.
+  /// - Throws: ``StoreError`` `damagedEntry` if the file is not what the store wrote, `unreadable` if it cannot be read.
   public func entry(_ key: Digest) throws(StoreError) -> CacheEntry? {
     let path = path(of: key)
     guard Disk.isFile(path) else { return nil }
-    guard let json = try? JSON.parse(try Disk.read(path), file: path), let entry = CacheEntry(json: json),
+    // Read outside of the `try?`: what cannot be read just now is not damaged.
+    let bytes = try Disk.read(path)
+    guard let json = try? JSON.parse(bytes, file: path), let entry = CacheEntry(json: json),
       entry.key.digest == key
     else {
       throw StoreError(
@@ -63,7 +64,8 @@ public struct StageCache: Sendable {
     var conflicts: [CacheConflict] = []
     for name in try Disk.names(in: conflictsFolder) {
       let path = conflictsFolder + "/" + name
-      guard let json = try? JSON.parse(try Disk.read(path), file: path), let conflict = CacheConflict(json: json) else {
+      let bytes = try Disk.read(path)
+      guard let json = try? JSON.parse(bytes, file: path), let conflict = CacheConflict(json: json) else {
         throw StoreError(.damagedEntry, "the conflict record \(path) is damaged")
       }
       conflicts.append(conflict)
@@ -99,29 +101,22 @@ public struct StageCache: Sendable {
       }
       temporaries.append(try Disk.writeTemporary(entry.json.canonical(), in: objects.temporaryFolder))
     }
-    guard !temporaries.isEmpty else { return [] }
-    try syncAll(temporaries)
-    try Disk.makeDurableFolder(entriesFolder)
-
-    var results: [PutResult] = []
-    var shards: [String] = []
-    var madeShard = false
-    for (entry, temporary) in zip(entries, temporaries) {
-      let target = path(of: entry.key.digest)
-      if let shard = Disk.parent(of: target), !shards.contains(shard) {
-        if try Disk.makeFolder(shard) { madeShard = true }
-        shards.append(shard)
-      }
-      results.append(try publish(entry, temporary, target))
+    let files = zip(entries, temporaries).map { (digest: $0.key.digest, temporary: $1) }
+    return try Shards.publish(files, in: entriesFolder) { index, temporary, target throws(StoreError) in
+      try publish(entries[index], temporary, target)
     }
-    if madeShard { try Disk.sync(entriesFolder) }
-    try syncAll(shards)
-    return results
   }
 
   private func publish(_ entry: CacheEntry, _ temporary: String, _ target: String) throws(StoreError) -> PutResult {
     if try Disk.moveUnlessPresent(temporary, to: target) { return .stored }
-    let recorded = try? self.entry(entry.key.digest)
+    let recorded: CacheEntry?
+    do throws(StoreError) {
+      recorded = try self.entry(entry.key.digest)
+    } catch {
+      // An entry that cannot be read just now may be whole: only one that is damaged may be written over.
+      guard error.code == .damagedEntry else { throw error }
+      recorded = nil
+    }
     if let recorded, recorded.outputs == entry.outputs { return .known }
     if let recorded, isAnswerable(recorded) {
       let conflict = CacheConflict(recorded: recorded, found: entry)

@@ -24,7 +24,8 @@ extension Store {
   /// Safe beside running experiments: what was written, or added once more, within `grace` seconds stays; adding an
   /// object that is there already renews its time.
   /// - Parameter progress: the number of records and entries that are looked at, and of all.
-  /// - Throws: ``StoreError`` if a record or an entry is damaged: what it kept alive is unknown, so nothing is removed.
+  /// - Throws: ``StoreError`` if a record, an entry or a manifest is damaged: what it kept alive is unknown, so nothing
+  ///   is removed.
   public func collectGarbage(
     grace: Double = defaultGrace, dryRun: Bool = false, progress: (Int, Int) -> Void = { _, _ in }
   ) throws(StoreError) -> GarbageReport {

@@ -1,5 +1,4 @@
 internal import Configuration
-import Glibc
 
 /// Which objects are kept alive, and by what.
 ///
@@ -10,9 +9,6 @@ struct References {
   let store: Store
   private(set) var reached: Set<Digest> = []
 
-  /// Objects of JSON larger than this are not searched for references; nothing the store writes comes near it.
-  private static let largestManifest = 64 << 20
-
   init(_ store: Store) {
     self.store = store
   }
@@ -20,7 +16,8 @@ struct References {
   /// Follows all that begins in run records, cache entries and conflicts.
   ///
   /// - Parameter progress: the number of records and entries that are followed, and of all.
-  /// - Throws: ``StoreError`` if one of them cannot be read: what it referred to is then unknown.
+  /// - Throws: ``StoreError`` if one of them, or a manifest that they lead to, cannot be read: what it referred to is
+  ///   then unknown.
   mutating func markAll(progress: (Int, Int) -> Void) throws(StoreError) {
     let (runs, keys) = (try store.runs.list(), try store.cache.list())
     for (done, run) in runs.enumerated() {
@@ -41,17 +38,8 @@ struct References {
     while let digest = pending.popLast() {
       guard !reached.contains(digest), store.objects.contains(digest) else { continue }
       reached.insert(digest)
-      if let inner = try manifest(digest) { Self.collect(inner, into: &pending) }
+      if let inner = try store.objects.manifest(digest) { Self.collect(inner, into: &pending) }
     }
-  }
-
-  /// The object as JSON, nil if it is anything else.
-  private func manifest(_ digest: Digest) throws(StoreError) -> JSON? {
-    let path = store.objects.path(of: digest)
-    guard let size = Disk.size(of: path), size <= Self.largestManifest, Disk.firstByte(of: path) == UInt8(ascii: "{")
-    else { return nil }
-    // Checked against its digest: a damaged manifest would hide what it refers to.
-    return try? JSON.parse(try store.objects.read(digest), file: "object \(digest)")
   }
 
   private static func collect(_ json: JSON, into found: inout [Digest]) {
@@ -61,16 +49,5 @@ struct References {
     case .object(let members): for value in members.values { collect(value, into: &found) }
     case .null, .bool, .integer, .number: break
     }
-  }
-}
-
-extension Disk {
-  /// Nil if the file is empty or cannot be read.
-  static func firstByte(of path: String) -> UInt8? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var byte: UInt8 = 0
-    return Glibc.read(descriptor, &byte, 1) == 1 ? byte : nil
   }
 }

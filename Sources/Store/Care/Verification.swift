@@ -64,16 +64,32 @@ extension Store {
     for (_, error) in damage.withLock({ $0 }).sorted(by: { $0.0 < $1.0 }) {
       report.problems.append(.init(kind: .damagedObject, message: error.message))
     }
+    // A set whose tensors or images are gone is whole itself, and useless. What is damaged is reported above.
     for digest in all {
-      // A manifest whose tensors are gone is whole itself, and useless.
-      guard Disk.firstByte(of: objects.path(of: digest)) == UInt8(ascii: "{"),
-        let set = try? TensorSet(digest, from: objects)
-      else { continue }
-      for name in set.names {
-        guard let tensor = set.entries[name]?.digest, !objects.contains(tensor) else { continue }
+      guard let manifest = try? objects.manifest(digest), let kind = Self.kindOfSet(manifest) else { continue }
+      for (place, member) in Self.digests(in: manifest) where !objects.contains(member) {
         report.problems.append(
-          .init(kind: .missingObject, message: "tensor \(name) of the set \(digest) is missing: object \(tensor)"))
+          .init(kind: .missingObject, message: "\(place) of the \(kind) \(digest) is missing: object \(member)"))
       }
+    }
+  }
+
+  /// What a set of objects calls itself: `tensor set` of `lethe tensor set 1`; nil for any other JSON.
+  private static func kindOfSet(_ manifest: JSON) -> String? {
+    let words = manifest["format"]?.string?.split(separator: " ") ?? []
+    return words.count == 4 && words[0] == "lethe" && words[2] == "set" ? "\(words[1]) set" : nil
+  }
+
+  /// The objects that a set names: every member `digest` in it, with its place.
+  private static func digests(in json: JSON, at place: String = "") -> [(place: String, digest: Digest)] {
+    func inside(_ name: String) -> String { place.isEmpty ? name : place + "." + name }
+    switch json {
+    case .object(let members):
+      if let digest = members["digest"]?.string.flatMap({ Digest(hex: $0) }) { return [(place, digest)] }
+      return members.sorted { $0.key < $1.key }.flatMap { digests(in: $0.value, at: inside($0.key)) }
+    case .array(let values):
+      return values.enumerated().flatMap { digests(in: $0.element, at: inside("\($0.offset)")) }
+    case .null, .bool, .integer, .number, .string: return []
     }
   }
 
@@ -87,7 +103,12 @@ extension Store {
             message: "the reference \(runs.path(of: run)) is damaged: it should hold its run's id and a line feed"))
       }
       do {
-        let facts = try reader(try runs.record(run), run)
+        let record = try runs.record(run)
+        if let patch = record["git"]?["patch"]?.string.flatMap({ Digest(hex: $0) }), !objects.contains(patch) {
+          report.problems.append(
+            .init(kind: .missingObject, message: "the patch of run \(run.short) is missing: object \(patch)"))
+        }
+        let facts = try reader(record, run)
         for output in facts.outputs where !objects.contains(output.digest) {
           report.problems.append(
             .init(
@@ -118,7 +139,16 @@ extension Store {
       }
     }
     do throws(StoreError) {
-      report.conflicts = try cache.conflicts().count
+      let conflicts = try cache.conflicts()
+      report.conflicts = conflicts.count
+      for conflict in conflicts {
+        for (name, digest) in conflict.found.outputs.sorted(by: { $0.key < $1.key }) where !objects.contains(digest) {
+          report.problems.append(
+            .init(
+              kind: .missingObject,
+              message: "the other output \(name) of the conflict \(conflict.fileName) is missing: object \(digest)"))
+        }
+      }
     } catch {
       report.problems.append(.init(kind: .damagedConflict, message: error.message))
     }

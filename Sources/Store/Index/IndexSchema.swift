@@ -68,6 +68,9 @@ enum IndexSchema {
           CREATE INDEX stage_by_key ON stage (key);
           """)
     }
+    migrator.registerMigration("2 no indexes that nobody asks") { database in
+      try database.execute(sql: "DROP INDEX run_by_group; DROP INDEX metric_by_name")
+    }
     return migrator
   }
 

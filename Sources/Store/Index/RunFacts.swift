@@ -113,20 +113,18 @@ public struct RunFilter: Equatable, Sendable {
   public var tag: String?
   public var status: String?
   public var configHash: Digest?
-  public var groupHash: Digest?
   /// At most so many, the latest first.
   public var limit: Int?
 
   public init(
     technique: String? = nil, experiment: String? = nil, tag: String? = nil, status: String? = nil,
-    configHash: Digest? = nil, groupHash: Digest? = nil, limit: Int? = nil
+    configHash: Digest? = nil, limit: Int? = nil
   ) {
     self.technique = technique
     self.experiment = experiment
     self.tag = tag
     self.status = status
     self.configHash = configHash
-    self.groupHash = groupHash
     self.limit = limit
   }
 }

@@ -11,11 +11,6 @@ extension RunIndex {
     try read { try Self.facts(of: try Self.rows(filter, $0), $0) }
   }
 
-  /// All that the index knows of one run; nil if it does not know the run.
-  public func facts(of run: Digest) throws(StoreError) -> RunFacts? {
-    try read { try Self.facts(of: try Self.rows($0, "WHERE run_id = ?", [run.hex]), $0).first }
-  }
-
   /// The runs with an output of these bytes, the latest first.
   public func runs(withOutput digest: Digest) throws(StoreError) -> [RunRow] {
     try read { database in
@@ -76,7 +71,6 @@ extension RunIndex {
     require("experiment = ?", filter.experiment)
     require("status = ?", filter.status)
     require("config_hash = ?", filter.configHash?.hex)
-    require("group_hash = ?", filter.groupHash?.hex)
     require("run_id IN (SELECT run_id FROM tag WHERE tag = ?)", filter.tag)
     let clause = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
     return try rows(database, clause, arguments, limit: filter.limit)

@@ -15,6 +15,8 @@ public final class RunIndex: Sendable {
   let reader: Reader
   let warn: @Sendable (String) -> Void
   private let connection: Mutex<any DatabaseWriter>
+  /// The runs that were left out with a warning: one is enough, however often the records are gone through.
+  private let leftOut = Mutex<Set<Digest>>([])
 
   var path: String { Self.path(in: runs.objects.folder) }
 
@@ -39,20 +41,22 @@ public final class RunIndex: Sendable {
 
   // MARK: Opening
 
+  /// - Parameter replacing: whether what is there is known to be damaged.
   private static func open(
-    in folder: String, warn: @Sendable (String) -> Void
+    in folder: String, replacing: Bool = false, warn: @Sendable (String) -> Void
   ) throws(StoreError) -> (connection: any DatabaseWriter, isNew: Bool) {
     let path = path(in: folder)
     do {
       // One process at a time sets the journal mode and migrates: SQLite's own locks do not cover a fresh file.
-      guard let lock = FileLock(folder + "/index.lock") else {
+      guard let lock = try FileLock(folder + "/index.lock") else {
         let connection = try DatabaseQueue()
         try IndexSchema.migrator.migrate(connection)
         return (connection, false)
       }
       defer { lock.release() }
-      // Asked under the lock: a file that another process is just making is not missing.
-      let isNew = !Disk.isFile(path)
+      // Under the lock, all of it: a file that another process is just making is neither missing nor to be removed.
+      if replacing { try removeFiles(path) }
+      let isNew = !replacing && !Disk.isFile(path)
       do {
         return (try connect(path), isNew)
       } catch let error as DatabaseError where isDamage(error) {
@@ -60,13 +64,17 @@ public final class RunIndex: Sendable {
       } catch is Superseded {
         warn("the index \(path) was made by a later version of Lethe; it is rebuilt from the run records")
       }
-      for suffix in ["", "-wal", "-shm"] { try Disk.remove(path + suffix) }
+      try removeFiles(path)
       return (try connect(path), false)
     } catch let error as StoreError {
       throw error
     } catch {
       throw failure(path, error)
     }
+  }
+
+  private static func removeFiles(_ path: String) throws(StoreError) {
+    for suffix in ["", "-wal", "-shm"] { try Disk.remove(path + suffix) }
   }
 
   private struct Superseded: Error {}
@@ -130,8 +138,7 @@ public final class RunIndex: Sendable {
   private func replace(because error: DatabaseError) throws(StoreError) {
     warn("the index \(path) is damaged (\(error.message ?? "no reason given")); it is rebuilt from the run records")
     try? connection.withLock { $0 }.close()
-    for suffix in ["", "-wal", "-shm"] { try Disk.remove(path + suffix) }
-    let opened = try Self.open(in: runs.objects.folder, warn: warn)
+    let opened = try Self.open(in: runs.objects.folder, replacing: true, warn: warn)
     connection.withLock { $0 = opened.connection }
     try catchUp()
   }
@@ -182,7 +189,9 @@ public final class RunIndex: Sendable {
       do {
         return try reader(try self.runs.record(run), run)
       } catch {
-        warn("run \(run.short) is left out of the index: \(error)")
+        if leftOut.withLock({ $0.insert(run).inserted }) {
+          warn("run \(run.short) is left out of the index: \(error)")
+        }
         return nil
       }
     }

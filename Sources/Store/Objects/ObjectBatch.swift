@@ -65,22 +65,10 @@ public final class ObjectBatch {
   public func commit() throws(StoreError) {
     guard !pending.isEmpty else { return }
     defer { discard() }
-    try syncAll(pending.map(\.temporary))
-    try Disk.makeDurableFolder(store.objectsFolder)
-    var shards: [String] = []
-    var madeShard = false
-    for (digest, temporary) in pending {
-      let target = store.path(of: digest)
-      let shard = String(target[..<(target.lastIndex(of: "/") ?? target.endIndex)])
-      if !shards.contains(shard) {
-        if try Disk.makeFolder(shard) { madeShard = true }
-        shards.append(shard)
-      }
+    try Shards.publish(pending, in: store.objectsFolder) { _, temporary, target throws(StoreError) in
       // Renaming over an object of the same name replaces it by the same bytes (or mends a damaged one).
       try Disk.move(temporary, to: target)
     }
-    if madeShard { try Disk.sync(store.objectsFolder) }
-    try syncAll(shards)
     pending = []
     known = []
   }

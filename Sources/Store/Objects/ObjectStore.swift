@@ -1,3 +1,4 @@
+internal import Configuration
 import Glibc
 
 /// Immutable objects named by the SHA-256 of their bytes: `objects/ab/cdef...`.
@@ -18,8 +19,7 @@ public struct ObjectStore: Sendable {
 
   /// Where the object lies, whether or not it is there.
   public func path(of digest: Digest) -> String {
-    let hex = digest.hex
-    return "\(objectsFolder)/\(hex.prefix(2))/\(hex.dropFirst(2))"
+    Shards.path(of: digest, in: objectsFolder)
   }
 
   public func contains(_ digest: Digest) -> Bool {
@@ -76,6 +76,21 @@ public struct ObjectStore: Sendable {
     return bytes
   }
 
+  /// Objects of JSON larger than this are no manifests; nothing the store writes comes near it.
+  private static let largestManifest = 64 << 20
+
+  /// The object as JSON if it is a manifest, a JSON object that names other objects; nil if it is anything else, or not
+  /// there.
+  /// - Throws: ``StoreError`` `unreadable`, or `damagedObject`: a damaged manifest hides what it names.
+  func manifest(_ digest: Digest) throws(StoreError) -> JSON? {
+    let path = path(of: digest)
+    guard let size = Disk.size(of: path), size <= Self.largestManifest,
+      try Disk.firstByte(of: path) == UInt8(ascii: "{")
+    else { return nil }
+    let bytes = try read(digest)
+    return try? JSON.parse(bytes, file: "object \(digest)")
+  }
+
   /// Lends the object's bytes from a memory map, checked against its name: for objects too large to copy.
   public func withBytes<Result>(of digest: Digest, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
     let path = path(of: digest)
@@ -122,29 +137,5 @@ public struct ObjectStore: Sendable {
       .damagedObject,
       "object \(digest) is damaged: its bytes do not match its name; remove \(path(of: digest)) and whatever needs it "
         + "is computed again")
-  }
-}
-
-/// Folders of digests spread over 256 subfolders by their first two digits: `ab/cdef...`.
-enum Shards {
-  static func digests(in folder: String) throws(StoreError) -> [Digest] {
-    var digests: [Digest] = []
-    for shard in try Disk.names(in: folder) where isShard(shard) {
-      for name in try Disk.names(in: "\(folder)/\(shard)") {
-        if let digest = Digest(hex: shard + name) { digests.append(digest) }
-      }
-    }
-    return digests
-  }
-
-  /// The digests that begin with `prefix` (at least two digits): one or no folder is read.
-  static func digests(in folder: String, prefix: String) throws(StoreError) -> [Digest] {
-    let shard = String(prefix.prefix(2))
-    return try Disk.names(in: "\(folder)/\(shard)").compactMap { Digest(hex: shard + $0) }
-      .filter { $0.hex.hasPrefix(prefix) }
-  }
-
-  static func isShard(_ name: String) -> Bool {
-    name.utf8.count == 2 && name.utf8.allSatisfy { hexadecimalValue($0) != nil }
   }
 }

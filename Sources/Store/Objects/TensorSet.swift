@@ -50,9 +50,6 @@ public struct TensorSet: Equatable, Sendable {
     try result.get()
   }
 
-  /// Takes a tensor out of the set.
-  public mutating func remove(_ name: String) { entries[name] = nil }
-
   /// The names whose tensors differ from those of `base`, or that `base` lacks.
   public func changes(from base: TensorSet) -> [String] {
     names.filter { entries[$0] != base.entries[$0] }

@@ -106,7 +106,7 @@ public final class Trainer {
 
   /// Saves all that a later process needs to go on from this step to the same bytes.
   ///
-  /// - Throws: ``SafetensorsError`` where the file cannot be written.
+  /// - Throws: `FileError` where the file cannot be written.
   public func save(to path: String) throws {
     let averages = (average?.parameters ?? []).map { (name: "average.\($0.name)", tensor: $0.tensor) }
     try Safetensors.write(optimizer.state + averages, to: path, metadata: ["step": "\(step)"])
@@ -117,7 +117,7 @@ public final class Trainer {
   /// - Throws: ``SafetensorsError`` or ``WeightsError`` where the file is not one of this training.
   public func resume(from path: String) throws {
     let file = try SafetensorsFile(path)
-    guard let step = file.metadata["step"].flatMap(Int.init) else {
+    guard let step = file.metadata["step"].flatMap(Int.init), step >= 0 else {
       throw SafetensorsError(path, "is no training state: its metadata names no step")
     }
     try optimizer.restore(file, stepCount: step)

@@ -169,17 +169,3 @@ struct Draft: Sendable {
     }
   }
 }
-
-/// The name and folder of a file, from its path.
-struct FilePlace {
-  let name: String
-  let folder: String
-
-  init(_ path: String) {
-    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-    let last = parts.last ?? ""
-    name = String(last.hasSuffix(".json") ? last.dropLast(5) : last)
-    let above = parts.dropLast().joined(separator: "/")
-    folder = parts.count < 2 ? "." : above.isEmpty ? "/" : above
-  }
-}

@@ -84,16 +84,14 @@ public struct ExperimentPoint: Sendable {
     ]
   }
 
-  /// The question that is asked: the experiment without settings that cannot change a result, and metrics in the order
-  /// of their names.
-  public var question: JSON { question(withSeed: true) }
-
   /// The digest of the question. Equal hashes are the same experiment asked again.
   public var configHash: Digest { Digest(hashing: question(withSeed: true).canonical()) }
 
   /// The digest of the question without its seed, by which reports group runs.
   public var configHashWithoutSeed: Digest { Digest(hashing: question(withSeed: false).canonical()) }
 
+  /// The question that is asked: the experiment without settings that cannot change a result, and metrics in the order
+  /// of their names.
   private func question(withSeed: Bool) -> JSON {
     var members: [String: JSON] = [
       "base_model": .string(identity),

@@ -3,7 +3,7 @@ public import Configuration
 /// What the command line says differently from an experiment file. Later ones of these win over earlier ones: the
 /// overlay, the assignments, the base model and device.
 public struct Overrides: Sendable {
-  /// A JSON merge patch (RFC 7386) for the file, with the name and folder of the file it came from.
+  /// A JSON merge patch (RFC 7386) for the file, with the path of the file it came from.
   public var overlay: (patch: JSON, file: String)?
   /// A name, or a folder written with a slash.
   public var baseModel: String?

@@ -68,9 +68,7 @@ public struct Environment: Equatable, Sendable {
     versions["glibc"] = libcVersion()
     versions["libpng"] = png_get_libpng_ver(nil).map { String(cString: $0) }
     versions["sqlite"] = LibraryVersions.sqlite
-    // "OpenBLAS 0.3.21 ..." names its version in its second word.
-    let words = BLAS.configuration.split(separator: " ")
-    if words.count > 1 { versions["openblas"] = String(words[1]) }
+    versions["openblas"] = BLAS.version
     return versions
   }
 

@@ -52,8 +52,9 @@ extension RunRecord {
 extension Runner {
   /// The point that a record was made of, on the same base model wherever it lies now, and without files to write.
   ///
-  /// - Throws: ``ReproductionError`` if the base model or a file that the run read is not what it was.
+  /// - Throws: ``ReproductionError`` if the run trained a model, or the base model is not what it was.
   func point(of record: RunRecord, run: Digest) throws -> ExperimentPoint {
+    try refuseTraining(record, run)
     var document = record.experiment
     if document.value(at: "technique.config.save_path")?.isNull == false {
       // What runs again must not write over the file of the first time.
@@ -78,6 +79,12 @@ extension Runner {
       "the base model \(base.folder) is not the one of run \(run.short)\(changed.map { ": \($0) differs" } ?? "")")
   }
 
+  /// A training is recorded as a run, but it is no point of an experiment.
+  private func refuseTraining(_ record: RunRecord, _ run: Digest) throws {
+    guard let model = record.experiment["train"]?.string else { return }
+    throw ReproductionError("run \(run.short) trained a model; lethe train \(model) does that again")
+  }
+
   private func point(_ document: JSON, file: String, record: RunRecord) throws -> ExperimentPoint {
     let points = try points(of: Experiment(document, file: file, catalogue: catalogue))
     guard let point = points.first, points.count == 1 else {
@@ -92,9 +99,11 @@ extension Runner {
 
   /// The model that a past run edited, ready to draw with, and the settings that it drew with.
   ///
-  /// - Throws: ``ReproductionError`` if the run ended before its edit, or its base model is not what it was.
+  /// - Throws: ``ReproductionError`` if the run trained a model or ended before its edit, or if its base model is not
+  ///   what it was.
   public func model(of run: Digest) throws -> (model: DiffusionModel, settings: SamplerSettings) {
     let record = try store.run(run)
+    try refuseTraining(record, run)
     guard let edit = StoredEdit({ record.output($0) }) else {
       throw ReproductionError("run \(run.short) ended before its edit was made, so there is no model to draw with")
     }

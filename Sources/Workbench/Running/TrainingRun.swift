@@ -24,15 +24,16 @@ public struct TrainingRun {
   /// - Parameters:
   ///   - folder: where the diffusers folder is written
   ///   - report: called after each step with the part, steps done, steps in all and the loss
-  ///   - handle: stages as they begin and end
+  ///   - handle: stages as they begin and end, and warnings
+  /// - Throws: `StoreError` where the record cannot be kept; what ends the training is in the record.
   public func run(
     to folder: String, isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void,
     handle: (RunEvent) -> Void
   ) throws -> RunOutcome {
     let started = Timestamp.now()
     let environment = Environment.capture(threads: Parallel.threadCount)
-    let sources = try GitSnapshot(around: recipeFolder)
-    if !sources.patch.isEmpty { try store.objects.add(sources.patch) }
+    let sources = try Sources(around: recipeFolder, store: store)
+    for warning in sources.warnings { handle(.warning(warning)) }
     var stages: [RunRecord.Stage] = []
     var outputs: [RunRecord.Output] = []
     var status = RunRecord.Status.finished
@@ -54,7 +55,7 @@ public struct TrainingRun {
     let hash = Digest(hashing: question.canonical())
     let record = RunRecord(
       experiment: question, name: "train shapes", file: recipeFolder, technique: "train", seed: 0, configHash: hash,
-      groupHash: hash, status: status, error: sentence, stages: stages, outputs: outputs, git: sources.state,
+      groupHash: hash, status: status, error: sentence, stages: stages, outputs: outputs, git: sources.git,
       environment: environment, started: started, finished: Timestamp.now(), warnings: sources.warnings)
     let outcome = RunOutcome(run: try store.add(record), record: record, conflicts: [])
     handle(.runFinished(outcome))
@@ -91,16 +92,19 @@ public struct TrainingRun {
     let began = ContinuousClock.now
     // A folder for each key, so that a state is never taken for that of another recipe.
     let stateFolder = "\(store.folder)/training/\(key.digest.short)"
-    try FileManager.default.createDirectory(atPath: stateFolder, withIntermediateDirectories: true)
+    try WholeFile.makeFolder(stateFolder)
     let monitor = TrainingMonitor(
       stateFolder: stateFolder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
     let weights = try training.train(part, trained: trained, monitor)
     let batch = ObjectBatch(store.objects)
-    let digest = try TensorSet.add(
-      Dictionary(weights.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 }), in: batch)
+    let digest = try TensorSet.add(weights.byName, in: batch)
     try batch.commit()
     _ = try store.cache.put(CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began)))
-    try FileManager.default.removeItem(atPath: stateFolder)
+    do {
+      try FileManager.default.removeItem(atPath: stateFolder)
+    } catch {
+      throw FileError(stateFolder, "the state of this finished training cannot be removed")
+    }
     return digest
   }
 

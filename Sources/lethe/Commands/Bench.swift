@@ -32,8 +32,8 @@ struct Bench: ParsableCommand, ComputingCommand {
     for (name, value) in [("steps", steps), ("repeats", repeats)] where value < 1 {
       throw ValidationError("--\(name) takes a number of at least 1, found \(value)")
     }
-    if let batch = batches.first(where: { $0 < 1 }) {
-      throw ValidationError("--batches takes numbers of at least 1, found \(batch)")
+    if let batch = batches.first(where: { !Parsing.counts.contains($0) }) {
+      throw ValidationError("each of --batches takes \(Parsing.countsInWords), found \(batch)")
     }
   }
 

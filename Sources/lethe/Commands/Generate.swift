@@ -62,7 +62,9 @@ struct Generate: ParsableCommand, ComputingCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if let count, count < 1 { throw ValidationError("--count takes a number of at least 1, found \(count)") }
+    if let count, !Parsing.counts.contains(count) {
+      throw ValidationError("--count takes \(Parsing.countsInWords), found \(count)")
+    }
     if let steps, steps < 1 { throw ValidationError("--steps takes a number of at least 1, found \(steps)") }
     if let guidanceScale, !(guidanceScale >= 0 && guidanceScale.isFinite) {
       throw ValidationError("--guidance-scale takes a number of at least 0, found \(guidanceScale)")

@@ -52,7 +52,7 @@ struct Run: ParsableCommand, ComputingCommand {
       Console.note("lethe: \(Style.red("error:")) run \(outcome.run.short) failed: \(error)")
     }
     if Interruption.wasAsked || outcomes.contains(where: { $0.record.status == .interrupted }) {
-      throw CancellationError()
+      throw Exit.resumable()
     }
     if outcomes.contains(where: { $0.record.status == .failed }) { throw ExitCode.failure }
   }

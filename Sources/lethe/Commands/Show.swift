@@ -24,7 +24,9 @@ struct Show: ParsableCommand {
 
   func run() throws {
     let store = try store.open()
-    switch try store.resolve(hash) {
+    let name = try store.resolve(hash)
+    if patch { return try printPatch(of: name, in: store) }
+    switch name {
     case .run(let run): try show(run, in: store)
     case .config(let config):
       let runs = try store.index().facts(RunFilter(configHash: config))
@@ -44,14 +46,18 @@ struct Show: ParsableCommand {
     }
   }
 
+  private func printPatch(of name: StoreName, in store: Store) throws {
+    guard case .run(let run) = name else {
+      throw StoreError(.unknownName, "--patch belongs to a run, and \(hash) is the \(name)")
+    }
+    guard let digest = try store.run(run).git.patch else {
+      return Console.note("lethe: run \(run.short) was recorded without uncommitted changes")
+    }
+    try Console.print(bytes: store.objects.read(digest))
+  }
+
   private func show(_ run: Digest, in store: Store) throws {
     let record = try store.run(run)
-    if patch {
-      guard let digest = record.git.patch else {
-        return Console.note("lethe: run \(run.short) was recorded without uncommitted changes")
-      }
-      return Console.print(String(decoding: try store.objects.read(digest), as: UTF8.self))
-    }
     output.print(
       ["run_id": .string(run.hex), "record": record.json], else: { RecordText.text(record, run: run) })
   }

@@ -56,14 +56,18 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
       to: out, isCancelled: { Interruption.wasAsked },
       report: { part, step, steps, loss in progress.update(part, step, of: steps) },
       handle: { event in
-        guard case .stageFinished(let stage) = event else { return }
-        progress.finish()
-        Console.note(
-          "lethe: \(stage.name) \(stage.cached ? "comes from the store" : "trained in \(Int(stage.seconds)) s")")
+        switch event {
+        case .stageFinished(let stage):
+          progress.finish()
+          Console.note(
+            "lethe: \(stage.name) \(stage.cached ? "comes from the store" : "trained in \(Int(stage.seconds)) s")")
+        case .warning(let sentence): Console.warn(sentence)
+        case .runStarted, .stageStarted, .progress, .runFinished: break
+        }
       })
     progress.finish()
     output.print(outcome.json, else: { "\(out): run \(outcome.run.short) \(outcome.record.status.rawValue)" })
-    if outcome.record.status == .interrupted { throw CancellationError() }
+    if outcome.record.status == .interrupted { throw Exit.resumable() }
     if let error = outcome.record.error {
       Console.note("lethe: \(Style.red("error:")) run \(outcome.run.short) failed: \(error)")
       throw ExitCode.failure

@@ -3,6 +3,11 @@ import Configuration
 
 /// Values of options that are more than one word.
 enum Parsing {
+  /// How many pictures can be asked for: far more than anyone draws at a time, and few enough to be counted up in
+  /// memory.
+  static let counts = 1...1_000_000
+  static let countsInWords = "a number of at least 1 and at most 1000000"
+
   /// Whole numbers separated by commas.
   static func numbers(_ text: String) throws -> [Int] {
     try text.split(separator: ",", omittingEmptySubsequences: false).map { piece in

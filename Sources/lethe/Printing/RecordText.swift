@@ -69,7 +69,7 @@ enum RecordText {
     }
     let branch = git.branch.map { " on \($0)" } ?? ""
     let changes = git.isDirty ? ", with uncommitted changes" : ", clean"
-    let omitted = git.omitted.isEmpty ? "" : " (\(git.omitted.count) large or binary files only by digest)"
+    let omitted = git.omitted.isEmpty ? "" : " (\(git.omitted.count) large files only by digest)"
     return commit + branch + changes + omitted
   }
 

@@ -1,4 +1,5 @@
 import Configuration
+import Reports
 import Store
 import Workbench
 
@@ -28,16 +29,7 @@ enum RunText {
   }
 
   /// A number with a fixed number of digits behind the point.
-  static func fixed(_ value: Double, _ digits: Int) -> String {
-    var scale = 1.0
-    for _ in 0..<digits { scale *= 10 }
-    let whole = (abs(value) * scale).rounded()
-    guard whole < 1e18 else { return "\(value)" }
-    let text = String(Int(whole))
-    let padded = String(repeating: "0", count: max(0, digits + 1 - text.count)) + text
-    let sign = value < 0 && whole > 0 ? "-" : ""
-    return sign + padded.dropLast(digits) + (digits > 0 ? "." + padded.suffix(digits) : "")
-  }
+  static func fixed(_ value: Double, _ digits: Int) -> String { Reports.fixed(value, digits: digits) }
 
   /// One line for each metric: value, unit, number of images, judge.
   static func metrics(_ metrics: [MetricRow], indent: String = "") -> String {

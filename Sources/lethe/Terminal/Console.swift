@@ -29,6 +29,13 @@ enum Console {
     Swift.print(text)
   }
 
+  /// A result as it is, to the byte: a patch of files in Latin-1 is no text that could be printed.
+  static func print(bytes: [UInt8]) {
+    clearProgress()
+    flush()
+    write(bytes, to: STDOUT_FILENO)
+  }
+
   /// A line for whoever watches.
   static func note(_ text: String) {
     clearProgress()
@@ -40,13 +47,16 @@ enum Console {
   static func warn(_ sentence: String) { note("lethe: \(Style.yellow("warning:")) \(sentence)") }
 
   /// Writes to standard error as it is.
-  static func write(_ text: String) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  static func write(_ text: String) { write(Array(text.utf8), to: STDERR_FILENO) }
+
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
       // Nobody reads: no reason to stop the work.
       guard count > 0 else { return }
-      bytes = bytes.dropFirst(count)
+      rest = rest.dropFirst(count)
     }
   }
 

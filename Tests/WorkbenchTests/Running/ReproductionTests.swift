@@ -103,6 +103,20 @@ struct ReproductionTests {
     #expect(throws: ReproductionError.self) { try bench.runner().reproduce(run) }
   }
 
+  @Test("a run that trained a model is sent to lethe train, and is no model to draw with")
+  func training() throws {
+    let bench = try SmallWorkbench()
+    var record = try bench.run(smallBase)[0].record
+    record.experiment = ["train": "shapes", "recipe": [:]]
+    record.technique = "train"
+    let run = try bench.store.add(record)
+    let sentence = "run \(run.short) trained a model; lethe train shapes does that again"
+    let reproducing = #expect(throws: ReproductionError.self) { try bench.runner().reproduce(run) }
+    #expect(reproducing?.description == sentence)
+    let drawing = #expect(throws: ReproductionError.self) { try bench.runner().model(of: run) }
+    #expect(drawing?.description == sentence)
+  }
+
   @Test("a run is found by its id, its config hash and its outputs")
   func names() throws {
     let bench = try SmallWorkbench()

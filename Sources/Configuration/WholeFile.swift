@@ -1,0 +1,86 @@
+import Glibc
+
+/// A file or folder that cannot be written, as one sentence that names it.
+public struct FileError: Error, Equatable, CustomStringConvertible {
+  public let path: String
+  /// What could not be done, and the system's reason where it gave one.
+  public let message: String
+
+  public var description: String { "\(path): \(message)" }
+
+  public init(_ path: String, _ message: String) {
+    self.path = path
+    self.message = message
+  }
+
+  fileprivate init(_ path: String, _ problem: String, _ code: Int32) {
+    self.path = path
+    message = "\(problem): \(String(cString: strerror(code)))"
+  }
+}
+
+/// Files that a reader sees as they were or as they will be, and never half of them.
+public enum WholeFile {
+  /// Writes a file by way of a temporary one beside it, synced and renamed. The folder must exist.
+  ///
+  /// - Throws: ``FileError``; nothing is left behind then.
+  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    let temporary = "\(path).\(getpid()).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw FileError(path, "cannot be written", errno) }
+    var failure = fill(descriptor, with: bytes)
+    if close(descriptor) != 0 && failure == 0 { failure = errno }
+    if failure == 0 && rename(temporary, path) != 0 { failure = errno }
+    guard failure == 0 else {
+      unlink(temporary)
+      throw FileError(path, "cannot be written", failure)
+    }
+  }
+
+  /// Writes text as UTF-8; see ``write(_:to:)-([UInt8],_)``.
+  public static func write(_ text: String, to path: String) throws(FileError) {
+    try write(Array(text.utf8), to: path)
+  }
+
+  /// Makes a folder and what is missing above it, unless it is there.
+  public static func makeFolder(_ path: String) throws(FileError) {
+    if mkdir(path, 0o777) == 0 { return }
+    var code = errno
+    if code == ENOENT, let parent = parent(of: path) {
+      try makeFolder(parent)
+      if mkdir(path, 0o777) == 0 { return }
+      code = errno
+    }
+    // Somebody else may have made it meanwhile; and where nothing may be made, what is there is asked for still.
+    var information = stat()
+    guard stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR else {
+      throw FileError(path, "cannot make this folder", code)
+    }
+  }
+
+  /// Removes a file if it is there.
+  public static func remove(_ path: String) throws(FileError) {
+    if unlink(path) != 0 && errno != ENOENT { throw FileError(path, "cannot be removed", errno) }
+  }
+
+  private static func parent(of path: String) -> String? {
+    var rest = path[...]
+    while rest.last == "/" { rest = rest.dropLast() }
+    while let last = rest.last, last != "/" { rest = rest.dropLast() }
+    return rest.isEmpty ? nil : String(rest)
+  }
+
+  /// - Returns: the error's number, or 0 once all bytes are on the disk.
+  private static func fill(_ descriptor: Int32, with bytes: [UInt8]) -> Int32 {
+    bytes.withUnsafeBytes { buffer in
+      var written = 0
+      while written < buffer.count {
+        let count = Glibc.write(descriptor, buffer.baseAddress! + written, buffer.count - written)
+        if count < 0 && errno == EINTR { continue }
+        if count <= 0 { return count < 0 ? errno : ENOSPC }
+        written += count
+      }
+      return fsync(descriptor) == 0 ? 0 : errno
+    }
+  }
+}
