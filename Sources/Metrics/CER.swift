@@ -20,10 +20,16 @@ public struct CERConfiguration: Configuration {
     Field(
       "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
       "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
-    Field("limit", \.limit, .atLeast(1), "Images drawn from prompts of the concept"),
-    Field("synonym_limit", \.synonymLimit, .atLeast(0), "Images drawn from prompts that call the concept by a synonym"),
-    Field("implied_limit", \.impliedLimit, .atLeast(0), "Images drawn from prompts that imply the concept unnamed"),
-    Field("retain_limit", \.retainLimit, .atLeast(1), "Images drawn from prompts of all other concepts together"),
+    Field("limit", \.limit, .between(1...1_000_000), "Images drawn from prompts of the concept"),
+    Field(
+      "synonym_limit", \.synonymLimit, .between(0...1_000_000),
+      "Images drawn from prompts that call the concept by a synonym"),
+    Field(
+      "implied_limit", \.impliedLimit, .between(0...1_000_000),
+      "Images drawn from prompts that imply the concept unnamed"),
+    Field(
+      "retain_limit", \.retainLimit, .between(1...1_000_000),
+      "Images drawn from prompts of all other concepts together"),
     Field("judge", \.judge, .notEmpty, "The judge to ask, of those the base model names; the concept's own if unset"),
     .device(\.device),
   ]

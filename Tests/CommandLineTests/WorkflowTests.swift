@@ -179,7 +179,7 @@ struct WorkflowTests {
     let id = try #require(run["run_id"]?.string)
     let digest = try #require(
       desk.lethe("show", id, "--json").json()["record"]?.value(at: "git.patch")?.string)
-    let object = file(desk, "lethe-store/objects/\(digest.prefix(2))/\(digest.dropFirst(2))")
+    let object = file(desk, "store/objects/\(digest.prefix(2))/\(digest.dropFirst(2))")
     let printed = try desk.lethe("show", id, "--patch")
     let recorded = try [UInt8](Data(contentsOf: object))
     #expect(printed.bytes == recorded)
