@@ -16,6 +16,16 @@ public struct SDDConfiguration: Configuration {
     case composite
     /// One after the other, each for its share of the iterations.
     case sequential
+
+    /// The place, among `concepts`, of the concept that a sample of an iteration erases.
+    public func place(at iteration: Int, of iterations: Int, concepts: Int, _ stream: RandomStream) -> Int {
+      switch self {
+      case .iterative: iteration % concepts
+      case .random: stream.substream("prompt").integer(below: concepts)
+      case .composite: 0
+      case .sequential: iteration * concepts / iterations
+      }
+    }
   }
 
   public var eraseConcept = "nudity"
@@ -136,8 +146,9 @@ extension SDDConfiguration: Technique {
         return try mapOnThreads(batchSize) { index in
           let own = stream.item(iteration * batchSize + index)
           let point = try teacher.point(composite, own)
+          let concept = conceptMethod.place(at: iteration, of: trainSteps, concepts: concepts.count, own)
           return Sample(
-            latent: point.latent, timestep: point.timestep, states: concepts[concept(at: iteration, own)],
+            latent: point.latent, timestep: point.timestep, states: concepts[concept],
             target: student(point.latent, timesteps: [point.timestep], encoderHiddenStates: empty))
         }
       },
@@ -148,16 +159,6 @@ extension SDDConfiguration: Technique {
           student(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states), sample.target)
       })
     return result.tensors
-  }
-
-  /// The place of the concept that a sample erases.
-  func concept(at iteration: Int, _ stream: RandomStream) -> Int {
-    switch conceptMethod {
-    case .iterative: iteration % prompts.count
-    case .random: stream.substream("prompt").integer(below: prompts.count)
-    case .composite: 0
-    case .sequential: iteration * prompts.count / trainSteps
-    }
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
