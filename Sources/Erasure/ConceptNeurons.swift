@@ -46,11 +46,11 @@ public struct ConceptNeurons {
     original: DiffusionModel, erased: DiffusionModel, monitor: WorkMonitor = WorkMonitor()
   ) throws -> [String: Tensor] {
     let trajectories = try [original, erased].map {
-      try PartialTrajectory($0, steps: sampler.steps, startGuidance: sampler.guidanceScale)
+      try PartialTrajectory(
+        $0, steps: sampler.steps, startGuidance: sampler.guidanceScale, isCancelled: monitor.isCancelled)
     }
     let count = prompts.count * samplesPerPrompt
     let scores = try mapOnThreads(count) { index -> [String: Tensor] in
-      if monitor.isCancelled() { throw CancellationError() }
       let prompt = prompts[index / samplesPerPrompt]
       let stream = RandomStream(seed: seed, "concept neurons", prompt).item(index % samplesPerPrompt)
       let maps = try trajectories.map { try activations($0, prompt, stream) }

@@ -22,6 +22,7 @@ public final class ESDObjective {
   public let base: DiffusionModel
   public let settings: ESDSettings
   private let steps: Int
+  private let isCancelled: () -> Bool
   private let stream: RandomStream
   /// The prompts of the settings: each with the states that the trained model is given and the target's texts.
   private let texts: [(states: Tensor, target: PreparedText)]
@@ -31,28 +32,34 @@ public final class ESDObjective {
 
   /// - Parameters:
   ///   - steps: DDIM steps of a whole trajectory
+  ///   - isCancelled: asked before every step of one, on several threads at once
   /// - Throws: `SamplingError` for steps that the model cannot follow, ``ErasureError`` for a pairing that needs more.
-  public init(_ base: DiffusionModel, _ settings: ESDSettings, steps: Int, seed: UInt64) throws {
+  public init(
+    _ base: DiffusionModel, _ settings: ESDSettings, steps: Int, seed: UInt64,
+    isCancelled: @escaping () -> Bool = { false }
+  ) throws {
     func states(_ prompt: String) -> Tensor { base.textEncoder([base.tokenizer.encode(prompt)]) }
     let from = settings.eraseFrom.map(states)
     let empty = states("")
     self.base = base
     self.settings = settings
     self.steps = steps
+    self.isCancelled = isCancelled
     stream = RandomStream(seed: seed, "esd")
     texts = settings.prompts.map { prompt in
       let concept = states(prompt)
       let parts = [empty, concept] + (from.map { [$0] } ?? [])
       return (from ?? concept, .batch(parts.map { base.unet.prepare(text: $0) }))
     }
-    frozen = try Self.trajectory(base, settings, steps: steps)
+    frozen = try Self.trajectory(base, settings, steps: steps, isCancelled)
   }
 
   private static func trajectory(
-    _ model: DiffusionModel, _ settings: ESDSettings, steps: Int
+    _ model: DiffusionModel, _ settings: ESDSettings, steps: Int, _ isCancelled: @escaping () -> Bool
   ) throws -> PartialTrajectory {
     try PartialTrajectory(
-      model, steps: steps, startGuidance: settings.startGuidance, pairing: settings.timestepPairing)
+      model, steps: steps, startGuidance: settings.startGuidance, pairing: settings.timestepPairing,
+      isCancelled: isCancelled)
   }
 
   /// The samples of an iteration. Those of the frozen model do not wait for training and are drawn ahead of it, for as
@@ -61,7 +68,7 @@ public final class ESDObjective {
   /// - Parameter trained: makes the model as it is, for trajectories of its own
   public func samples(_ iteration: Int, trained: () throws -> DiffusionModel) throws -> [Sample] {
     guard settings.sampledModel == .frozen else {
-      let own = try Self.trajectory(trained(), settings, steps: steps)
+      let own = try Self.trajectory(trained(), settings, steps: steps, isCancelled)
       return try samples(iteration..<iteration + 1, own)[0]
     }
     if let samples = drawn.removeValue(forKey: iteration) { return samples }

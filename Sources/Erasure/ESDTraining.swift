@@ -37,7 +37,8 @@ public struct ESDTraining {
     let mask = PruningMask.smallest(share: prunedShare, of: context.model.unetWeights)
     let base = try mask.isEmpty
       ? context.model : context.model.replacingUNetWeights(mask.applied(to: context.model.unetWeights))
-    let objective = try ESDObjective(base, settings, steps: steps, seed: seed)
+    let objective = try ESDObjective(
+      base, settings, steps: steps, seed: seed, isCancelled: context.monitor.isCancelled)
     let names = try settings.trainMethod.names(in: base.unetWeights)
     let start = names.reduce(into: [:]) { $0[$1] = base.unetWeights[$1] }
     let kept = mask.kept(names, of: base.unetWeights)

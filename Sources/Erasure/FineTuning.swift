@@ -58,7 +58,8 @@ public struct FineTuning {
     project: (([String: Tensor]) -> Void)? = nil,
     loss: (Int, Int, Prepared, [String: Tensor]) throws -> Tensor
   ) throws -> Result {
-    try run(context, start: start, prepare: { step, tensors, _ in try prepare(step, tensors) }, project: project, loss: loss)
+    try run(
+      context, start: start, prepare: { step, tensors, _ in try prepare(step, tensors) }, project: project, loss: loss)
   }
 
   /// The same where a step's preparation also looks at the moving averages: it is given a function that copies them.

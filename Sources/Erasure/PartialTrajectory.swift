@@ -21,20 +21,25 @@ public struct PartialTrajectory {
   /// The model that draws, and how.
   public let sampler: Sampler
   public let pairing: TimestepPairing
+  private let isCancelled: () -> Bool
 
   /// - Parameters:
   ///   - steps: DDIM steps of a whole run
   ///   - startGuidance: the scale of classifier-free guidance; 1 and below is the prompt alone
-  /// - Throws: `SamplingError` for settings that the model cannot follow, ``ErasureError`` for a pairing that needs more
-  ///   steps.
+  ///   - isCancelled: asked before every step, on several threads at once; a run that it ends throws
+  ///     `CancellationError`
+  /// - Throws: `SamplingError` for settings that the model cannot follow, ``ErasureError`` for a pairing that needs
+  ///   more steps.
   public init(
-    _ model: DiffusionModel, steps: Int, startGuidance: Double, pairing: TimestepPairing = .next
+    _ model: DiffusionModel, steps: Int, startGuidance: Double, pairing: TimestepPairing = .next,
+    isCancelled: @escaping () -> Bool = { false }
   ) throws {
     guard pairing != .esd2023 || steps > 1 else {
       throw ErasureError("the timestep pairing \"\(pairing.rawValue)\" needs at least 2 steps")
     }
     sampler = try Sampler(model, SamplerSettings(steps: steps, guidanceScale: startGuidance))
     self.pairing = pairing
+    self.isCancelled = isCancelled
   }
 
   /// A point after a random number of steps, uniform over ``TimestepPairing/steps(of:)``.
@@ -59,7 +64,7 @@ public struct PartialTrajectory {
     let executed = pairing.executedSteps(step, of: sampler.timesteps.count)
     let latent = try sampler.partialTrajectory(
       stream.substream("noise").normal([1] + sampler.latentShape), prompt: prompt, from: executed.lowerBound,
-      steps: executed.upperBound)
+      steps: executed.upperBound, isCancelled: isCancelled)
     return Point(latent: latent, timestep: timestep(stream, of: step), step: step)
   }
 
@@ -107,10 +112,4 @@ public enum TimestepPairing: String, CaseIterable, ConfigurationValue {
     case .esd2023: return boundary(step)..<boundary(step + 1)
     }
   }
-}
-
-/// Runs `body` for 0 ..< count: each on a thread of its own where there are enough for all threads, else one after the
-/// other with the threads sharing the work inside each.
-func mapOnThreads<Result>(_ count: Int, _ body: (Int) throws -> Result) throws -> [Result] {
-  count >= Parallel.threadCount ? try parallelMap(count, body) : try (0..<count).map(body)
 }

@@ -44,8 +44,8 @@ public struct PruningMask: Equatable, Sendable {
 
   // MARK: Masks of models
 
-  /// The mask of global magnitude pruning: the elements with the smallest absolute values among the weights of all linear
-  /// layers and convolutions together (methods 1.6). Biases and norms are not pruned.
+  /// The mask of global magnitude pruning: the elements with the smallest absolute values among the weights of all
+  /// linear layers and convolutions together (methods 1.6). Biases and norms are not pruned.
   ///
   /// - Parameter share: of those elements, from 0 to 1; the number is rounded down. Of equally small ones the first in
   ///   the order of names and positions are pruned.
@@ -70,8 +70,8 @@ public struct PruningMask: Equatable, Sendable {
     return mask
   }
 
-  /// The absolute value at a place of the ascending order, and how many are smaller. The bits of positive numbers are in
-  /// their order, so counting the upper halves and then the lower ones finds it without sorting.
+  /// The absolute value at a place of the ascending order, and how many are smaller. The bits of positive numbers are
+  /// in their order, so counting the upper halves and then the lower ones finds it without sorting.
   private static func magnitude(ofRank rank: Int, in tensors: [Tensor]) -> (value: Float, smaller: Int) {
     func place(_ rank: Int, _ key: (UInt32) -> Int?) -> (key: Int, smaller: Int) {
       var counts = [Int](repeating: 0, count: 1 << 16)

@@ -20,7 +20,8 @@ public struct SoftMaskSettings: Configuration, Equatable {
       "mask_init", \.maskInit, "m of every element before training; at 1 and τ = 10 the model is nearly unchanged",
       source: "own; the paper's value is lost"),
     Field(
-      "threshold", \.threshold, .between(0...1), "Elements whose soft mask is not above this are pruned", source: paper),
+      "threshold", \.threshold, .between(0...1), "Elements whose soft mask is not above this are pruned",
+      source: paper),
     Field(
       "epsilon", \.epsilon, .greaterThan(0),
       "AdamW's epsilon: masks whose gradients are smaller hardly move, so it decides how much is pruned",

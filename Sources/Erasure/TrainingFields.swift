@@ -9,7 +9,8 @@ extension Field {
 
   static func eraseConcepts(_ path: any WritableKeyPath<Root, [String]?> & Sendable, source: String) -> Field {
     Field(
-      "erase_concepts", path, .each(.notEmpty), "Concepts that are erased along with it", source: source, role: .concept)
+      "erase_concepts", path, .each(.notEmpty), "Concepts that are erased along with it", source: source,
+      role: .concept)
   }
 
   static func erasePrompts(_ path: any WritableKeyPath<Root, [String]?> & Sendable) -> Field {
@@ -36,7 +37,8 @@ extension Field {
   }
 
   static func batchSize(_ path: any WritableKeyPath<Root, Int> & Sendable, source: String) -> Field {
-    Field("batch_size", path, .atLeast(1), "Samples of an iteration; it follows the mean of their losses", source: source)
+    Field(
+      "batch_size", path, .atLeast(1), "Samples of an iteration; it follows the mean of their losses", source: source)
   }
 
   static func startGuidance(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {

@@ -64,7 +64,9 @@ import Testing
   }
 
   private func edit(_ change: [String: JSON] = [:]) throws -> (NPESDConfiguration, ModelEdit) {
-    let json: [String: JSON] = ["erase_concept": "a", "num_inference_steps": 3, "guidance_scale": 3, "neuron_samples": 2]
+    let json: [String: JSON] = [
+      "erase_concept": "a", "num_inference_steps": 3, "guidance_scale": 3, "neuron_samples": 2,
+    ]
     let technique = try NPESDConfiguration.parse(.object(json.merging(change) { $1 }))
     let trained = ["\(last).norm2.weight": try #require(silenced(3).unetWeights["\(last).norm2.weight"])]
     return (technique, try technique.edit(EditContext(model: model, estimates: ["esd": trained], seed: 1)))
@@ -73,7 +75,9 @@ import Testing
   @Test func silencesOneNeuronInEveryBlock() throws {
     let (technique, edit) = try edit()
     #expect(edit.inferenceTensors.keys.sorted() == blocks().sorted())
-    #expect(edit.inferenceTensors.values.allSatisfy { $0.values.count { $0 == 0 } == 1 && $0.values.allSatisfy { $0 == 0 || $0 == 1 } })
+    for kept in edit.inferenceTensors.values {
+      #expect(kept.values.count { $0 == 0 } == 1 && kept.values.count { $0 == 1 } == kept.count - 1)
+    }
     var hooked = try edit.applied(to: model)
     hooked.intervention = try #require(try technique.intervention(hooked, tensors: edit.inferenceTensors))
     // A neuron that is zero is the same as a second convolution that does not read it.

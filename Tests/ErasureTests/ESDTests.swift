@@ -72,7 +72,9 @@ import Testing
   @Test func theLossIsZeroWhereTheTargetIsTheModelItself() throws {
     let settings = settings { $0.negativeGuidance = 0 }
     let objective = try ESDObjective(model, settings, steps: 3, seed: 7)
-    for sample in try objective.samples(0, trained: { model }) { #expect(objective.loss(sample, model.unet).item < 1e-10) }
+    for sample in try objective.samples(0, trained: { model }) {
+      #expect(objective.loss(sample, model.unet).item < 1e-10)
+    }
   }
 
   @Test func trainsTheGroupAloneAndLowersTheLoss() throws {
@@ -139,7 +141,8 @@ import Testing
     #expect(edit.replacedUNetTensors.keys.sorted() == tensors.keys.sorted())
     #expect((edit.details["relative_change"]?.number ?? 0) > 0)
     for other in [
-      try PostPruneConfiguration.parse(json).estimates(seed: 1)[0], try NPESDConfiguration.parse(json).estimates(seed: 1)[0],
+      try PostPruneConfiguration.parse(json).estimates(seed: 1)[0],
+      try NPESDConfiguration.parse(json).estimates(seed: 1)[0],
     ] {
       #expect(other.name == estimate.name && other.inputs == estimate.inputs)
       #expect(other.sourceFile == estimate.sourceFile)
@@ -190,8 +193,10 @@ import Testing
 
   @Test func globalPruningTakesTheSmallestMagnitudes() {
     let weights = Weights(
-      ["a": Tensor([3, -1, 0.5, -0.25], shape: [2, 2]), "b": Tensor([1, 1, -4, 0.1], shape: [4, 1]), "c": Tensor([0], shape: [1])],
-      source: "test")
+      [
+        "a": Tensor([3, -1, 0.5, -0.25], shape: [2, 2]), "b": Tensor([1, 1, -4, 0.1], shape: [4, 1]),
+        "c": Tensor([0], shape: [1]),
+      ], source: "test")
     #expect(PruningMask.smallest(share: 0, of: weights).isEmpty)
     // In order: b3 .1, a3 .25, a2 .5, then -1 and 1 and 1 in the order of their places.
     #expect(PruningMask.smallest(share: 0.375, of: weights).elements == ["a": [2, 3], "b": [3]])

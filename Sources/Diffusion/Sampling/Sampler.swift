@@ -105,8 +105,10 @@ public struct Sampler {
   ///   - noise: (1, channels, height, width)
   ///   - first: the steps that are left out: the noise is taken for what would reach `timesteps[first]`
   ///   - last: the end of the steps, at least `first`, which is the noise itself, up to the number of ``timesteps``
-  public func partialTrajectory(_ noise: Tensor, prompt: String, from first: Int = 0, steps last: Int) throws -> Tensor {
-    try denoiseTogether(noise, prepare([prompt])[0], steps: first..<last)
+  public func partialTrajectory(
+    _ noise: Tensor, prompt: String, from first: Int = 0, steps last: Int, isCancelled: () -> Bool = { false }
+  ) throws -> Tensor {
+    try denoiseTogether(noise, prepare([prompt])[0], steps: first..<last, isCancelled: isCancelled)
   }
 
   /// Pictures of latents as the diffusion model has them, (batch, channels, height, width).

@@ -43,6 +43,7 @@ extension ESDConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = context.estimates["esd"] ?? [:]
-    return ModelEdit(replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
+    return ModelEdit(
+      replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
   }
 }

@@ -28,8 +28,8 @@ public struct NPESDConfiguration: Configuration {
         "neuron_samples", \.neuronSamples, .atLeast(1), "Drawings for each of these prompts", source: "own"),
       Field(
         "neuron_score", \.neuronScore,
-        "What the maps of a neuron in the original and the erased model are compared by: the mean reduction (reduction), "
-          + "the mean absolute difference (absolute) or the norm of the difference (norm)",
+        "What a neuron's maps in the original and the erased model are compared by: the mean reduction (reduction), the "
+          + "mean absolute difference (absolute) or the norm of the difference (norm)",
         source: paper),
       Field(
         "neuron_position", \.neuronPosition, Rule("at least 0 and less than 1") { $0 >= 0 && $0 < 1 },
@@ -82,7 +82,7 @@ extension NPESDConfiguration: Technique {
       found[layer] = [
         "channels": .array(channels.map { .integer($0) }),
         "scores": .array(channels.map { .number(Double(values[$0])) }),
-        "mean_score_of_others": .number(mean(values.enumerated().filter { !channels.contains($0.offset) }.map(\.element))),
+        "mean_score_of_others": .number(mean(values.indices.filter { !channels.contains($0) }.map { values[$0] })),
       ]
     }
     var details = ChangeFigures(trained, from: context.model.unetWeights).members

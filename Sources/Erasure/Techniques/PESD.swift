@@ -68,7 +68,8 @@ extension PESDConfiguration: Technique {
   /// m of every masked weight, by its name, and the share of small gradients.
   private func trained(_ context: EditContext) throws -> [String: Tensor] {
     let base = context.model
-    let objective = try ESDObjective(base, training, steps: samplerSettings.steps, seed: context.seed)
+    let objective = try ESDObjective(
+      base, training, steps: samplerSettings.steps, seed: context.seed, isCancelled: context.monitor.isCancelled)
     let soft = try SoftMask(mask, of: base.unetWeights, group: training.trainMethod)
     func loss(_ sample: ESDObjective.Sample, _ masks: [String: Tensor]) throws -> Tensor {
       objective.loss(
@@ -81,7 +82,8 @@ extension PESDConfiguration: Technique {
       steps: training.trainSteps, learningRate: training.learningRate, optimizer: soft.optimizer,
       batchSize: training.batchSize)
     var tensors = try fineTuning.run(
-      context, start: soft.start, prepare: samples, loss: { _, index, samples, masks in try loss(samples[index], masks) }
+      context, start: soft.start, prepare: samples,
+      loss: { _, index, samples, masks in try loss(samples[index], masks) }
     ).tensors
     let first = try samples(0, soft.start)
     tensors[smallGradients] = Tensor(

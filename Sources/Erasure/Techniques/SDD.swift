@@ -2,9 +2,9 @@ public import Configuration
 public import Diffusion
 public import Tensors
 
-/// Safe self-Distillation Diffusion (Kim et al., 2023, arXiv 2307.05977; methods 1.16): the prediction under the concept
-/// learns to be the model's own unconditional one, at points of trajectories that a moving average of the model draws;
-/// that average is the result.
+/// Safe self-Distillation Diffusion (Kim et al., 2023, arXiv 2307.05977; methods 1.16): the prediction under the
+/// concept learns to be the model's own unconditional one, at points of trajectories that a moving average of the model
+/// draws; that average is the result.
 public struct SDDConfiguration: Configuration {
   /// Which of several concepts an iteration erases.
   public enum ConceptMethod: String, CaseIterable, ConfigurationValue {
@@ -69,7 +69,8 @@ public struct SDDConfiguration: Configuration {
     .learningRate(\.learningRate, source: script),
     .batchSize(\.batchSize, source: script),
     Field("weight_decay", \.weightDecay, .atLeast(0), "Weight decay of AdamW", source: script),
-    Field("max_grad_norm", \.maxGradNorm, .greaterThan(0), "Global norm that gradients are scaled down to", source: script),
+    Field(
+      "max_grad_norm", \.maxGradNorm, .greaterThan(0), "Global norm that gradients are scaled down to", source: script),
     Field(
       "ema_decay", \.emaDecay, .between(0...1),
       "Decay of the moving average that draws the trajectories and is the result; short trainings need a smaller one",
@@ -84,12 +85,10 @@ public struct SDDConfiguration: Configuration {
 
   public var warnings: [String] {
     guard loadPath == nil else { return [] }
-    let span = Double(trainSteps) * (1 - emaDecay)
-    return span >= 1
-      ? []
-      : [
-        "ema_decay \(emaDecay.json.canonical()) over \(trainSteps) iterations: the result is still mostly the base model"
-      ]
+    if Double(trainSteps) * (1 - emaDecay) >= 1 { return [] }
+    return [
+      "ema_decay is \(emaDecay.json.canonical()), which keeps most of the base model over \(trainSteps) iterations"
+    ]
   }
 }
 
@@ -142,7 +141,7 @@ extension SDDConfiguration: Technique {
         let student = try UNet2DConditionModel(base.unet.config, base.unetWeights.replacing(tensors))
         let teacher = try PartialTrajectory(
           base.replacingUNetWeights(averages()), steps: samplerSettings.steps, startGuidance: startGuidance,
-          pairing: timestepPairing)
+          pairing: timestepPairing, isCancelled: context.monitor.isCancelled)
         return try mapOnThreads(batchSize) { index in
           let own = stream.item(iteration * batchSize + index)
           let point = try teacher.point(composite, own)
@@ -163,7 +162,8 @@ extension SDDConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = context.estimates["sdd"] ?? [:]
-    return ModelEdit(replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
+    return ModelEdit(
+      replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
   }
 }
 
