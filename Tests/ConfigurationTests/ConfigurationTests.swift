@@ -34,6 +34,19 @@ struct Sample: Configuration {
   }
 }
 
+/// A configuration that shares the fields of another.
+struct Holder: Configuration {
+  var sample = {
+    var sample = Sample()
+    sample.alpha = 9
+    return sample
+  }()
+  var extra = 1
+
+  static let fields: [Field<Holder>] =
+    Sample.fields.map { $0.inside(\.sample) } + [Field("extra", \.extra, .atLeast(1), "One more")]
+}
+
 @Suite("Typed configurations")
 struct ConfigurationTests {
   @Test("an empty object is every default, and encoding writes each of them out")
@@ -46,6 +59,18 @@ struct ConfigurationTests {
       ])
     #expect(sample.leftOpen.map(\.key) == ["steps"])
     #expect(sample.encode(affectingResult: true)["device"] == nil)
+  }
+
+  @Test("fields of a configuration inside another keep their keys, rules and fillers, and take its defaults")
+  func sharedFields() throws {
+    let holder = try Holder.parse(["samples": 3, "extra": 2])
+    #expect(holder.sample.samples == 3 && holder.sample.alpha == 9 && holder.extra == 2)
+    #expect(holder.encode()["alpha"] == 9 && holder.encode()["samples"] == 3)
+    #expect(holder.leftOpen.map(\.key) == ["steps"])
+    #expect(holder.encode(affectingResult: true)["device"] == nil)
+    #expect(throws: ConfigurationError(keyPath: "alpha", "expected a number, greater than 0, found the number 0")) {
+      try Holder.parse(["alpha": 0])
+    }
   }
 
   @Test("what is written is read, and reading what was encoded gives the same")

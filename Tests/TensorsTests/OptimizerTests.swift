@@ -106,6 +106,13 @@ struct OptimizerTests {
     #expect(average.updateCount == 3)
   }
 
+  @Test("without a ramp the moving average has its decay from the beginning")
+  func movingAverageWithoutRamp() {
+    let average = ExponentialMovingAverage([("w", Tensor([1], shape: [1]))], decay: 0.75, rampsUp: false)
+    average.update([("w", Tensor([3], shape: [1]))])
+    #expect(average.parameters[0].tensor.item == 1.5)
+  }
+
   @Test("the learning rate warms up, holds and falls along a half cosine")
   func schedule() {
     let schedule = LearningRateSchedule.warmupCosine(warmup: 10, hold: 0.5, final: 0.1)
