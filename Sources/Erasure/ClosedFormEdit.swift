@@ -91,7 +91,8 @@ extension ClosedFormEdit {
     }
     for name in changes.keys.sorted() { sum += changes[name]?.number ?? 0 }
     return [
-      "mean_relative_change": .number(sum / Double(max(changes.count, 1))), "relative_change_by_tensor": .object(changes),
+      "mean_relative_change": .number(sum / Double(max(changes.count, 1))),
+      "relative_change_by_tensor": .object(changes),
     ]
   }
 }

@@ -35,7 +35,9 @@ public struct EncodedPrompt {
   /// - Parameter phrase: the tokens of the phrase alone
   public func positions(of phrase: [Int]) -> [Int] {
     guard !phrase.isEmpty, phrase.count <= textTokens.count else { return [] }
-    let starts = (0...textTokens.count - phrase.count).filter { textTokens[$0..<$0 + phrase.count].elementsEqual(phrase) }
+    let starts = (0...textTokens.count - phrase.count).filter {
+      textTokens[$0..<$0 + phrase.count].elementsEqual(phrase)
+    }
     return Set(starts.flatMap { $0 + 1..<$0 + 1 + phrase.count }).sorted()
   }
 
@@ -54,7 +56,8 @@ public struct EncodedPrompt {
   public func aligned(withSharedTokensOf other: EncodedPrompt) -> (Matrix, Matrix) {
     let shorter = min(textTokens.count, other.textTokens.count)
     let before = zip(textTokens, other.textTokens).prefix { $0 == $1 }.count
-    let behind = zip(textTokens.reversed(), other.textTokens.reversed()).prefix(shorter - before).prefix { $0 == $1 }.count
+    let fromTheEnd = zip(textTokens.reversed(), other.textTokens.reversed())
+    let behind = fromTheEnd.prefix(shorter - before).prefix { $0 == $1 }.count
     // Behind the differing words: the rest of the text, the end token, the padding.
     let tail = behind + length - max(endPosition, other.endPosition)
     func states(_ prompt: EncodedPrompt) -> Matrix {

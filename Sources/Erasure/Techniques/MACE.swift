@@ -41,7 +41,8 @@ public struct MACEConfiguration: Configuration {
 
   public static let fields: [Field<MACEConfiguration>] = [
     .eraseConcepts(\.eraseConcept, source: document),
-    .conceptType(\.conceptType, "What the concept is: a style has no region of its own, so LoRAs are trained on all of the image"),
+    .conceptType(
+      \.conceptType, "What the concept is: a style has no region, so its LoRA is trained on all of the image"),
     Field(
       "mapping_concept", \.mappingConcept, .notEmpty,
       "What takes the concept's place in phrases, one for each concept or one for all; \"art\" for a style, else \"\" "
@@ -64,7 +65,8 @@ public struct MACEConfiguration: Configuration {
       source: document),
     Field(
       "train_preserve_scale", \.trainPreserveScale, .atLeast(0),
-      "Weight of each retained token in the refinement; 0 for objects, 1e-4 for styles, 7e-7 for nudity", source: script),
+      "Weight of each retained token in the refinement; 0 for objects, 1e-4 for styles, 7e-7 for nudity",
+      source: script),
     Field(
       "fuse_preserve_scale", \.fusePreserveScale, .atLeast(0),
       "Weight of each retained token in the fusion, as for the refinement", source: script),
@@ -257,7 +259,8 @@ extension MACEConfiguration: Technique {
     let text = phrases(concept)[0]
     let positions = EncodedPrompt(text, model).positions(of: model.tokenizer.tokens(concept))
     guard !positions.isEmpty else {
-      throw ErasureError("the concept \"\(concept)\" is not among the tokens that the text encoder takes of \"\(text)\"")
+      throw ErasureError(
+        "the concept \"\(concept)\" is not among the tokens that the text encoder takes of \"\(text)\"")
     }
     var latents: [Tensor] = []
     try Sampler(model, samplerSettings).draw(

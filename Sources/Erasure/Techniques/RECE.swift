@@ -43,7 +43,7 @@ public struct RECEConfiguration: Configuration {
       "Prompts whose keys and values stay in every edit; \"\" alone if unset", source: script, role: .prompt),
     Field(
       "uce", \.uce,
-      "Settings of the UCE edit that comes first, beside concepts, guides and preserved prompts, which are those of here",
+      "Settings of the UCE edit that comes first, beside concepts, guides and preserved prompts, which it shares",
       source: "our own; the script reads the edited weights from a file"),
     Field(
       "epochs", \.epochs, .atLeast(0), "Rounds of adversarial embedding and edit; 1 for styles, up to 3 for nudity",

@@ -50,7 +50,8 @@ public struct SLDConfiguration: Configuration {
       "sld_guidance_scale", \.sldGuidanceScale, .atLeast(0), "Strength of the guidance away; 1 and below is none",
       source: document),
     Field(
-      "sld_warmup_steps", \.sldWarmupSteps, .atLeast(0), "Steps at the start that are not guided away", source: document),
+      "sld_warmup_steps", \.sldWarmupSteps, .atLeast(0), "Steps at the start that are not guided away",
+      source: document),
     Field(
       "sld_threshold", \.sldThreshold,
       "Elements are guided where the prompt's noise is less than this above the concept's", source: document),
@@ -129,8 +130,8 @@ public struct SafetyGuidance: Equatable, Sendable {
   /// The pipeline of the publication guides only above a scale of 1.
   var isActive: Bool { scale > 1 }
 
-  /// What is subtracted from the direction of the prompt, of the predictions' shape: (ε_s - ε_∅) µ + momentum scale · ν,
-  /// where µ = min(1, scale |ε_c - ε_s|) for elements with ε_c - ε_s below the threshold, and 0 for the others.
+  /// What is subtracted from the direction of the prompt, of the predictions' shape: (ε_s - ε_∅) µ + momentum scale ·
+  /// ν, where µ = min(1, scale |ε_c - ε_s|) for elements with ε_c - ε_s below the threshold, and 0 for the others.
   ///
   /// - Parameter momentum: ν; nil at the first step, where it is zero
   public func away(_ predictions: ConceptGuidance.Predictions, momentum: Tensor?) -> Tensor {

@@ -76,7 +76,8 @@ public struct UCEConfiguration: Configuration {
       "Weight of each preserved token; max(0.1, 1 / number of preserved prompts) (2023) or 1 (2025) if unset",
       source: "the public scripts"),
     Field(
-      "lamb", \.lamb, .greaterThan(0), "Weight of staying with the old matrices (lambda)", source: "the public scripts"),
+      "lamb", \.lamb, .greaterThan(0), "Weight of staying with the old matrices (lambda)",
+      source: "the public scripts"),
     .savedWeights(\.savePath),
     .loadedWeights(\.loadPath),
     .numInferenceSteps(\.numInferenceSteps),
@@ -91,7 +92,9 @@ public struct UCEConfiguration: Configuration {
 
   public var warnings: [String] {
     guard loadPath == nil, preserveConcepts == nil else { return [] }
-    return ["preserve_concepts is not set: what is near the concept changes with it; naming its neighbours protects them"]
+    return [
+      "preserve_concepts is not set: what is near the concept changes with it; naming its neighbours protects them"
+    ]
   }
 
   /// The phrases to edit before they are expanded.
