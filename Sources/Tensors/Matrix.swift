@@ -28,7 +28,19 @@ public struct Matrix: Equatable, Sendable {
     self.init(tensor.withUnsafeValues { $0.map(Double.init) }, rows: tensor.shape[0], columns: tensor.shape[1])
   }
 
+  /// The rows of several matrices of one width, one below the other.
+  public init(stacking parts: [Matrix], columns: Int) {
+    precondition(parts.allSatisfy { $0.columns == columns }, "matrices of other than \(columns) columns to stack")
+    self.init(parts.flatMap(\.values), rows: parts.reduce(0) { $0 + $1.rows }, columns: columns)
+  }
+
   public subscript(row: Int, column: Int) -> Double { values[row * columns + column] }
+
+  /// The rows at `indices`, in that order.
+  public func selectingRows(_ indices: some Collection<Int>) -> Matrix {
+    let selected = indices.flatMap { values[$0 * columns..<($0 + 1) * columns] }
+    return Matrix(selected, rows: indices.count, columns: columns)
+  }
 
   /// The sum of the diagonal.
   public var trace: Double { (0..<min(rows, columns)).reduce(0) { $0 + self[$1, $1] } }
@@ -48,6 +60,9 @@ public struct Matrix: Equatable, Sendable {
     }
     return Matrix(product, rows: m, columns: n)
   }
+
+  /// The root of the sum of squares of all values (Frobenius norm).
+  public var norm: Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
 
   /// The means of the columns.
   public var columnMeans: [Double] {
@@ -166,6 +181,8 @@ public struct Matrix: Equatable, Sendable {
     precondition(left.rows == right.rows && left.columns == right.columns, "a sum of matrices of two sizes")
     return Matrix(zip(left.values, right.values).map(+), rows: left.rows, columns: left.columns)
   }
+
+  public static func - (left: Matrix, right: Matrix) -> Matrix { left + right * -1 }
 
   public static func * (left: Matrix, scale: Double) -> Matrix {
     Matrix(left.values.map { $0 * scale }, rows: left.rows, columns: left.columns)

@@ -26,6 +26,13 @@ public struct ConceptGuidance {
     public let conditional: Tensor
     /// Under the prompts of the guidance, in their order.
     public let concepts: [Tensor]
+
+    public init(step: Int, unconditional: Tensor, conditional: Tensor, concepts: [Tensor]) {
+      self.step = step
+      self.unconditional = unconditional
+      self.conditional = conditional
+      self.concepts = concepts
+    }
   }
 
   public var prompts: [String]
