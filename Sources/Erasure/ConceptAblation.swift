@@ -1,0 +1,141 @@
+public import Configuration
+public import Diffusion
+internal import Foundation
+public import Tensors
+
+/// What concept ablation trains on and towards (Kumari et al., ICCV 2023, arXiv 2303.13516): images of an anchor concept,
+/// and prompts that name the erased concept in its place. ``ACConfiguration`` follows it with weights, P-AC with masks.
+public struct ConceptAblation {
+  /// How an anchor prompt becomes a prompt of the concept.
+  public enum ConceptType: String, CaseIterable, ConfigurationValue {
+    /// The anchor's words are replaced by the concept's; an anchor "*" stands for the whole prompt.
+    case object
+    /// The prompt stays, and the style is added in one of three phrases.
+    case style
+  }
+
+  /// What the noise predicted under the concept's prompt is drawn to.
+  public enum LossType: String, CaseIterable, ConfigurationValue {
+    /// The noise predicted under the anchor prompt in the same latent.
+    case modelBased = "model-based"
+    /// The noise itself: the concept's prompt is taught the anchor's images.
+    case noiseBased = "noise-based"
+  }
+
+  /// Whose prediction under the anchor prompt is the target of the model-based loss.
+  public enum AnchorModel: String, CaseIterable, ConfigurationValue {
+    /// The model as it is at that step, without a gradient (both public repositories).
+    case current
+    /// The model before the edit (P-AC's paper, equation 3).
+    case original
+  }
+
+  public var concept: String
+  public var anchor: String
+  public var conceptType: ConceptType
+  public var anchorPrompts: [String]
+  public var lossType: LossType
+  /// The weight of the denoising loss on anchor images under anchor prompts; nil leaves that loss out.
+  public var priorWeight: Float?
+
+  public init(
+    concept: String, anchor: String, conceptType: ConceptType, anchorPrompts: [String], lossType: LossType,
+    priorWeight: Float?
+  ) {
+    self.concept = concept
+    self.anchor = anchor
+    self.conceptType = conceptType
+    self.anchorPrompts = anchorPrompts
+    self.lossType = lossType
+    self.priorWeight = priorWeight
+  }
+
+  /// The prompts that name the concept where `anchorPrompt` names the anchor; for a style one for each phrase.
+  ///
+  /// - Throws: ``ErasureError`` where the prompt does not name the anchor that an object takes the place of.
+  public func targetPrompts(_ anchorPrompt: String) throws -> [String] {
+    switch conceptType {
+    case .style:
+      return [
+        "\(anchorPrompt), in the style of \(concept)", "in \(concept)'s style, \(anchorPrompt)",
+        "in \(concept) style, \(anchorPrompt)",
+      ]
+    case .object where anchor == "*":
+      return [concept]
+    case .object:
+      guard anchorPrompt.range(of: anchor, options: .caseInsensitive) != nil else {
+        throw ErasureError(
+          "the anchor prompt \"\(anchorPrompt)\" does not contain the anchor concept \"\(anchor)\", "
+            + "which \"\(concept)\" is to take the place of")
+      }
+      return [anchorPrompt.replacingOccurrences(of: anchor, with: concept, options: .caseInsensitive)]
+    }
+  }
+}
+
+/// The loss of ``ConceptAblation`` on a model's drawn anchor images.
+public struct AblationObjective {
+  private let ablation: ConceptAblation
+  private let scheduler: DDIMScheduler
+  private let latents: Tensor
+  /// For each anchor prompt its text states, (1, positions, width), and those of the concept's prompts.
+  private let prompts: [(anchor: Tensor, targets: [Tensor])]
+
+  /// - Parameter latents: what ``GeneratedLatents`` drew from the anchor prompts
+  /// - Throws: ``ErasureError`` for an anchor prompt that does not name the anchor.
+  public init(_ ablation: ConceptAblation, _ model: DiffusionModel, latents: Tensor) throws {
+    self.ablation = ablation
+    self.latents = latents
+    scheduler = model.scheduler
+    func states(_ prompt: String) -> Tensor { model.textEncoder([model.tokenizer.encode(prompt)]) }
+    prompts = try ablation.anchorPrompts.map {
+      (anchor: states($0), targets: try ablation.targetPrompts($0).map(states))
+    }
+  }
+
+  /// The loss of one sample: an anchor image, noise at a timestep uniform over the training timesteps, and the model's
+  /// prediction under the concept's prompt.
+  ///
+  /// - Parameters:
+  ///   - unet: the model that learns
+  ///   - anchor: the model whose prediction under the anchor prompt is the target
+  ///   - stream: the random numbers of this sample alone
+  public func loss(of unet: UNet2DConditionModel, anchor: UNet2DConditionModel, _ stream: RandomStream) -> Tensor {
+    let sample = noisedImage(stream)
+    let targets = prompts[sample.prompt].targets
+    let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
+    let goal: Tensor
+    switch ablation.lossType {
+    case .noiseBased: goal = sample.noise
+    case .modelBased: goal = predict(anchor, sample, prompts[sample.prompt].anchor)
+    }
+    let loss = mseLoss(predict(unet, sample, target), goal)
+    guard let weight = ablation.priorWeight else { return loss }
+    let kept = noisedImage(stream.substream("prior"))
+    return loss + mseLoss(predict(unet, kept, prompts[kept.prompt].anchor), kept.noise) * weight
+  }
+
+  private struct NoisedImage {
+    let latent: Tensor
+    let noise: Tensor
+    let timestep: Int
+    let prompt: Int
+  }
+
+  private func noisedImage(_ stream: RandomStream) -> NoisedImage {
+    let image = stream.substream("image").integer(below: latents.shape[0])
+    let timestep = stream.substream("timestep").integer(below: scheduler.config.trainTimesteps)
+    let clean = latents.slice(axis: 0, image..<image + 1)
+    let noise = stream.substream("noise").normal(clean.shape)
+    return NoisedImage(
+      latent: scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), noise: noise, timestep: timestep,
+      prompt: image % prompts.count)
+  }
+
+  /// Both public repositories keep the keys and values of the begin token as they are.
+  private func predict(_ unet: UNet2DConditionModel, _ sample: NoisedImage, _ states: Tensor) -> Tensor {
+    unet(
+      sample.latent, time: unet.prepare(timesteps: [sample.timestep]),
+      text: unet.prepare(text: states).detachingFirst(1))
+  }
+}
