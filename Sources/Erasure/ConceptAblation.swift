@@ -3,8 +3,9 @@ public import Diffusion
 internal import Foundation
 public import Tensors
 
-/// What concept ablation trains on and towards (Kumari et al., ICCV 2023, arXiv 2303.13516): images of an anchor concept,
-/// and prompts that name the erased concept in its place. ``ACConfiguration`` follows it with weights, P-AC with masks.
+/// What concept ablation trains on and towards (Kumari et al., ICCV 2023, arXiv 2303.13516): images of an anchor
+/// concept, and prompts that name the erased concept in its place. ``ACConfiguration`` follows it with weights, P-AC
+/// with masks.
 public struct ConceptAblation {
   /// How an anchor prompt becomes a prompt of the concept.
   public enum ConceptType: String, CaseIterable, ConfigurationValue {
@@ -101,39 +102,22 @@ public struct AblationObjective {
   ///   - anchor: the model whose prediction under the anchor prompt is the target
   ///   - stream: the random numbers of this sample alone
   public func loss(of unet: UNet2DConditionModel, anchor: UNet2DConditionModel, _ stream: RandomStream) -> Tensor {
-    let sample = noisedImage(stream)
-    let targets = prompts[sample.prompt].targets
+    let sample = NoisedSample(latents, scheduler, stream)
+    let (anchorPrompt, targets) = prompts[sample.image % prompts.count]
     let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
     let goal: Tensor
     switch ablation.lossType {
     case .noiseBased: goal = sample.noise
-    case .modelBased: goal = predict(anchor, sample, prompts[sample.prompt].anchor)
+    case .modelBased: goal = predict(anchor, sample, anchorPrompt)
     }
     let loss = mseLoss(predict(unet, sample, target), goal)
     guard let weight = ablation.priorWeight else { return loss }
-    let kept = noisedImage(stream.substream("prior"))
-    return loss + mseLoss(predict(unet, kept, prompts[kept.prompt].anchor), kept.noise) * weight
-  }
-
-  private struct NoisedImage {
-    let latent: Tensor
-    let noise: Tensor
-    let timestep: Int
-    let prompt: Int
-  }
-
-  private func noisedImage(_ stream: RandomStream) -> NoisedImage {
-    let image = stream.substream("image").integer(below: latents.shape[0])
-    let timestep = stream.substream("timestep").integer(below: scheduler.config.trainTimesteps)
-    let clean = latents.slice(axis: 0, image..<image + 1)
-    let noise = stream.substream("noise").normal(clean.shape)
-    return NoisedImage(
-      latent: scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), noise: noise, timestep: timestep,
-      prompt: image % prompts.count)
+    let kept = NoisedSample(latents, scheduler, stream.substream("prior"))
+    return loss + mseLoss(predict(unet, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
   }
 
   /// Both public repositories keep the keys and values of the begin token as they are.
-  private func predict(_ unet: UNet2DConditionModel, _ sample: NoisedImage, _ states: Tensor) -> Tensor {
+  private func predict(_ unet: UNet2DConditionModel, _ sample: NoisedSample, _ states: Tensor) -> Tensor {
     unet(
       sample.latent, time: unet.prepare(timesteps: [sample.timestep]),
       text: unet.prepare(text: states).detachingFirst(1))

@@ -1,11 +1,12 @@
-internal import Configuration
-internal import Diffusion
+public import Diffusion
 
-/// The places of a concept's tokens among those of a prompt, each occurrence a range of positions; the begin token is at
-/// position 0.
+/// The places of a concept's tokens among those of a prompt, each occurrence a range of positions; the begin token is
+/// at position 0.
 ///
 /// - Throws: ``ErasureError`` where the prompt does not name the concept, or names it behind the last position.
-func conceptPositions(of concept: String, in prompt: String, _ tokenizer: CLIPTokenizer) throws -> [Range<Int>] {
+public func conceptPositions(
+  of concept: String, in prompt: String, _ tokenizer: CLIPTokenizer
+) throws -> [Range<Int>] {
   let (ids, wanted) = (tokenizer.encode(prompt), tokenizer.tokens(concept))
   var found: [Range<Int>] = []
   var at = 0

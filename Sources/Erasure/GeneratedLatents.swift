@@ -20,17 +20,21 @@ public struct GeneratedLatents {
 
   /// The stage that draws them. Techniques that need the same images share it.
   ///
-  /// - Returns: an estimate of one tensor, `latents`, of shape (count, channels, height, width), as the diffusion model has
-  ///   them
+  /// - Returns: an estimate of one tensor, `latents`, of shape (count, channels, height, width), as the diffusion model
+  ///   has them
   public func estimate(named name: String) -> Estimate {
-    Estimate(
-      name: name,
-      inputs: [
-        "prompts": .array(prompts.map(JSON.string)), "count": .integer(count),
-        "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
-        "seed": .integer(Int(truncatingIfNeeded: seed)),
-      ]
-    ) { context in ["latents": try draw(context.model, monitor: context.monitor)] }
+    Estimate(name: name, inputs: inputs) { context in
+      ["latents": try draw(context.model, monitor: context.monitor)]
+    }
+  }
+
+  /// All that decides the latents beside the model.
+  var inputs: JSON {
+    [
+      "prompts": .array(prompts.map(JSON.string)), "count": .integer(count),
+      "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
+      "seed": .integer(Int(truncatingIfNeeded: seed)),
+    ]
   }
 
   /// (count, channels, height, width)

@@ -1,48 +1,55 @@
 internal import Configuration
 
-/// The settings of fine-tuning that techniques share. Each names its own source, for the defaults are the technique's.
+/// The settings of training that techniques share.
 extension Field {
-  static func trainSteps(_ path: any WritableKeyPath<Root, Int> & Sendable, source: String) -> Field {
-    Field("train_steps", path, .atLeast(1), "Fine-tuning steps", source: source)
-  }
-
-  static func learningRate(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
-    Field("learning_rate", path, .greaterThan(0), "Learning rate of AdamW", source: source)
-  }
-
-  static func trainBatchSize(_ path: any WritableKeyPath<Root, Int> & Sendable, source: String) -> Field {
+  static func eraseConcept(_ path: any WritableKeyPath<Root, String> & Sendable) -> Field {
     Field(
-      "train_batch_size", path, .atLeast(1), "Samples of a step, whose mean loss the step follows", source: source)
+      "erase_concept", path, .notEmpty, "The concept to erase", source: "seed document 000", role: .concept)
   }
 
-  static func adamWeightDecay(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
-    Field("adam_weight_decay", path, .atLeast(0), "AdamW's decoupled weight decay", source: source)
-  }
-
-  static func adamEpsilon(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
+  static func trainMethod(
+    _ path: any WritableKeyPath<Root, ParameterGroup> & Sendable, _ meaning: String, source: String
+  ) -> Field {
     Field(
-      "adam_epsilon", path, .greaterThan(0), "AdamW's ε: the size of gradients below which steps shrink",
+      "train_method", path,
+      meaning + ": " + ParameterGroup.allCases.map { "\($0.rawValue) (\($0.meaning))" }.joined(separator: ", "),
       source: source)
   }
 
-  static func maxGradNorm(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
+  static func trainSteps(_ path: any WritableKeyPath<Root, Int> & Sendable, source: String) -> Field {
+    Field("train_steps", path, .atLeast(1), "Training iterations", source: source)
+  }
+
+  static func learningRate(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
+    Field("learning_rate", path, .greaterThan(0), "Learning rate of the optimiser", source: source)
+  }
+
+  static func batchSize(_ path: any WritableKeyPath<Root, Int> & Sendable, source: String) -> Field {
+    Field("batch_size", path, .atLeast(1), "Samples of an iteration; it follows the mean of their losses", source: source)
+  }
+
+  static func startGuidance(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
     Field(
-      "max_grad_norm", path, .greaterThan(0), "The global norm that gradients are scaled down to", source: source)
+      "start_guidance", path, .atLeast(0),
+      "Classifier-free guidance scale of the partial trajectories that latents are taken from; 1 and below is none",
+      source: source)
   }
 
   static func savePath(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {
     Field(
-      "save_path", path, weightsFile, "Where to save the edited UNet weights", source: "seed document 000",
+      "save_path", path, .weightsFile, "Where to save the edited UNet weights", source: "seed document 000",
       affectsResult: false, role: .path)
   }
 
   static func loadPath(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {
     Field(
-      "load_path", path, weightsFile, "Edited UNet weights to load instead of making the edit",
+      "load_path", path, .weightsFile, "Edited UNet weights to load instead of computing any",
       source: "seed document 000", role: .path)
   }
 }
 
-private let weightsFile = Rule<String>("ending in .safetensors or .pt") {
-  $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt")
+extension Rule where Value == String {
+  static var weightsFile: Rule {
+    Rule("ending in .safetensors or .pt") { $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt") }
+  }
 }

@@ -3,8 +3,8 @@ public import Tensors
 /// DDIM inversion (Song et al., 2021, section 4.3; Dhariwal and Nichol, 2021, appendix F): from a clean latent to the
 /// noise from which sampling leads back to about that latent.
 ///
-/// It takes the sampler's steps the other way round, each with the noise that the model sees in the cleaner latent, which
-/// is where the small error of a round trip comes from. The prompt alone speaks, without guidance: guidance would
+/// It takes the sampler's steps the other way round, each with the noise that the model sees in the cleaner latent,
+/// which is where the small error of a round trip comes from. The prompt alone speaks, without guidance: guidance would
 /// multiply that error.
 public struct Inversion {
   public let model: DiffusionModel

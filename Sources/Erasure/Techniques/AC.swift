@@ -5,8 +5,8 @@ public import Tensors
 /// Concept ablation, AC (Kumari, Zhang, Wang, Shechtman, Zhang and Zhu, ICCV 2023, arXiv 2303.13516): the model learns
 /// to predict under prompts of the concept the noise that it predicts under the same prompts of an anchor concept.
 ///
-/// The anchor images are drawn by the base model and their latents noised forward. The public scripts also zoom, pad and
-/// flip images, and can train the embedding of the concept's token; this one does neither.
+/// The anchor images are drawn by the base model and their latents noised forward. The public scripts also zoom, pad
+/// and flip images, and can train the embedding of the concept's token; this one does neither.
 public struct ACConfiguration: Configuration {
   /// The weights that are trained, by the names of the public script.
   public enum TrainedWeights: String, CaseIterable, ConfigurationValue {
@@ -36,7 +36,7 @@ public struct ACConfiguration: Configuration {
   public var trainSteps = 400
   public var learningRate = 1e-5
   public var scaleLearningRate = false
-  public var trainBatchSize = 4
+  public var batchSize = 4
   public var adamWeightDecay = 0.01
   public var adamEpsilon = 1e-8
   public var maxGradNorm = 1.0
@@ -68,8 +68,8 @@ public struct ACConfiguration: Configuration {
     .learningRate(\.learningRate, source: document),
     Field(
       "scale_lr", \.scaleLearningRate,
-      "Multiply learning_rate by train_batch_size, and by 2 more with prior preservation", source: script),
-    .trainBatchSize(\.trainBatchSize, source: script),
+      "Multiply learning_rate by batch_size, and by 2 more with prior preservation", source: script),
+    .batchSize(\.batchSize, source: script),
     .adamWeightDecay(\.adamWeightDecay, source: script),
     .adamEpsilon(\.adamEpsilon, source: script),
     .maxGradNorm(\.maxGradNorm, source: script),
@@ -83,7 +83,8 @@ public struct ACConfiguration: Configuration {
 
   public func validate() throws(ConfigurationError) {
     try ConceptAblation.validate(
-      concept: eraseConcept, anchor: anchorConcept, type: conceptType, prompts: anchorPrompts, isLoaded: loadPath != nil)
+      concept: eraseConcept, anchor: anchorConcept, type: conceptType, prompts: anchorPrompts,
+      isLoaded: loadPath != nil)
   }
 
   public var warnings: [String] {
@@ -112,7 +113,7 @@ extension ACConfiguration: Technique {
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
-    let (model, batch) = (context.model, trainBatchSize)
+    let (model, batch) = (context.model, batchSize)
     let config = model.unet.config
     let objective = try AblationObjective(
       ablation, model, latents: context.latents(of: ConceptAblation.anchorLatentsName))
@@ -131,11 +132,11 @@ extension ACConfiguration: Technique {
   }
 
   private var training: FineTuning {
-    let scale = scaleLearningRate ? Double(trainBatchSize * (withPriorPreservation ? 2 : 1)) : 1
+    let scale = scaleLearningRate ? Double(batchSize * (withPriorPreservation ? 2 : 1)) : 1
     return FineTuning(
       steps: trainSteps, learningRate: learningRate * scale,
       optimizer: AdamOptimizer.Settings(epsilon: Float(adamEpsilon), weightDecay: Float(adamWeightDecay)),
-      batchSize: trainBatchSize, maximumNorm: Float(maxGradNorm))
+      batchSize: batchSize, maximumNorm: Float(maxGradNorm))
   }
 }
 
