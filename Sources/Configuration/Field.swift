@@ -113,6 +113,26 @@ public struct Field<Root>: Sendable {
     }
   }
 
+  /// This field as one of a configuration that holds this one in a property: settings that several configurations share
+  /// are declared once.
+  public func inside<Outer>(_ path: any WritableKeyPath<Outer, Root> & Sendable) -> Field<Outer> {
+    Field<Outer>(inner: self, path)
+  }
+
+  private init<Inner>(inner: Field<Inner>, _ path: any WritableKeyPath<Root, Inner> & Sendable) {
+    key = inner.key
+    type = inner.type
+    requirement = inner.requirement
+    meaning = inner.meaning
+    source = inner.source
+    affectsResult = inner.affectsResult
+    role = inner.role
+    filledBy = inner.filledBy
+    read = { json, root throws(ConfigurationError) in try inner.read(json, &root[keyPath: path]) }
+    write = { inner.write($0[keyPath: path]) }
+    isWritten = { inner.isWritten($0[keyPath: path]) }
+  }
+
   /// Reads a value and holds it against its type, its choices and its rule.
   private static func value<Value: ConfigurationValue>(
     _ json: JSON, _ rule: Rule<Value>, type: String = Value.typeName

@@ -16,10 +16,12 @@ public struct FineTuning {
   public var maximumNorm: Float?
   /// The decay of a moving average of the trained tensors; nil keeps none.
   public var averageDecay: Float?
+  /// Whether that decay ramps up from 0 in the first steps, as that of trainings from scratch does.
+  public var rampsAverage: Bool
 
   public init(
     steps: Int, learningRate: Double, optimizer: AdamOptimizer.Settings = .init(), batchSize: Int = 1,
-    maximumNorm: Float? = nil, averageDecay: Float? = nil
+    maximumNorm: Float? = nil, averageDecay: Float? = nil, rampsAverage: Bool = true
   ) {
     self.steps = steps
     self.learningRate = learningRate
@@ -27,6 +29,7 @@ public struct FineTuning {
     self.batchSize = batchSize
     self.maximumNorm = maximumNorm
     self.averageDecay = averageDecay
+    self.rampsAverage = rampsAverage
   }
 
   /// What a training leaves.
@@ -55,17 +58,27 @@ public struct FineTuning {
     project: (([String: Tensor]) -> Void)? = nil,
     loss: (Int, Int, Prepared, [String: Tensor]) throws -> Tensor
   ) throws -> Result {
+    try run(context, start: start, prepare: { step, tensors, _ in try prepare(step, tensors) }, project: project, loss: loss)
+  }
+
+  /// The same where a step's preparation also looks at the moving averages: it is given a function that copies them.
+  public func run<Prepared>(
+    _ context: EditContext, start: [String: Tensor],
+    prepare: (_ step: Int, _ tensors: [String: Tensor], _ averages: () -> [String: Tensor]) throws -> Prepared,
+    project: (([String: Tensor]) -> Void)? = nil,
+    loss: (Int, Int, Prepared, [String: Tensor]) throws -> Tensor
+  ) throws -> Result {
     let trainer = Trainer(
       Weights(start, source: "the trained tensors"),
       Trainer.Settings(
         steps: steps, learningRate: learningRate, optimizer: optimizer, maximumNorm: maximumNorm,
-        averageDecay: averageDecay, microBatches: batchSize))
+        averageDecay: averageDecay, rampsAverage: rampsAverage, microBatches: batchSize))
     if let file = context.stateFile, FileManager.default.fileExists(atPath: file) { try trainer.resume(from: file) }
     var losses: [Double] = []
     var saved = ContinuousClock.now
     while !trainer.isFinished {
       let step = trainer.step
-      let prepared = try prepare(step, Self.named(trainer.weights))
+      let prepared = try prepare(step, Self.named(trainer.weights)) { Self.named(trainer.averagedWeights) }
       let report = try trainer.advance { sample, weights in
         try loss(step, sample, prepared, Self.named(weights))
       }

@@ -42,6 +42,71 @@ public struct PruningMask: Equatable, Sendable {
     return weights.replacing(replacements)
   }
 
+  // MARK: Masks of models
+
+  /// The mask of global magnitude pruning: the elements with the smallest absolute values among the weights of all linear
+  /// layers and convolutions together (methods 1.6). Biases and norms are not pruned.
+  ///
+  /// - Parameter share: of those elements, from 0 to 1; the number is rounded down. Of equally small ones the first in
+  ///   the order of names and positions are pruned.
+  public static func smallest(share: Double, of weights: Weights) -> PruningMask {
+    let prunable = weights.tensors.filter { $0.tensor.rank > 1 }
+    var rest = Int(Double(prunable.reduce(0) { $0 + $1.tensor.count }) * share)
+    guard rest > 0 else { return PruningMask() }
+    let (threshold, below) = magnitude(ofRank: rest - 1, in: prunable.map(\.tensor))
+    // Those at the threshold fill up what those below it leave.
+    rest -= below
+    var mask = PruningMask()
+    for (name, tensor) in prunable {
+      mask.prune(
+        tensor.values.indices(where: { value in
+          if abs(value) == threshold, rest > 0 {
+            rest -= 1
+            return true
+          }
+          return abs(value) < threshold
+        }), of: name, count: tensor.count)
+    }
+    return mask
+  }
+
+  /// The absolute value at a place of the ascending order, and how many are smaller. The bits of positive numbers are in
+  /// their order, so counting the upper halves and then the lower ones finds it without sorting.
+  private static func magnitude(ofRank rank: Int, in tensors: [Tensor]) -> (value: Float, smaller: Int) {
+    func place(_ rank: Int, _ key: (UInt32) -> Int?) -> (key: Int, smaller: Int) {
+      var counts = [Int](repeating: 0, count: 1 << 16)
+      for tensor in tensors {
+        tensor.withUnsafeValues { values in
+          for value in values {
+            if let key = key(value.magnitude.bitPattern) { counts[key] += 1 }
+          }
+        }
+      }
+      var (key, smaller) = (0, 0)
+      while smaller + counts[key] <= rank {
+        smaller += counts[key]
+        key += 1
+      }
+      return (key, smaller)
+    }
+    let upper = place(rank) { Int($0 >> 16) }
+    let lower = place(rank - upper.smaller) { Int($0 >> 16) == upper.key ? Int($0 & 0xffff) : nil }
+    return (Float(bitPattern: UInt32(upper.key << 16 | lower.key)), upper.smaller + lower.smaller)
+  }
+
+  /// Tensors of the weights' shapes for those of `names` that lose elements: 0 where pruned, 1 elsewhere.
+  public func kept(_ names: [String], of weights: Weights) -> [String: Tensor] {
+    var kept: [String: Tensor] = [:]
+    for name in names {
+      guard let positions = elements[name], let weight = weights[name] else { continue }
+      kept[name] = Tensor.make(weight.shape) { out in
+        out.update(repeating: 1)
+        for position in positions { out[position] = 0 }
+      }
+    }
+    return kept
+  }
+
   // MARK: The stored form
 
   private static let magic = Array("lethe mask 1\n".utf8)
@@ -115,5 +180,14 @@ public struct PruningMask: Equatable, Sendable {
       shift += 7
     }
     return nil
+  }
+}
+
+extension Array {
+  /// The positions of the elements that a condition holds for, asked in order.
+  func indices(where condition: (Element) -> Bool) -> [Int] {
+    var positions: [Int] = []
+    for (position, element) in enumerated() where condition(element) { positions.append(position) }
+    return positions
   }
 }

@@ -99,23 +99,26 @@ public func clippingScale(_ gradients: [Tensor], maximum: Float) -> (scale: Floa
   return (min(1, maximum / (norm + 1e-6)), norm)
 }
 
-/// An exponential moving average of weights, whose decay ramps up from 0 so that early steps do not linger.
+/// An exponential moving average of weights.
 public final class ExponentialMovingAverage {
   public let decay: Float
+  /// Whether the decay ramps up from 0, so that early steps do not linger.
+  public let rampsUp: Bool
   private let names: [String]
   private let averages: [Tensor]
   public private(set) var updateCount = 0
 
-  public init(_ parameters: [(name: String, tensor: Tensor)], decay: Float) {
+  public init(_ parameters: [(name: String, tensor: Tensor)], decay: Float, rampsUp: Bool = true) {
     self.decay = decay
+    self.rampsUp = rampsUp
     names = parameters.map(\.name)
     averages = parameters.map { $0.tensor.copied() }
   }
 
-  /// average = d * average + (1 - d) * value with d = min(decay, (1 + n) / (10 + n)) at update n.
+  /// average = d * average + (1 - d) * value with d = decay, or min(decay, (1 + n) / (10 + n)) at update n of a ramp.
   public func update(_ parameters: [(name: String, tensor: Tensor)]) {
     let n = Float(updateCount)
-    let current = min(decay, (1 + n) / (10 + n))
+    let current = rampsUp ? min(decay, (1 + n) / (10 + n)) : decay
     updateCount += 1
     parallelFor(averages.count) { index in
       lethe_exponential_average(

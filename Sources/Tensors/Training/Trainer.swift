@@ -19,12 +19,14 @@ public final class Trainer {
     public var maximumNorm: Float?
     /// The decay of a moving average of the weights; nil keeps none.
     public var averageDecay: Float?
+    /// Whether that decay ramps up from 0 in the first steps.
+    public var rampsAverage: Bool
     public var microBatches: Int
 
     public init(
       steps: Int, learningRate: Double, schedule: LearningRateSchedule = .constant,
       optimizer: AdamOptimizer.Settings = .init(), maximumNorm: Float? = nil, averageDecay: Float? = nil,
-      microBatches: Int = 4
+      rampsAverage: Bool = true, microBatches: Int = 4
     ) {
       self.steps = steps
       self.learningRate = learningRate
@@ -32,6 +34,7 @@ public final class Trainer {
       self.optimizer = optimizer
       self.maximumNorm = maximumNorm
       self.averageDecay = averageDecay
+      self.rampsAverage = rampsAverage
       self.microBatches = microBatches
     }
   }
@@ -57,7 +60,9 @@ public final class Trainer {
     self.settings = settings
     source = weights.source
     optimizer = AdamOptimizer(weights.tensors, settings.optimizer)
-    average = settings.averageDecay.map { ExponentialMovingAverage(weights.tensors, decay: $0) }
+    average = settings.averageDecay.map {
+      ExponentialMovingAverage(weights.tensors, decay: $0, rampsUp: settings.rampsAverage)
+    }
   }
 
   /// Steps done.

@@ -1,0 +1,25 @@
+internal import Configuration
+internal import Tensors
+
+/// How far trained weights have moved, for the record of a run.
+struct ChangeFigures {
+  let json: JSON
+
+  /// - Parameters:
+  ///   - trained: by names of `base`
+  init(_ trained: [String: Tensor], from base: Weights) {
+    var parameters = 0
+    var (moved, size) = (0.0, 0.0)
+    for (name, tensor) in trained.sorted(by: { $0.key < $1.key }) {
+      guard let start = base[name] else { continue }
+      parameters += tensor.count
+      moved += (tensor - start).sumOfSquares
+      size += start.sumOfSquares
+    }
+    json = [
+      "trained_tensors": .integer(trained.count), "trained_parameters": .integer(parameters),
+      "share_of_parameters": .number(Double(parameters) / Double(max(base.parameterCount, 1))),
+      "relative_change": .number((moved / max(size, .leastNormalMagnitude)).squareRoot()),
+    ]
+  }
+}

@@ -1,0 +1,48 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// Erased Stable Diffusion (Gandikota et al., ICCV 2023, arXiv 2303.07345): fine-tunes a group of weights so that the
+/// prediction under the concept becomes one that is steered away from it.
+public struct ESDConfiguration: Configuration {
+  public var training = ESDSettings()
+  public var savePath: String?
+  public var loadPath: String?
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  public static let fields: [Field<ESDConfiguration>] =
+    ESDSettings.fields.map { $0.inside(\.training) } + [
+      .savePath(\.savePath),
+      .loadPath(\.loadPath),
+      .numInferenceSteps(\.numInferenceSteps),
+      .guidanceScale(\.guidanceScale),
+      .useFP16(\.useFP16),
+      .device(\.device),
+    ]
+
+  public var warnings: [String] { loadPath == nil ? training.warnings : [] }
+
+  public func validate() throws(ConfigurationError) { try training.validate() }
+}
+
+extension ESDConfiguration: Technique {
+  public static let name = "esd"
+  public static let sourceFile = #fileID
+  public static let summary = TechniqueSummary(
+    .weights, paper: "Gandikota, Materzynska, Fiotto-Kaufman and Bau, ICCV 2023, arXiv 2303.07345",
+    cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
+
+  public func estimates(seed: UInt64) -> [Estimate] {
+    loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []
+  }
+
+  public func edit(_ context: EditContext) throws -> ModelEdit {
+    let trained = context.estimates["esd"] ?? [:]
+    return ModelEdit(replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
+  }
+}
