@@ -3,7 +3,9 @@ internal import Tensors
 
 /// How far trained weights have moved, for the record of a run.
 struct ChangeFigures {
-  let json: JSON
+  let members: [String: JSON]
+
+  var json: JSON { .object(members) }
 
   /// - Parameters:
   ///   - trained: by names of `base`
@@ -16,7 +18,7 @@ struct ChangeFigures {
       moved += (tensor - start).sumOfSquares
       size += start.sumOfSquares
     }
-    json = [
+    members = [
       "trained_tensors": .integer(trained.count), "trained_parameters": .integer(parameters),
       "share_of_parameters": .number(Double(parameters) / Double(max(base.parameterCount, 1))),
       "relative_change": .number((moved / max(size, .leastNormalMagnitude)).squareRoot()),

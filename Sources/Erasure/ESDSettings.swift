@@ -41,13 +41,8 @@ public struct ESDSettings: Configuration, Equatable {
 
   public static let fields: [Field<ESDSettings>] = [
     .eraseConcept(\.eraseConcept),
-    Field(
-      "erase_concepts", \.eraseConcepts, .each(Rule("not empty") { !$0.isEmpty }),
-      "Concepts that are erased along with it", source: script2023, role: .concept),
-    Field(
-      "erase_prompts", \.erasePrompts, .each(Rule("not empty") { !$0.isEmpty }),
-      "Prompts that name the concept, of which every sample draws one; the concepts themselves if unset",
-      source: "own", role: .prompt),
+    .eraseConcepts(\.eraseConcepts, source: script2023),
+    .erasePrompts(\.erasePrompts),
     Field(
       "erase_from", \.eraseFrom, .notEmpty,
       "The concept that an attribute is erased from: trajectories, training and the target's base follow this prompt; "
@@ -68,11 +63,7 @@ public struct ESDSettings: Configuration, Equatable {
       "The model that draws the trajectories: frozen (2025) is the base model, trained (2023) the one that learns",
       source: "\(script2023), \(script2025)"),
     .startGuidance(\.startGuidance, source: "\(script2023), \(script2025)"),
-    Field(
-      "timestep_pairing", \.timestepPairing,
-      "The timestep that goes with a trajectory's latent: of the next step (next), of the last one (last), any of the "
-        + "next step's (bin), or two to three steps noisier as in the script of 2023 (2023)",
-      source: "\(script2023), \(script2025)"),
+    .timestepPairing(\.timestepPairing, source: "\(script2023), \(script2025)"),
     .trainSteps(\.trainSteps, source: script2025),
     .learningRate(\.learningRate, source: script2025),
     .batchSize(\.batchSize, source: script2025),

@@ -7,6 +7,17 @@ extension Field {
       "erase_concept", path, .notEmpty, "The concept to erase", source: "seed document 000", role: .concept)
   }
 
+  static func eraseConcepts(_ path: any WritableKeyPath<Root, [String]?> & Sendable, source: String) -> Field {
+    Field(
+      "erase_concepts", path, .each(.notEmpty), "Concepts that are erased along with it", source: source, role: .concept)
+  }
+
+  static func erasePrompts(_ path: any WritableKeyPath<Root, [String]?> & Sendable) -> Field {
+    Field(
+      "erase_prompts", path, .each(.notEmpty),
+      "Prompts that name the concept, to train on in place of the concepts themselves", source: "own", role: .prompt)
+  }
+
   static func trainMethod(
     _ path: any WritableKeyPath<Root, ParameterGroup> & Sendable, _ meaning: String, source: String
   ) -> Field {
@@ -33,6 +44,21 @@ extension Field {
       "start_guidance", path, .atLeast(0),
       "Classifier-free guidance scale of the partial trajectories that latents are taken from; 1 and below is none",
       source: source)
+  }
+
+  static func timestepPairing(_ path: any WritableKeyPath<Root, TimestepPairing> & Sendable, source: String) -> Field {
+    Field(
+      "timestep_pairing", path,
+      "The timestep that goes with a trajectory's latent: of the next step (next), of the last one (last), any of the "
+        + "next step's (bin), or two to three steps noisier as in ESD's script of 2023 (2023)",
+      source: source)
+  }
+
+  static func pruneRatio(_ path: any WritableKeyPath<Root, Double> & Sendable) -> Field {
+    Field(
+      "prune_ratio", path, .between(0...1),
+      "The share of the weights of all linear layers and convolutions together that is pruned, the smallest first",
+      source: "seed document 001, section 4.5")
   }
 
   static func savePath(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {

@@ -1,0 +1,150 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// What decides the training and the hardening of soft pruning masks (methods 1.5).
+public struct SoftMaskSettings: Configuration, Equatable {
+  public var temperature = 10.0
+  public var maskInit = 1.0
+  public var threshold = 0.5
+  public var epsilon = 1e-8
+  public var weightDecay = 0.01
+
+  public init() {}
+
+  public static let fields: [Field<SoftMaskSettings>] = [
+    Field(
+      "temperature", \.temperature, .greaterThan(0), "τ of the soft mask σ(τ m): the larger, the nearer to 0 and 1",
+      source: paper),
+    Field(
+      "mask_init", \.maskInit, "m of every element before training; at 1 and τ = 10 the model is nearly unchanged",
+      source: "own; the paper's value is lost"),
+    Field(
+      "threshold", \.threshold, .between(0...1), "Elements whose soft mask is not above this are pruned", source: paper),
+    Field(
+      "epsilon", \.epsilon, .greaterThan(0),
+      "AdamW's epsilon: masks whose gradients are smaller hardly move, so it decides how much is pruned",
+      source: "own; PyTorch's default"),
+    Field(
+      "weight_decay", \.weightDecay, .atLeast(0), "AdamW's weight decay of m", source: "own; PyTorch's default"),
+  ]
+
+  /// The settings that decide training; the threshold comes after it.
+  public var trainingInputs: JSON {
+    var members = encode(affectingResult: true).object ?? [:]
+    members["threshold"] = nil
+    return .object(members)
+  }
+}
+
+/// Soft pruning masks of a model's weights (arXiv 2405.16534; methods 1.5, 6.7): the weights stay, and each of them is
+/// multiplied by σ(τ m) with an m of its own that is learnt; after training the mask is made binary.
+///
+/// Weights and biases of linear layers and convolutions have masks, norms have none.
+public struct SoftMask {
+  public let settings: SoftMaskSettings
+  /// The weights that have masks, in order.
+  public let names: [String]
+  private let weights: Weights
+
+  /// - Throws: ``ErasureError`` for a group without such a weight.
+  public init(_ settings: SoftMaskSettings, of weights: Weights, group: ParameterGroup) throws {
+    self.settings = settings
+    self.weights = weights
+    names = try group.names(in: weights).filter(ParameterGroup.isOfLinearOrConvolution)
+    guard !names.isEmpty else {
+      throw ErasureError("the group \"\(group.rawValue)\" has no weight of a linear layer or a convolution to mask")
+    }
+  }
+
+  /// AdamW as the masks are trained with it.
+  public var optimizer: AdamOptimizer.Settings {
+    AdamOptimizer.Settings(epsilon: Float(settings.epsilon), weightDecay: Float(settings.weightDecay))
+  }
+
+  /// m before training, by name of the weight.
+  public var start: [String: Tensor] {
+    names.reduce(into: [:]) { masks, name in
+      masks[name] = weights[name].map { Tensor.full(Float(settings.maskInit), $0.shape) }
+    }
+  }
+
+  /// The masked weights θ0 ⊙ σ(τ m), on the tape of m.
+  public func masked(_ masks: [String: Tensor]) -> [String: Tensor] {
+    names.reduce(into: [:]) { masked, name in
+      guard let weight = weights[name], let mask = masks[name] else { return }
+      masked[name] = (mask * Float(settings.temperature)).sigmoid() * weight
+    }
+  }
+
+  /// The elements whose σ(τ m) is not above the threshold.
+  public func hardened(_ masks: [String: Tensor]) -> PruningMask {
+    let threshold = Float(settings.threshold)
+    var pruned = PruningMask()
+    for name in names {
+      guard let mask = masks[name] else { continue }
+      let soft = (mask.detached * Float(settings.temperature)).sigmoid()
+      pruned.prune(soft.values.indices { $0 <= threshold }, of: name, count: soft.count)
+    }
+    return pruned
+  }
+
+  /// The share of the elements whose gradient before training is smaller than AdamW's epsilon. There the slope
+  /// τ M (1 - M) is the smallest, and what does not move then may never do.
+  ///
+  /// - Parameter loss: of a sample, given its number and m under a tape
+  public func smallGradientShare(
+    samples: Int, loss: (Int, [String: Tensor]) throws -> Tensor
+  ) throws -> Double {
+    let gradients = try mapOnThreads(samples) { sample -> [Tensor] in
+      let tape = Tape()
+      let masks = start.mapValues { tape.watch($0) }
+      return tape.gradients(of: try loss(sample, masks), for: names.compactMap { masks[$0] })
+    }
+    let limit = Float(settings.epsilon) * Float(samples)
+    var (small, count) = (0, 0)
+    for index in names.indices {
+      let sum = gradients.dropFirst().reduce(gradients[0][index]) { $0 + $1[index] }
+      small += sum.values.count { abs($0) < limit }
+      count += sum.count
+    }
+    return Double(small) / Double(count)
+  }
+
+  /// How far the binary mask's model is from the soft one: the norm of the difference of their predictions over that
+  /// of the soft one's, at some points of a trajectory.
+  ///
+  /// - Parameter states: what each point's prediction is made under, (1, positions, width)
+  public func outputGap(
+    _ masks: [String: Tensor], _ model: DiffusionModel, at points: [PartialTrajectory.Point], states: [Tensor]
+  ) throws -> Double {
+    let soft = try model.replacingUNetWeights(masked(masks)).unet
+    let hard = try model.replacingUNetWeights(hardened(masks).applied(to: model.unetWeights)).unet
+    let squares = try mapOnThreads(points.count) { index -> (gap: Double, size: Double) in
+      let point = points[index]
+      let expected = soft(point.latent, timesteps: [point.timestep], encoderHiddenStates: states[index])
+      let found = hard(point.latent, timesteps: [point.timestep], encoderHiddenStates: states[index])
+      return ((found - expected).sumOfSquares, expected.sumOfSquares)
+    }
+    let size = squares.reduce(0) { $0 + $1.size }
+    return (squares.reduce(0) { $0 + $1.gap } / max(size, .leastNormalMagnitude)).squareRoot()
+  }
+
+  /// What a run's record keeps of a binary mask: the pruned share of the elements that have masks, and of all of the
+  /// UNet's, and that of each weight that lost any.
+  public func figures(_ pruned: PruningMask) -> [String: JSON] {
+    let maskable = names.reduce(0) { $0 + (weights[$1]?.count ?? 0) }
+    var layers: [String: JSON] = [:]
+    for (name, positions) in pruned.elements {
+      layers[name] = .number(Double(positions.count) / Double(pruned.counts[name] ?? positions.count))
+    }
+    return [
+      "prune_ratio": .number(Double(pruned.prunedCount) / Double(max(maskable, 1))),
+      "prune_ratio_of_unet": .number(Double(pruned.prunedCount) / Double(max(weights.parameterCount, 1))),
+      "maskable_elements": .integer(maskable), "pruned_elements": .integer(pruned.prunedCount),
+      "prune_ratio_by_tensor": .object(layers),
+    ]
+  }
+}
+
+private let paper = "seed document 001, section 4.1"

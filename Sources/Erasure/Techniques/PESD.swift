@@ -1,0 +1,111 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// P-ESD (arXiv 2405.16534): masks of the weights learn ESD's loss, and what they rule out is pruned.
+public struct PESDConfiguration: Configuration {
+  /// The paper follows ESD's script of 2023.
+  public var training = {
+    var training = ESDSettings()
+    training.target = .fromUnconditional
+    training.negativeGuidance = 1
+    training.sampledModel = .trained
+    training.trainSteps = 250
+    training.learningRate = 0.1
+    return training
+  }()
+  public var mask = SoftMaskSettings()
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  public static let fields: [Field<PESDConfiguration>] =
+    ESDSettings.fields.map { $0.inside(\.training) } + SoftMaskSettings.fields.map { $0.inside(\.mask) } + [
+      .numInferenceSteps(\.numInferenceSteps),
+      .guidanceScale(\.guidanceScale),
+      .useFP16(\.useFP16),
+      .device(\.device),
+    ]
+
+  public var warnings: [String] {
+    var warnings = training.warnings
+    if mask.maskInit * mask.temperature < 5 {
+      warnings.append(
+        "mask_init \(mask.maskInit.json.canonical()) at temperature \(mask.temperature.json.canonical()): "
+          + "the masks shrink the weights visibly before training begins")
+    }
+    return warnings
+  }
+
+  public func validate() throws(ConfigurationError) {
+    try training.validate()
+    try mask.validate()
+  }
+}
+
+extension PESDConfiguration: Technique {
+  public static let name = "p_esd"
+  public static let sourceFile = #fileID
+  public static let summary = TechniqueSummary(
+    .mask, paper: "arXiv 2405.16534",
+    cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
+
+  public func estimates(seed: UInt64) -> [Estimate] {
+    [
+      Estimate(
+        name: "mask",
+        inputs: [
+          "settings": training.encode(affectingResult: true), "mask": mask.trainingInputs,
+          "num_inference_steps": samplerSettings.steps.json, "seed": .integer(Int(seed)),
+        ], sourceFile: Self.sourceFile
+      ) { context in try trained(context) }
+    ]
+  }
+
+  /// m of every masked weight, by its name, and the share of small gradients.
+  private func trained(_ context: EditContext) throws -> [String: Tensor] {
+    let base = context.model
+    let objective = try ESDObjective(base, training, steps: samplerSettings.steps, seed: context.seed)
+    let soft = try SoftMask(mask, of: base.unetWeights, group: training.trainMethod)
+    func loss(_ sample: ESDObjective.Sample, _ masks: [String: Tensor]) throws -> Tensor {
+      objective.loss(
+        sample, try UNet2DConditionModel(base.unet.config, base.unetWeights.replacing(soft.masked(masks))))
+    }
+    func samples(_ iteration: Int, _ masks: [String: Tensor]) throws -> [ESDObjective.Sample] {
+      try objective.samples(iteration) { try base.replacingUNetWeights(soft.masked(masks)) }
+    }
+    let fineTuning = FineTuning(
+      steps: training.trainSteps, learningRate: training.learningRate, optimizer: soft.optimizer,
+      batchSize: training.batchSize)
+    var tensors = try fineTuning.run(
+      context, start: soft.start, prepare: samples, loss: { _, index, samples, masks in try loss(samples[index], masks) }
+    ).tensors
+    let first = try samples(0, soft.start)
+    tensors[smallGradients] = Tensor(
+      Float(try soft.smallGradientShare(samples: first.count) { try loss(first[$0], $1) }))
+    return tensors
+  }
+
+  public func edit(_ context: EditContext) throws -> ModelEdit {
+    let model = context.model
+    let masks = context.estimates["mask"] ?? [:]
+    let soft = try SoftMask(mask, of: model.unetWeights, group: training.trainMethod)
+    let pruned = soft.hardened(masks)
+    let trajectory = try PartialTrajectory(
+      model, steps: samplerSettings.steps, startGuidance: training.startGuidance, pairing: training.timestepPairing)
+    let prompts = training.prompts.prefix(4).flatMap { [$0, ""] }
+    let points = try trajectory.points(
+      prompts, prompts.indices.map { RandomStream(seed: context.seed, "p_esd gap").item($0) })
+    let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
+    var details = soft.figures(pruned)
+    details["share_of_gradients_below_epsilon"] = masks[smallGradients].map { .number(Double($0.item)) }
+    details["soft_hard_output_gap"] = .number(try soft.outputGap(masks, model, at: points, states: states))
+    return ModelEdit(pruned: pruned, details: .object(details))
+  }
+}
+
+/// The name of the share of small gradients among the estimate's tensors.
+private let smallGradients = "share of gradients below epsilon"

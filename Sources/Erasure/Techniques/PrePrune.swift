@@ -1,0 +1,49 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// Pre-Prune (arXiv 2405.16534, section 4.5, after Jia et al., NeurIPS 2023; methods 1.6): the smallest weights of the
+/// whole UNet are pruned, and ESD trains what is left. The pruned model is also the one that ESD holds frozen.
+public struct PrePruneConfiguration: Configuration {
+  public var training = ESDSettings()
+  public var pruneRatio = 0.1
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  public static let fields: [Field<PrePruneConfiguration>] =
+    ESDSettings.fields.map { $0.inside(\.training) } + [
+      .pruneRatio(\.pruneRatio),
+      .numInferenceSteps(\.numInferenceSteps),
+      .guidanceScale(\.guidanceScale),
+      .useFP16(\.useFP16),
+      .device(\.device),
+    ]
+
+  public var warnings: [String] { training.warnings }
+
+  public func validate() throws(ConfigurationError) { try training.validate() }
+}
+
+extension PrePruneConfiguration: Technique {
+  public static let name = "pre_prune"
+  public static let sourceFile = #fileID
+  public static let summary = TechniqueSummary(
+    .mask, paper: "arXiv 2405.16534, after Jia et al., NeurIPS 2023, arXiv 2304.04934", cost: "that of ESD")
+
+  public func estimates(seed: UInt64) -> [Estimate] {
+    [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
+  }
+
+  public func edit(_ context: EditContext) throws -> ModelEdit {
+    let trained = context.estimates["esd"] ?? [:]
+    let base = context.model.unetWeights
+    let pruned = PruningMask.smallest(share: pruneRatio, of: base)
+    var details = ChangeFigures(trained, from: base).members
+    details["pruned_elements"] = .integer(pruned.prunedCount)
+    return ModelEdit(replacedUNetTensors: trained, pruned: pruned, details: .object(details))
+  }
+}
