@@ -54,7 +54,7 @@ public struct ConceptAblation {
   /// The prompts that name the concept where `anchorPrompt` names the anchor; for a style one for each phrase.
   ///
   /// - Throws: ``ErasureError`` where the prompt does not name the anchor that an object takes the place of.
-  public func targetPrompts(_ anchorPrompt: String) throws -> [String] {
+  public func targetPrompts(_ anchorPrompt: String) throws(ErasureError) -> [String] {
     switch conceptType {
     case .style:
       return [
@@ -77,32 +77,49 @@ public struct ConceptAblation {
 /// The loss of ``ConceptAblation`` on a model's drawn anchor images.
 public struct AblationObjective {
   private let ablation: ConceptAblation
-  private let scheduler: DDIMScheduler
+  private let anchorModel: ConceptAblation.AnchorModel
+  private let model: DiffusionModel
   private let latents: Tensor
   /// For each anchor prompt its text states, (1, positions, width), and those of the concept's prompts.
   private let prompts: [(anchor: Tensor, targets: [Tensor])]
 
   /// - Parameter latents: what ``GeneratedLatents`` drew from the anchor prompts
   /// - Throws: ``ErasureError`` for an anchor prompt that does not name the anchor.
-  public init(_ ablation: ConceptAblation, _ model: DiffusionModel, latents: Tensor) throws {
+  public init(_ settings: AblationSettings, _ model: DiffusionModel, latents: Tensor) throws {
+    let ablation = settings.ablation
     self.ablation = ablation
+    self.model = model
     self.latents = latents
-    scheduler = model.scheduler
+    anchorModel = settings.anchorModel
     func states(_ prompt: String) -> Tensor { model.textEncoder([model.tokenizer.encode(prompt)]) }
     prompts = try ablation.anchorPrompts.map {
       (anchor: states($0), targets: try ablation.targetPrompts($0).map(states))
     }
   }
 
+  /// The model whose prediction under the anchor prompt is the target.
+  ///
+  /// - Parameter tensors: the UNet's weights that are trained, as they are at a step
+  public func anchor(_ tensors: [String: Tensor]) throws -> UNet2DConditionModel {
+    anchorModel == .current ? try unet(tensors) : model.unet
+  }
+
+  private func unet(_ tensors: [String: Tensor]) throws -> UNet2DConditionModel {
+    try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(tensors))
+  }
+
   /// The loss of one sample: an anchor image, noise at a timestep uniform over the training timesteps, and the model's
   /// prediction under the concept's prompt.
   ///
   /// - Parameters:
-  ///   - unet: the model that learns
-  ///   - anchor: the model whose prediction under the anchor prompt is the target
+  ///   - tensors: the UNet's weights that are trained, on the tape of what is learnt
+  ///   - anchor: what ``anchor(_:)`` made of them before the step
   ///   - stream: the random numbers of this sample alone
-  public func loss(of unet: UNet2DConditionModel, anchor: UNet2DConditionModel, _ stream: RandomStream) -> Tensor {
-    let sample = NoisedSample(latents, scheduler, stream)
+  public func loss(
+    of tensors: [String: Tensor], anchor: UNet2DConditionModel, _ stream: RandomStream
+  ) throws -> Tensor {
+    let unet = try unet(tensors)
+    let sample = NoisedSample(latents, model.scheduler, stream)
     let (anchorPrompt, targets) = prompts[sample.image % prompts.count]
     let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
     let goal: Tensor
@@ -112,7 +129,7 @@ public struct AblationObjective {
     }
     let loss = mseLoss(predict(unet, sample, target), goal)
     guard let weight = ablation.priorWeight else { return loss }
-    let kept = NoisedSample(latents, scheduler, stream.substream("prior"))
+    let kept = NoisedSample(latents, model.scheduler, stream.substream("prior"))
     return loss + mseLoss(predict(unet, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
   }
 

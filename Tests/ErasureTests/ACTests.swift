@@ -10,19 +10,25 @@ import Testing
 
   init() throws { model = try DiffusionModel(folder: Fixtures.path("tiny-diffusers")) }
 
-  private func ablation(
+  private func settings(
     _ concept: String, anchor: String, type: ConceptAblation.ConceptType = .object,
-    loss: ConceptAblation.LossType = .modelBased, prior: Float? = nil
-  ) -> ConceptAblation {
-    ConceptAblation(
-      concept: concept, anchor: anchor, conceptType: type, anchorPrompts: ["a circle", "a red circle"], lossType: loss,
-      priorWeight: prior)
+    loss: ConceptAblation.LossType = .modelBased, prior: Double? = nil
+  ) -> AblationSettings {
+    var settings = AblationSettings()
+    (settings.eraseConcept, settings.anchorConcept, settings.conceptType) = (concept, anchor, type)
+    (settings.anchorPrompts, settings.lossType) = (["a circle", "a red circle"], loss)
+    (settings.withPriorPreservation, settings.priorLossWeight) = (prior != nil, prior ?? 1)
+    return settings
   }
 
-  private func loss(_ ablation: ConceptAblation, _ item: Int = 0) throws -> Float {
+  private func ablation(
+    _ concept: String, anchor: String, type: ConceptAblation.ConceptType = .object
+  ) -> ConceptAblation { settings(concept, anchor: anchor, type: type).ablation }
+
+  private func loss(_ settings: AblationSettings) throws -> Float {
     let latents = RandomStream(seed: 2, "latents").normal([4, 4, 8, 8])
-    return try AblationObjective(ablation, model, latents: latents)
-      .loss(of: model.unet, anchor: model.unet, RandomStream(seed: 1, "ac").item(item)).item
+    return try AblationObjective(settings, model, latents: latents)
+      .loss(of: [:], anchor: model.unet, RandomStream(seed: 1, "ac").item(0)).item
   }
 
   @Test func `an object takes its anchor's place in the prompt, and a star that of the whole prompt`() throws {
@@ -40,8 +46,8 @@ import Testing
   }
 
   @Test func `a concept that is its own anchor has nothing to learn`() throws {
-    #expect(try loss(ablation("circle", anchor: "circle")) == 0)
-    #expect(try loss(ablation("star", anchor: "circle")) > 0)
+    #expect(try loss(settings("circle", anchor: "circle")) == 0)
+    #expect(try loss(settings("star", anchor: "circle")) > 0)
   }
 
   @Test func `the noise-based loss is that of denoising anchor images under the concept's prompt`() throws {
@@ -51,14 +57,14 @@ import Testing
     let predicted = model.unet(
       sample.latent, timesteps: [sample.timestep],
       encoderHiddenStates: model.textEncoder([model.tokenizer.encode(prompt)]))
-    let found = try loss(ablation("star", anchor: "circle", loss: .noiseBased))
+    let found = try loss(settings("star", anchor: "circle", loss: .noiseBased))
     #expect(abs(found - mseLoss(predicted, sample.noise).item) < 1e-6)
   }
 
   @Test func `prior preservation adds its loss as often as its weight says`() throws {
-    let plain = try loss(ablation("star", anchor: "circle"))
-    let once = try loss(ablation("star", anchor: "circle", prior: 1))
-    let fifth = try loss(ablation("star", anchor: "circle", prior: 0.2))
+    let plain = try loss(settings("star", anchor: "circle"))
+    let once = try loss(settings("star", anchor: "circle", prior: 1))
+    let fifth = try loss(settings("star", anchor: "circle", prior: 0.2))
     #expect(once > plain)
     #expect(abs((fifth - plain) - 0.2 * (once - plain)) < 1e-5)
   }
@@ -82,16 +88,16 @@ import Testing
     #expect(all.gradient.values.allSatisfy { $0 == 0 })
   }
 
-  private func settings(_ more: [String: JSON] = [:]) -> JSON {
-    let settings: [String: JSON] = [
+  private func document(_ more: [String: JSON] = [:]) -> JSON {
+    let members: [String: JSON] = [
       "erase_concept": "star", "anchor_concept": "circle", "anchor_prompts": ["a circle", "a red circle"],
       "train_size": 3, "train_steps": 2, "batch_size": 2, "num_inference_steps": 2, "learning_rate": 1e-3,
     ]
-    return .object(settings.merging(more) { $1 })
+    return .object(members.merging(more) { $1 })
   }
 
-  private func edit(_ settings: JSON) throws -> ModelEdit {
-    let technique = try ACConfiguration.parse(settings)
+  private func edit(_ document: JSON) throws -> ModelEdit {
+    let technique = try ACConfiguration.parse(document)
     var estimates: [String: [String: Tensor]] = [:]
     for estimate in technique.estimates(seed: 4) {
       estimates[estimate.name] = try estimate.compute(EditContext(model: model, seed: 4))
@@ -103,9 +109,9 @@ import Testing
     let threads = Parallel.threadCount
     defer { Parallel.threadCount = threads }
     Parallel.threadCount = 1
-    let one = try edit(settings())
+    let one = try edit(document())
     Parallel.threadCount = 3
-    let three = try edit(settings())
+    let three = try edit(document())
     #expect(one.replacedUNetTensors.keys.allSatisfy { $0.contains("attn2.to_k") || $0.contains("attn2.to_v") })
     #expect(!one.replacedUNetTensors.isEmpty)
     for (name, tensor) in one.replacedUNetTensors {
@@ -114,9 +120,9 @@ import Testing
     }
   }
 
-  @Test func `anchor images depend on what is drawn alone, so that P-AC and other rates share them`() throws {
+  @Test func `anchor images depend on what is drawn alone, so that other concepts and rates share them`() throws {
     func inputs(_ more: [String: JSON]) throws -> JSON {
-      let estimates = try ACConfiguration.parse(settings(more)).estimates(seed: 1)
+      let estimates = try ACConfiguration.parse(document(more)).estimates(seed: 1)
       #expect(estimates.map(\.name) == ["anchor_latents"])
       return estimates[0].inputs
     }
@@ -124,7 +130,7 @@ import Testing
     #expect(try inputs(["learning_rate": 1e-2, "parameter_group": "attn", "erase_concept": "square"]) == plain)
     #expect(try inputs(["train_size": 4]) != plain)
     #expect(try inputs(["anchor_prompts": ["a circle"]]) != plain)
-    #expect(try ACConfiguration.parse(settings(["load_path": "a.safetensors"])).estimates(seed: 1).isEmpty)
+    #expect(try ACConfiguration.parse(document(["load_path": "a.safetensors"])).estimates(seed: 1).isEmpty)
   }
 
   @Test func `what does not say what to draw instead is refused`() throws {
@@ -134,9 +140,9 @@ import Testing
     #expect(refusal(["erase_concept": "star"])?.keyPath == "anchor_concept")
     #expect(refusal(["erase_concept": "star", "anchor_concept": "*"])?.keyPath == "anchor_prompts")
     #expect(refusal(["erase_concept": "star", "concept_type": "style"])?.keyPath == "anchor_prompts")
-    let foreign = refusal(settings(["anchor_prompts": ["a circle", "a ring"]]))
+    let foreign = refusal(document(["anchor_prompts": ["a circle", "a ring"]]))
     #expect(foreign?.keyPath == "anchor_prompts.1" && foreign?.message.contains("\"a ring\"") == true)
-    #expect(try ACConfiguration.parse([:]).ablation.anchor == "a person wearing clothes")
+    #expect(try ACConfiguration.parse([:]).training.effectiveAnchor == "a person wearing clothes")
     #expect(try ACConfiguration.parse([:]).warnings.count == 1)
   }
 }

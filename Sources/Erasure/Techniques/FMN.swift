@@ -50,7 +50,7 @@ public struct FMNConfiguration: Configuration {
   public var effectivePrompts: [String] { instancePrompts ?? [conceptType.prompt(eraseConcept)] }
 
   public static let fields: [Field<FMNConfiguration>] = [
-    Field("erase_concept", \.eraseConcept, .notEmpty, "The concept to forget", source: script, role: .concept),
+    .eraseConcept(\.eraseConcept),
     Field(
       "concept_type", \.conceptType, "Whether the prompt is \"a photo of\" it, or \"a photo in the style of\" it",
       source: script),
@@ -148,7 +148,7 @@ extension FMNConfiguration: Technique {
       return attention(of: unet, sample, to: texts[sample.image % texts.count])
     }
     return ModelEdit(
-      replacedUNetTensors: result.tensors, details: ["losses": .array(result.losses.map(JSON.number))])
+      replacedUNetTensors: result.tensors, details: ChangeFigures(result.tensors, from: model.unetWeights).json)
   }
 
   /// A prompt's text states, (1, positions, width), and which positions are the concept's, (1, 1, positions) of 0 or 1.

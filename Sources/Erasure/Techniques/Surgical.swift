@@ -58,10 +58,8 @@ public struct SurgicalConfiguration: Configuration {
   public init() {}
 
   public static let fields: [Field<SurgicalConfiguration>] = [
-    Field("erase_concept", \.eraseConcept, .notEmpty, "The concept to erase", source: paper, role: .concept),
-    Field(
-      "erase_prompts", \.erasePrompts, .notEmpty,
-      "The target concept set, of which each sample takes one; [erase_concept] if unset", source: paper, role: .prompt),
+    .eraseConcept(\.eraseConcept),
+    .erasePrompts(\.erasePrompts),
     Field(
       "erasing_signal", \.signal,
       "What the concept's guidance is replaced by: the guidance of replacement_concept, or the concept's own and the "
@@ -90,9 +88,9 @@ public struct SurgicalConfiguration: Configuration {
       "The weight of staying at the frozen model's prediction without a prompt; the supplement says 1, and 0 for "
         + "concept purification", source: paper),
     Field("sampling_steps", \.samplingSteps, .between(1...1000), "DDIM steps T of a trajectory", source: paper),
-    Field(
-      "train_method", \.trainMethod,
-      "The weights to train: to_out keeps the attention maps, xattn is what purification takes", source: paper),
+    .trainMethod(
+      \.trainMethod, "The weights that learn; to_out keeps the attention maps, xattn is what purification takes",
+      source: paper),
     .trainSteps(\.trainSteps, source: paper),
     .learningRate(\.learningRate, source: paper),
     .batchSize(\.batchSize, source: paper),
@@ -160,7 +158,7 @@ extension SurgicalConfiguration: Technique {
       return loss(of: student, on: try teacher.lesson(stream))
     }
     return ModelEdit(
-      replacedUNetTensors: result.tensors, details: ["losses": .array(result.losses.map(JSON.number))])
+      replacedUNetTensors: result.tensors, details: ChangeFigures(result.tensors, from: model.unetWeights).json)
   }
 
   /// L_concept + λ L_penalty (equations 12 and 13, means over elements), with no gradient of the first through the
