@@ -83,6 +83,15 @@ public enum ParameterGroup: String, CaseIterable, ConfigurationValue {
     return names
   }
 
+  /// The group's weights by name.
+  ///
+  /// - Throws: ``ErasureError`` where the UNet has none.
+  public func tensors(in weights: Weights) throws -> [String: Tensor] {
+    let names = Set(try names(in: weights))
+    let members = weights.tensors.filter { names.contains($0.name) }
+    return Dictionary(members.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 })
+  }
+
   /// Whether a name is that of a weight or bias of a linear layer or a convolution, and not of a norm.
   public static func isOfLinearOrConvolution(_ name: String) -> Bool {
     !name.split(separator: ".").contains { $0.hasPrefix("norm") || $0 == "conv_norm_out" }

@@ -26,6 +26,18 @@ public struct PreparedText {
       },
       count: texts.reduce(0) { $0 + $1.count })
   }
+
+  /// The same text, through whose first positions no gradient flows to the layers that projected it: the fine-tuning of
+  /// cross-attention by Custom Diffusion (Kumari et al., 2023) leaves the begin token, which all prompts share, alone.
+  public func detachingFirst(_ positions: Int) -> PreparedText {
+    func detached(_ x: Tensor) -> Tensor {
+      concatenate(
+        [x.slice(axis: 1, 0..<positions).detached, x.slice(axis: 1, positions..<x.shape[1])], axis: 1)
+    }
+    return PreparedText(
+      projections: projections.map { Attention.KeyValue(key: detached($0.key), value: detached($0.value)) },
+      count: count)
+  }
 }
 
 extension Tensor {

@@ -1,0 +1,64 @@
+internal import Configuration
+public import Diffusion
+public import Tensors
+
+/// Clean latents of images that the model draws itself from some prompts: the training images of techniques that noise
+/// images forward and have none of their own.
+public struct GeneratedLatents {
+  /// Image i is of prompt i modulo their number.
+  public var prompts: [String]
+  public var count: Int
+  public var sampler: SamplerSettings
+  public var seed: UInt64
+
+  public init(prompts: [String], count: Int, sampler: SamplerSettings, seed: UInt64) {
+    self.prompts = prompts
+    self.count = count
+    self.sampler = sampler
+    self.seed = seed
+  }
+
+  /// The stage that draws them. Techniques that need the same images share it.
+  ///
+  /// - Returns: an estimate of one tensor, `latents`, of shape (count, channels, height, width), as the diffusion model
+  ///   has them
+  public func estimate(named name: String) -> Estimate {
+    Estimate(name: name, inputs: inputs) { context in
+      ["latents": try draw(context.model, monitor: context.monitor)]
+    }
+  }
+
+  /// All that decides the latents beside the model.
+  var inputs: JSON {
+    [
+      "prompts": .array(prompts.map(JSON.string)), "count": .integer(count),
+      "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
+      "seed": .integer(Int(truncatingIfNeeded: seed)),
+    ]
+  }
+
+  /// (count, channels, height, width)
+  public func draw(_ model: DiffusionModel, monitor: WorkMonitor) throws -> Tensor {
+    let requests = (0..<count).map {
+      ImageRequest(prompt: prompts[$0 % prompts.count], seed: seed, repetition: $0 / prompts.count)
+    }
+    var batches: [Tensor] = []
+    try Sampler(model, sampler).draw(requests, isCancelled: monitor.isCancelled) { range, latents in
+      batches.append(latents)
+      monitor.progress(range.upperBound, count)
+    }
+    return concatenate(batches, axis: 0)
+  }
+}
+
+extension EditContext {
+  /// The latents that the estimate of this name drew.
+  ///
+  /// - Throws: ``ErasureError`` where the context has none.
+  func latents(of estimate: String) throws -> Tensor {
+    guard let latents = estimates[estimate]?["latents"] else {
+      throw ErasureError("the estimate '\(estimate)' has no latents")
+    }
+    return latents
+  }
+}

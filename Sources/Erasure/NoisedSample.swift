@@ -1,0 +1,25 @@
+public import Diffusion
+public import Tensors
+
+/// A training sample of diffusion: one of some clean latents, noised forward to a timestep uniform over the training
+/// timesteps.
+public struct NoisedSample {
+  /// Which of the clean latents.
+  public let image: Int
+  public let timestep: Int
+  /// Standard normal, (1, channels, height, width).
+  public let noise: Tensor
+  /// x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε
+  public let latent: Tensor
+
+  /// - Parameters:
+  ///   - latents: (count, channels, height, width), as the diffusion model has them
+  ///   - stream: the random numbers of this sample alone
+  public init(_ latents: Tensor, _ scheduler: DDIMScheduler, _ stream: RandomStream) {
+    image = stream.substream("image").integer(below: latents.shape[0])
+    timestep = stream.substream("timestep").integer(below: scheduler.config.trainTimesteps)
+    let clean = latents.slice(axis: 0, image..<image + 1)
+    noise = stream.substream("noise").normal(clean.shape)
+    latent = scheduler.addNoise(clean, noise: noise, timesteps: [timestep])
+  }
+}

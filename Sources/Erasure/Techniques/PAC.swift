@@ -1,0 +1,104 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// P-AC (arXiv 2405.16534): masks of the weights learn the loss of concept ablation, and what they rule out is pruned.
+public struct PACConfiguration: Configuration {
+  /// The paper's equation 3 compares with the original model.
+  public var training = {
+    var training = AblationSettings()
+    training.anchorModel = .original
+    training.trainSteps = 1000
+    training.learningRate = 0.01
+    return training
+  }()
+  public var trainMethod = ParameterGroup.full
+  public var mask = SoftMaskSettings()
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  public static let fields: [Field<PACConfiguration>] =
+    AblationSettings.fields.map { $0.inside(\.training) } + [
+      .trainMethod(
+        \.trainMethod, "The weights that have masks: all for nudity, cross-attention for styles",
+        source: "seed document 001")
+    ] + SoftMaskSettings.fields.map { $0.inside(\.mask) } + [
+      .numInferenceSteps(\.numInferenceSteps),
+      .guidanceScale(\.guidanceScale),
+      .useFP16(\.useFP16),
+      .device(\.device),
+    ]
+
+  public var warnings: [String] { training.warnings }
+
+  public func validate() throws(ConfigurationError) {
+    try training.validate()
+    try mask.validate()
+  }
+}
+
+extension PACConfiguration: Technique {
+  public static let name = "p_ac"
+  public static let sourceFile = #fileID
+  public static let summary = TechniqueSummary(
+    .mask, paper: "arXiv 2405.16534",
+    cost: "the anchor images, and two forward and one backward pass for each sample of a step")
+
+  /// The masks alone, so that another threshold prunes without learning again. An estimate sees no other: the anchor
+  /// images are drawn with them, which is little beside the learning.
+  public func estimates(seed: UInt64) -> [Estimate] {
+    let images = training.anchorLatents(samplerSettings, seed: seed)
+    return [
+      Estimate(
+        name: "mask",
+        inputs: [
+          "settings": training.encode(affectingResult: true), "mask": mask.trainingInputs,
+          "train_method": .string(trainMethod.rawValue), "images": images.inputs, "seed": images.inputs["seed"] ?? .null,
+        ], sourceFile: Self.sourceFile
+      ) { context in
+        let latents = try images.draw(context.model, monitor: WorkMonitor(isCancelled: context.monitor.isCancelled))
+        return try trainedMask(context, latents: latents)
+      }
+    ]
+  }
+
+  /// m of every masked weight, by its name, and the share of small gradients.
+  private func trainedMask(_ context: EditContext, latents: Tensor) throws -> [String: Tensor] {
+    let base = context.model
+    let soft = try SoftMask(mask, of: base.unetWeights, group: trainMethod)
+    let objective = try AblationObjective(training, base, latents: latents)
+    let stream = RandomStream(seed: context.seed, "p_ac")
+    func loss(_ step: Int, _ sample: Int, _ anchor: UNet2DConditionModel, _ masks: [String: Tensor]) throws -> Tensor {
+      try objective.loss(of: soft.masked(masks), anchor: anchor, stream.item(step * training.batchSize + sample))
+    }
+    var tensors = try fineTuning(soft).run(
+      context, start: soft.start, prepare: { _, masks in try objective.anchor(soft.masked(masks)) }, loss: loss
+    ).tensors
+    let share = try soft.smallGradientShare(samples: training.batchSize) { try loss(0, $0, base.unet, $1) }
+    tensors[smallGradients] = Tensor(Float(share))
+    return tensors
+  }
+
+  private func fineTuning(_ soft: SoftMask) -> FineTuning {
+    FineTuning(
+      steps: training.trainSteps, learningRate: training.learningRate, optimizer: soft.optimizer,
+      batchSize: training.batchSize)
+  }
+
+  public func edit(_ context: EditContext) throws -> ModelEdit {
+    let model = context.model
+    let masks = context.estimates["mask"] ?? [:]
+    let soft = try SoftMask(mask, of: model.unetWeights, group: trainMethod)
+    let pruned = soft.hardened(masks)
+    var details = soft.figures(pruned)
+    details["share_of_gradients_below_epsilon"] = masks[smallGradients].map { .number(Double($0.item)) }
+    return ModelEdit(pruned: pruned, details: .object(details))
+  }
+}
+
+/// The name of the share of small gradients among the estimate's tensors.
+private let smallGradients = "share of gradients below epsilon"
