@@ -92,6 +92,8 @@ public struct FineTuning {
       context.monitor.progress(report.step, steps)
       let stops = context.monitor.isCancelled()
       if let file = context.stateFile, stops || saved.duration(to: .now) > Self.savingInterval {
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try trainer.save(to: file)
         saved = .now
       }

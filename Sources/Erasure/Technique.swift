@@ -52,8 +52,6 @@ extension Technique {
 
   /// Whether the edit is one of inference time, so that drawing asks ``intervention(_:tensors:)``.
   public var changesDrawing: Bool { [.hook, .guidance].contains(Self.summary.kind) }
-  /// Whether making the edit, or one of its estimates, is a training that can be taken up again.
-  public var trains: Bool { Self.summary.trains }
 
   /// How images of this technique are drawn; what nobody names has the source documents' defaults.
   public var samplerSettings: SamplerSettings {
@@ -146,16 +144,13 @@ public struct TechniqueSummary: Sendable {
   }
 
   public var kind: Kind
-  /// Whether it is trained, step by step.
-  public var trains: Bool
   /// Authors, venue and arXiv number.
   public var paper: String
   /// The work in passes of the UNet.
   public var cost: String
 
-  public init(_ kind: Kind, trains: Bool = false, paper: String, cost: String) {
+  public init(_ kind: Kind, paper: String, cost: String) {
     self.kind = kind
-    self.trains = trains
     self.paper = paper
     self.cost = cost
   }

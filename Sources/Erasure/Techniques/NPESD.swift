@@ -97,7 +97,7 @@ extension NPESDConfiguration: Technique {
 
   /// Multiplies the last activation of each ResNet block by 0 in its concept neurons and by 1 elsewhere, at every step,
   /// place and text.
-  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention? {
+  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {
     for (layer, kept) in tensors {
       guard model.unetWeights["\(layer).conv2.weight"]?.shape[1] == kept.count else {
         throw ErasureError("the UNet has no ResNet block '\(layer)' of \(kept.count) channels")

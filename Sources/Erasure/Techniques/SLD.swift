@@ -96,9 +96,9 @@ extension SLDConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit { ModelEdit() }
 
-  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention? {
+  public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {
     let guidance = guidance
-    guard guidance.isActive else { return nil }
+    guard guidance.isActive else { return SamplingIntervention() }
     let scale = Float(samplerSettings.guidanceScale)
     return SamplingIntervention(
       guidance: ConceptGuidance(prompts: [safetyConcept ?? eraseConcept]) { predictions, momentum in

@@ -22,8 +22,24 @@ public struct Catalogue: Sendable {
   /// Everything that is built.
   public static let standard = Catalogue(
     techniques: [
+      "ac": ACConfiguration.self,
       "base": BaseConfiguration.self,
+      "ca": ACConfiguration.self,
+      "esd": ESDConfiguration.self,
+      "fmn": FMNConfiguration.self,
+      "free_run": BaseConfiguration.self,
+      "mace": MACEConfiguration.self,
+      "np_esd": NPESDConfiguration.self,
+      "p_ac": PACConfiguration.self,
+      "p_esd": PESDConfiguration.self,
+      "post_prune": PostPruneConfiguration.self,
+      "pre_prune": PrePruneConfiguration.self,
+      "rece": RECEConfiguration.self,
+      "sdd": SDDConfiguration.self,
+      "sld": SLDConfiguration.self,
       "ssd": SSDConfiguration.self,
+      "surgical": SurgicalConfiguration.self,
+      "uce": UCEConfiguration.self,
     ],
     metrics: [
       "cer": CERConfiguration.self,
@@ -36,8 +52,8 @@ public struct Catalogue: Sendable {
   /// Names from the source documents that are still to be built: their experiments parse and cannot run yet.
   static let notBuilt: [ComponentKind: [String]] = [
     .technique: [
-      "ac", "advunlearn", "ca", "cad_amplify", "cad_erase", "cogfd", "concept_steerers", "esd", "free_run", "mace",
-      "p_ac", "p_esd", "rece", "saeuron", "safree", "salun", "sld", "surgical", "trasce", "uce",
+      "advunlearn", "cad_amplify", "cad_erase", "cogfd", "concept_prune", "concept_steerers", "saeuron", "safree",
+      "salun", "trasce",
     ],
     .metric: [
       "asr_custom", "asr_i2p", "asr_mma_diffusion", "asr_p4d", "asr_ring_a_bell", "err", "tifa", "ua_ira",

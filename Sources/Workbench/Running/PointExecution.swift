@@ -89,7 +89,7 @@ final class PointExecution {
     func context(_ file: String?) -> EditContext {
       EditContext(model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file)
     }
-    guard runner.options.readsCache, plan.technique.trains else { return try compute(context(nil)) }
+    guard runner.options.readsCache else { return try compute(context(nil)) }
     return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }
   }
 

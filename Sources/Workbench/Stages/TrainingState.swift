@@ -8,14 +8,11 @@ struct TrainingState {
 
   init(_ key: StageKey, storeFolder: String) { folder = "\(storeFolder)/training/\(key.digest.short)" }
 
-  var file: String { folder + "/state.safetensors" }
-
-  /// Calls `body` with the file, its folder made, and removes both once `body` has returned: a state that an error or an
+  /// Calls `body` with the file, and removes what it left there once it has returned: a state that an error or an
   /// interruption leaves behind is for the next attempt.
   func whileTraining<Result>(_ body: (String) throws -> Result) throws -> Result {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    let result = try body(file)
-    try? FileManager.default.removeItem(atPath: folder)
+    let result = try body(folder + "/state.safetensors")
+    if FileManager.default.fileExists(atPath: folder) { try FileManager.default.removeItem(atPath: folder) }
     return result
   }
 }
