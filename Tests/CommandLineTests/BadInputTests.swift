@@ -46,7 +46,7 @@ struct BadInputTests {
   func store() throws {
     let desk = try Desk(model: false)
     expectRefusal(try desk.lethe("ls"), "there is no store in")
-    expectRefusal(try desk.lethe("describe", "sdd"), "there is no technique, metric or base model \"sdd\"; did you mean \"ssd\"?")
+    expectRefusal(try desk.lethe("describe", "sssd"), "there is no technique, metric or base model \"sssd\"; did you mean \"ssd\"?")
     expectRefusal(try desk.lethe("report", "no.json"), "no.json: there is no such file")
     // Planning makes the store and nothing in it.
     _ = try SmallBaseModel(folder: desk.path("model"), draws: true)
@@ -74,7 +74,7 @@ struct BadInputTests {
       expectRefusal(try desk.lethe("run", "e.json"), sentence, location: location)
     }
     let good = Desk.experiment(Desk.ssd)
-    try refused(good.setting("technique.name", to: "sdd"), "e.json: technique.name: there is no technique \"sdd\"")
+    try refused(good.setting("technique.name", to: "sssd"), "e.json: technique.name: there is no technique \"sssd\"")
     try refused(
       good.setting("technique.config.erase_concept", to: "cirlce"),
       "declares no concept \"cirlce\"; did you mean \"circle\"?")

@@ -145,6 +145,10 @@ import Testing
     let coarse = middle.atLayer(positions: 16)
     #expect(coarse.shape == [1, 16, 1])
     let fine = middle.values.values
-    #expect(coarse.values == (0..<16).map { fine[$0 / 4 * 16 + $0 % 4 * 2] })
+    let expected = (0..<16).map { (index: Int) -> Float in
+      let (row, column) = (index / 4, index % 4)
+      return fine[row * 16 + column * 2]
+    }
+    #expect(coarse.values == expected)
   }
 }

@@ -8,7 +8,7 @@ struct ExperimentRefusalTests {
   @Test(
     "what is wrong in a file is named by file, key path and nearest spelling",
     arguments: [
-      ("technique.name", "sdd", "technique.name: there is no technique \"sdd\"; did you mean \"ssd\"?"),
+      ("technique.name", "sssd", "technique.name: there is no technique \"sssd\"; did you mean \"ssd\"?"),
       ("technique.name", "", "technique.name: expected a string, not empty"),
       ("technique.nam", "ssd", "technique.nam: unknown key; did you mean \"name\"?"),
       ("technique.config.alhpa", 1, "technique.config.alhpa: unknown key; did you mean \"alpha\"?"),

@@ -223,7 +223,7 @@ struct ExperimentTests {
     #expect(ssd.rows[8].defaultValue == 50)
     #expect(ssd.rows[8].filledBy == .baseModel)
     #expect(try Catalogue.standard.table(of: "cer").kind == .metric)
-    #expect(throws: ConfigurationError.self) { try Catalogue.standard.table(of: "esd") }
+    #expect(throws: ConfigurationError.self) { try Catalogue.standard.table(of: "saeuron") }
     let unknown = #expect(throws: ConfigurationError.self) { try Catalogue.standard.table(of: "clipscore") }
     #expect(unknown?.message.contains("did you mean \"clip_score\"?") == true)
   }
