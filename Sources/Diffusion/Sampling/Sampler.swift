@@ -99,13 +99,14 @@ public struct Sampler {
   }
 
   /// The latent that a run has reached after some of its steps: a point of a trajectory, at which the step of
-  /// `timesteps[steps]` would come next.
+  /// `timesteps[last]` would come next.
   ///
   /// - Parameters:
   ///   - noise: (1, channels, height, width)
-  ///   - steps: 0 for the noise itself, up to the number of ``timesteps``
-  public func partialTrajectory(_ noise: Tensor, prompt: String, steps: Int) throws -> Tensor {
-    try denoiseTogether(noise, prepare([prompt])[0], through: steps)
+  ///   - first: the steps that are left out: the noise is taken for what would reach `timesteps[first]`
+  ///   - last: the end of the steps, at least `first`, which is the noise itself, up to the number of ``timesteps``
+  public func partialTrajectory(_ noise: Tensor, prompt: String, from first: Int = 0, steps last: Int) throws -> Tensor {
+    try denoiseTogether(noise, prepare([prompt])[0], steps: first..<last)
   }
 
   /// Pictures of latents as the diffusion model has them, (batch, channels, height, width).
@@ -162,18 +163,19 @@ public struct Sampler {
   }
 
   private func denoiseTogether(
-    _ noise: Tensor, _ conditional: PreparedText, through last: Int? = nil, isCancelled: () -> Bool = { false },
+    _ noise: Tensor, _ conditional: PreparedText, steps: Range<Int>? = nil, isCancelled: () -> Bool = { false },
     stepped: (Int) -> Void = { _ in }
   ) throws -> Tensor {
     let count = noise.shape[0]
     let text = PreparedText.batch(guidance.flatMap { Array(repeating: $0, count: count) } + [conditional])
     var latents = noise
     var state: Tensor?
-    for (index, timestep) in timesteps.prefix(last ?? timesteps.count).enumerated() {
+    for index in steps ?? timesteps.indices {
       if isCancelled() { throw CancellationError() }
       let predicted = model.unet(latents, time: times[index], text: text, hooks: model.intervention.hooks?(index))
       let guided = guidance.isEmpty ? predicted : guide(predicted, count: count, step: index, &state)
-      latents = model.scheduler.step(noise: guided, sample: latents, timestep: timestep, steps: timesteps.count)
+      latents = model.scheduler.step(
+        noise: guided, sample: latents, timestep: timesteps[index], steps: timesteps.count)
       stepped(index + 1)
     }
     return latents
