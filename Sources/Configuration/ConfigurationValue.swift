@@ -45,6 +45,7 @@ extension String: ConfigurationValue {
 
 extension Array: ConfigurationValue where Element: ConfigurationValue {
   public static var typeName: String { "list of \(Element.typeName)s" }
+  public static var choices: [String]? { Element.choices }
   public init?(_ json: JSON) {
     guard let values = json.array else { return nil }
     self = []

@@ -138,7 +138,8 @@ public struct Field<Root>: Sendable {
     _ json: JSON, _ rule: Rule<Value>, type: String = Value.typeName
   ) throws(ConfigurationError) -> Value {
     guard let value = Value(json) else {
-      if let choices = Value.choices, let name = json.string {
+      let names = json.array?.compactMap(\.string) ?? [json.string].compactMap(\.self)
+      if let choices = Value.choices, let name = names.first(where: { !choices.contains($0) }) {
         throw ConfigurationError("\"\(name)\" is not one of its values" + suggestion(for: name, among: choices))
       }
       throw ConfigurationError("expected \(article(type)), found \(found(json, type) { Value($0) != nil })")

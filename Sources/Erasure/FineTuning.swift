@@ -9,6 +9,8 @@ public import Tensors
 public struct FineTuning {
   public var steps: Int
   public var learningRate: Double
+  /// How the rate changes from step to step.
+  public var schedule = LearningRateSchedule.constant
   public var optimizer: AdamOptimizer.Settings
   /// Samples of a step. Each has a tape of its own, and the step follows the mean of their losses.
   public var batchSize: Int
@@ -72,7 +74,7 @@ public struct FineTuning {
     let trainer = Trainer(
       Weights(start, source: "the trained tensors"),
       Trainer.Settings(
-        steps: steps, learningRate: learningRate, optimizer: optimizer, maximumNorm: maximumNorm,
+        steps: steps, learningRate: learningRate, schedule: schedule, optimizer: optimizer, maximumNorm: maximumNorm,
         averageDecay: averageDecay, rampsAverage: rampsAverage, microBatches: batchSize))
     if let file = context.stateFile, FileManager.default.fileExists(atPath: file) { try trainer.resume(from: file) }
     var losses: [Double] = []

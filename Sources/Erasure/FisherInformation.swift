@@ -32,7 +32,7 @@ public struct FisherInformation {
     let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
     let names = model.unetWeights.names
     let sums = model.unetWeights.tensors.map { SquareSum($0.tensor.shape) }
-    let window = windowSize(model)
+    let window = model.gradientsAtATime
     for first in stride(from: 0, to: total, by: window) {
       let range = first..<min(first + window, total)
       let gradients = try parallelMap(range.count) { offset in
@@ -77,12 +77,6 @@ public struct FisherInformation {
     let noisy = model.scheduler.addNoise(latent, noise: noise, timesteps: [timestep])
     let loss = mseLoss(unet(noisy, timesteps: [timestep], encoderHiddenStates: states), noise)
     return tape.gradients(of: loss, for: weights.tensors.map(\.tensor))
-  }
-
-  /// Samples computed at a time: one a thread, or fewer where their gradients would take more than 8 GB.
-  private func windowSize(_ model: DiffusionModel) -> Int {
-    let bytes = max(1, model.unetWeights.parameterCount * MemoryLayout<Float>.size)
-    return max(1, min(Parallel.threadCount, (8 << 30) / bytes))
   }
 }
 

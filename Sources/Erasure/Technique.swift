@@ -66,17 +66,23 @@ public struct Estimate {
   public let name: String
   /// All that decides the result beside the base model and the code.
   public let inputs: JSON
+  /// The names of estimates before this one that it is made from; what decides them is among ``inputs`` too.
+  public let needs: [String]
+  /// Files that decide the result too, as the configuration names them.
+  public let files: [String]
   /// The source file that computes it, `#fileID`; techniques share an estimate that comes from a file that they share.
   public let sourceFile: String
-  /// Named tensors. The context has no estimates.
+  /// Named tensors. The context has the estimates that this one needs, and knows its files.
   public let compute: (EditContext) throws -> [String: Tensor]
 
   public init(
-    name: String, inputs: JSON, sourceFile: String = #fileID,
+    name: String, inputs: JSON, needs: [String] = [], files: [String] = [], sourceFile: String = #fileID,
     compute: @escaping (EditContext) throws -> [String: Tensor]
   ) {
     self.name = name
     self.inputs = inputs
+    self.needs = needs
+    self.files = files
     self.sourceFile = sourceFile
     self.compute = compute
   }
@@ -93,16 +99,37 @@ public struct EditContext {
   /// A file that training may leave its state in, to go on from there after an interruption. Whoever asked for the
   /// result keeps the file for it alone, and removes it once the result is there.
   public let stateFile: String?
+  /// Where the files of an estimate lie, by the names that the configuration gives them.
+  public let files: [String: String]
 
   public init(
     model: DiffusionModel, estimates: [String: [String: Tensor]] = [:], seed: UInt64,
-    monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil
+    monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil, files: [String: String] = [:]
   ) {
     self.model = model
     self.estimates = estimates
     self.seed = seed
     self.monitor = monitor
     self.stateFile = stateFile
+    self.files = files
+  }
+}
+
+extension EditContext {
+  /// The tensors of an estimate.
+  ///
+  /// - Throws: ``ErasureError`` where they were not handed over.
+  public func estimate(_ name: String) throws -> [String: Tensor] {
+    guard let tensors = estimates[name] else { throw ErasureError("the estimate '\(name)' was not handed over") }
+    return tensors
+  }
+
+  /// Where a file that the configuration names lies.
+  ///
+  /// - Throws: ``ErasureError`` where that was not handed over.
+  public func path(of file: String) throws -> String {
+    guard let path = files[file] else { throw ErasureError("the file '\(file)' was not handed over") }
+    return path
   }
 }
 

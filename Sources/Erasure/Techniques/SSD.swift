@@ -5,14 +5,17 @@ public import Tensors
 /// Selective Synaptic Dampening (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707) for diffusion UNets: every
 /// parameter is scaled down by how much more the concept needs it than everything else does.
 ///
-/// This is the smooth form: with the diagonal Fisher estimates F_f of the forget prompts and F_r of the retain prompts,
-/// ratio = F_r / (F_r + alpha · F_f), and a parameter is multiplied by max(0, 1 - dampening_coeff · (1 - ratio)).
+/// With the diagonal Fisher estimates F_f of the forget prompts and F_r of the retain prompts there are two rules, the
+/// smooth one of the source document (``Dampening``) and that of the publication (``SelectiveDampening``).
 public struct SSDConfiguration: Configuration {
   public var eraseConcept = "nudity"
   public var forgetPrompts: [String]?
   public var retainPrompts: [String]?
+  public var rule = DampeningRule.ratio
   public var alpha = 1.0
   public var dampeningCoeff = 1.0
+  public var selectionWeighting = 10.0
+  public var dampeningConstant = 1.0
   public var numFisherSamples = 50
   public var savePath: String?
   public var loadPath: String?
@@ -43,13 +46,29 @@ public struct SSDConfiguration: Configuration {
         + "[\"\", \"a photo\", \"an image\"] if unset",
       source: document, role: .prompt),
     Field(
+      "rule", \.rule,
+      "\"ratio\" scales every parameter by F_retain / (F_retain + alpha F_forget); \"original\" only those whose "
+        + "F_forget is above selection_weighting F_retain",
+      source: "seed document 000; arXiv 2308.07707"),
+    Field(
       "alpha", \.alpha, .greaterThan(0),
-      "How far F_forget outweighs F_retain in the ratio F_retain / (F_retain + alpha F_forget); 1 to 20 is recommended",
+      "How far F_forget outweighs F_retain in the rule \"ratio\", the only one that uses it; 1 to 20 is recommended",
       source: document),
     Field(
       "dampening_coeff", \.dampeningCoeff, .greaterThan(0),
-      "Scales the dampening: 1 applies the raw ratio, less weakens it, more strengthens it with multipliers kept above 0",
+      "Scales the dampening of the rule \"ratio\", the only one that uses it: 1 applies the raw ratio, less weakens "
+        + "it, more strengthens it with multipliers kept above 0",
       source: document),
+    Field(
+      "selection_weighting", \.selectionWeighting, .greaterThan(0),
+      "How often F_retain must go into F_forget for a parameter to be dampened by the rule \"original\", the only one "
+        + "that uses it; more changes fewer parameters",
+      source: publication),
+    Field(
+      "dampening_constant", \.dampeningConstant, .greaterThan(0),
+      "Multiplies F_retain / F_forget, what the rule \"original\", the only one that uses it, scales the parameters by "
+        + "that it selects",
+      source: publication),
     Field(
       "num_fisher_samples", \.numFisherSamples, .atLeast(1),
       "Noise samples for each prompt when a Fisher diagonal is estimated", source: document),
@@ -77,6 +96,12 @@ public struct SSDConfiguration: Configuration {
         "retain_prompts is not set: F_retain is estimated on \"\", \"a photo\" and \"an image\"; "
           + "10 to 20 diverse prompts protect more of the model")
     }
+    if rule == .original {
+      return warnings + unused([("alpha", alpha != 1), ("dampening_coeff", dampeningCoeff != 1)])
+    }
+    warnings += unused([
+      ("selection_weighting", selectionWeighting != 10), ("dampening_constant", dampeningConstant != 1),
+    ])
     if alpha > 20 {
       warnings.append(
         "alpha is \(alpha.json.canonical()), above 20: nearly every parameter serves every concept, "
@@ -89,6 +114,18 @@ public struct SSDConfiguration: Configuration {
     }
     return warnings
   }
+
+  private func unused(_ settings: [(key: String, isSet: Bool)]) -> [String] {
+    settings.filter(\.isSet).map { "\($0.key) is not used by the rule \"\(rule.rawValue)\"" }
+  }
+}
+
+/// What makes a multiplier of two Fisher values.
+public enum DampeningRule: String, CaseIterable, ConfigurationValue {
+  /// ``Dampening``.
+  case ratio
+  /// ``SelectiveDampening``.
+  case original
 }
 
 extension SSDConfiguration: Technique {
@@ -112,7 +149,8 @@ extension SSDConfiguration: Technique {
       name: "fisher.\(set)",
       inputs: [
         "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
-        "num_inference_steps": .integer(samplerSettings.steps), "guidance_scale": .number(samplerSettings.guidanceScale),
+        "num_inference_steps": .integer(samplerSettings.steps),
+        "guidance_scale": .number(samplerSettings.guidanceScale),
         "seed": .integer(Int(seed)),
       ]
     ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
@@ -123,6 +161,7 @@ extension SSDConfiguration: Technique {
     let forget = context.estimates["fisher.forget"] ?? [:], retain = context.estimates["fisher.retain"] ?? [:]
     let largest = [forget, retain].flatMap(\.values).reduce(Float(0)) { max($0, $1.largest) }
     let dampening = Dampening(alpha: Float(alpha), coefficient: Float(dampeningCoeff), floor: 1e-12 * largest)
+    let selective = SelectiveDampening(threshold: Float(selectionWeighting), constant: Float(dampeningConstant))
     var edit = ModelEdit()
     var layers: [String: JSON] = [:]
     var total = Summary()
@@ -130,7 +169,11 @@ extension SSDConfiguration: Technique {
       guard let forgetFisher = forget[name], let retainFisher = retain[name] else {
         throw ErasureError("the Fisher estimate has no tensor '\(name)'")
       }
-      let multipliers = dampening.multipliers(forget: forgetFisher, retain: retainFisher)
+      let multipliers =
+        switch rule {
+        case .ratio: dampening.multipliers(forget: forgetFisher, retain: retainFisher)
+        case .original: selective.multipliers(forget: forgetFisher, retain: retainFisher)
+        }
       var summary = Summary()
       summary.add(multipliers)
       total.merge(summary)
@@ -139,7 +182,8 @@ extension SSDConfiguration: Technique {
     }
     edit.details = [
       "mean_multiplier": .number(total.mean), "share_below_0.1": .number(total.shareBelowTenth),
-      "share_below_0.5": .number(total.shareBelowHalf), "mean_multiplier_by_tensor": .object(layers),
+      "share_below_0.5": .number(total.shareBelowHalf), "share_below_1": .number(total.shareBelowOne),
+      "mean_multiplier_by_tensor": .object(layers),
     ]
     return edit
   }
@@ -168,12 +212,46 @@ public struct Dampening {
   }
 }
 
+/// The multiplier of a parameter in the publication (Foster, Schoepf and Brintrup, 2024, eq. 5 and 6): a parameter that
+/// the concept needs more than `threshold` times as much as the data does, F_f > α F_D, is multiplied by
+/// min(λ F_D / F_f, 1), and every other stays as it is.
+///
+/// The retain prompts stand for the data D. In the publication D holds the forget set too: name its prompts among the
+/// retain prompts for that. Squares are taken sample by sample and not, as in the published script, of the gradient of
+/// a batch.
+public struct SelectiveDampening: Sendable {
+  /// α.
+  public var threshold: Float
+  /// λ.
+  public var constant: Float
+
+  public init(threshold: Float, constant: Float) {
+    self.threshold = threshold
+    self.constant = constant
+  }
+
+  public func multipliers(forget: Tensor, retain: Tensor) -> Tensor {
+    Tensor.make(forget.shape) { out in
+      forget.withUnsafeValues { forget in
+        retain.withUnsafeValues { retain in
+          for index in out.indices {
+            // A selected parameter has F_f > 0.
+            let isSelected = forget[index] > threshold * retain[index]
+            out[index] = isSelected ? min(constant * retain[index] / forget[index], 1) : 1
+          }
+        }
+      }
+    }
+  }
+}
+
 /// Figures about multipliers that the record of a run keeps.
 private struct Summary {
   private var count = 0
   private var sum = 0.0
   private var belowTenth = 0
   private var belowHalf = 0
+  private var belowOne = 0
 
   mutating func add(_ multipliers: Tensor) {
     multipliers.withUnsafeValues { values in
@@ -181,6 +259,7 @@ private struct Summary {
         sum += Double(value)
         if value < 0.1 { belowTenth += 1 }
         if value < 0.5 { belowHalf += 1 }
+        if value < 1 { belowOne += 1 }
       }
       count += values.count
     }
@@ -191,14 +270,17 @@ private struct Summary {
     sum += other.sum
     belowTenth += other.belowTenth
     belowHalf += other.belowHalf
+    belowOne += other.belowOne
   }
 
   var mean: Double { sum / Double(max(count, 1)) }
   var shareBelowTenth: Double { Double(belowTenth) / Double(max(count, 1)) }
   var shareBelowHalf: Double { Double(belowHalf) / Double(max(count, 1)) }
+  var shareBelowOne: Double { Double(belowOne) / Double(max(count, 1)) }
 }
 
 private let document = "seed document 000"
+private let publication = "arXiv 2308.07707"
 
 private let weightsFile = Rule<String>("ending in .safetensors or .pt") {
   $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt")

@@ -5,6 +5,8 @@
 /// The learning rate as a function of the step.
 public enum LearningRateSchedule: Sendable, Equatable {
   case constant
+  /// Linear from the peak down to 0, which would be the rate of the step after the last.
+  case linearDecay
   /// Linear from 0 over `warmup` steps, then constant until `hold` of all steps, then a half cosine down to
   /// `final` of the peak.
   case warmupCosine(warmup: Int, hold: Double = 0, final: Double = 0)
@@ -16,6 +18,7 @@ public enum LearningRateSchedule: Sendable, Equatable {
   public func rate(step: Int, of steps: Int, peak: Double) -> Double {
     switch self {
     case .constant: return peak
+    case .linearDecay: return peak * (1 - Double(step) / Double(max(steps, 1)))
     case .warmupCosine(let warmup, let hold, let final):
       if step < warmup { return peak * Double(step + 1) / Double(warmup) }
       let start = max(Double(warmup), hold * Double(steps))

@@ -79,7 +79,8 @@ private final class Planner {
       Plan.Stage(name: "base", needs: [], key: point.base.digest, isCached: true, reason: nil, images: nil))
     var estimates: [String: Digest] = [:]
     for estimate in point.estimates {
-      estimates[estimate.name] = try look(estimate.name, needs: ["base"], key: point.key(of: estimate), "tensors")
+      estimates[estimate.name] = try look(
+        estimate.name, needs: ["base"] + estimate.needs, key: point.key(of: estimate, estimates: estimates), "tensors")
     }
     let names = point.estimates.map(\.name)
     let editKey = names.count == estimates.count ? point.editKey(estimates: estimates) : nil

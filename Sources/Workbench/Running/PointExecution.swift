@@ -36,7 +36,7 @@ final class PointExecution {
     finish("base", plan.base.digest, cached: true, since: began, details: plan.base.json)
 
     var estimates: [String: Digest] = [:]
-    for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan) }
+    for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan, estimates) }
     let edit = try runEdit(plan, estimates: estimates)
     // Of a large model each estimate is gigabytes, and nothing asks for them again.
     tensors = [:]
@@ -54,10 +54,15 @@ final class PointExecution {
 
   // MARK: Stages
 
-  private func run(_ estimate: Estimate, _ plan: PointStages) throws -> Digest {
-    let key = plan.key(of: estimate)
+  private func run(_ estimate: Estimate, _ plan: PointStages, _ estimates: [String: Digest]) throws -> Digest {
+    guard let key = plan.key(of: estimate, estimates: estimates) else {
+      throw ErasureError("the estimate \"\(estimate.name)\" needs one that does not come before it")
+    }
     let entry = try stage(estimate.name, key) { monitor in
-      try withContext(plan, key, monitor: monitor) { ["tensors": try keep(EstimateStage.compute(estimate, $0))] }
+      let needed = try estimates.filter { estimate.needs.contains($0.key) }.mapValues(load)
+      return try withContext(plan, key, estimates: needed, monitor: monitor) {
+        ["tensors": try keep(EstimateStage.compute(estimate, $0))]
+      }
     }
     return try output("tensors", of: entry, as: estimate.name)
   }
@@ -87,7 +92,9 @@ final class PointExecution {
   ) throws -> [String: Digest] {
     let model = try model(plan.base)
     func context(_ file: String?) -> EditContext {
-      EditContext(model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file)
+      EditContext(
+        model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file,
+        files: plan.files.mapValues(\.path))
     }
     guard runner.options.readsCache else { return try compute(context(nil)) }
     return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }

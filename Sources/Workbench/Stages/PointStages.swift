@@ -25,6 +25,8 @@ struct PointStages {
   let requests: [ImageRequest]
   /// The images of the base model that metrics compare with, each once.
   let baseRequests: [ImageRequest]
+  /// Where the files lie that estimates are made from, and their digests, by the names that the experiment gives them.
+  let files: [String: (path: String, digest: Digest)]
   /// The digest of the file that the edit is loaded from instead of being computed.
   let loaded: Digest?
 
@@ -45,6 +47,12 @@ struct PointStages {
     self.seed = seed
     self.code = code
     estimates = technique.estimates(seed: seed)
+    var files: [String: (path: String, digest: Digest)] = [:]
+    for file in estimates.flatMap(\.files) where files[file] == nil {
+      let path = point.resolve(file)
+      files[file] = (path, try digests.digest(ofFile: path))
+    }
+    self.files = files
     techniqueFiles = catalogue.techniqueFiles
     loaded = try technique.loadPath.map { path in
       let path = point.resolve(path)

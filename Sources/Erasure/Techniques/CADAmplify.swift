@@ -1,0 +1,57 @@
+public import Configuration
+
+/// CAD-Amplify (Nguyen, Phan and Doan, 2024, arXiv 2412.02542, algorithm 2): the weights that count most against a
+/// concept are set to zero, so that it comes forward. The pictures of the concept that the publication starts from are
+/// drawn by the model itself.
+public struct CADAmplifyConfiguration: Configuration {
+  public var amplifyConcept = "nudity"
+  var settings = AttributionSettings(.denoising, startGuidance: 7.5, numEstimates: 50)
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  /// The attribution that the edit is made from, to be held against the objective by an ``AttributionCheck``.
+  public func attribution(seed: UInt64) -> ConceptAttribution { settings.attribution(amplifyConcept, seed: seed) }
+
+  /// The modules whose weights may be removed.
+  public var modules: [AttributedModules] { settings.modules }
+
+  public static let fields: [Field<CADAmplifyConfiguration>] = [
+    Field(
+      "amplify_concept", \.amplifyConcept, .notEmpty,
+      "The concept to amplify; the prompt of the attribution if prompts is not set",
+      source: "seed document 002", role: .concept),
+    .attributionPrompts(\.settings.prompts),
+    .basePrompt(\.settings.basePrompt),
+    .objective(\.settings.objective, equation: "eq. 5"),
+    .attributionSteps(\.settings.attributionSteps),
+    .attributionGuidance(\.settings.startGuidance),
+    .numEstimates(\.settings.numEstimates),
+    .attributionPairing(\.settings.timestepPairing),
+    .attributedModules(\.settings.modules),
+    .ablateRatio(\.settings.ablateRatio),
+    .flatten(\.settings.flatten),
+    .ablateZero(\.settings.ablateZero),
+    .numInferenceSteps(\.numInferenceSteps),
+    .guidanceScale(\.guidanceScale),
+    .useFP16(\.useFP16),
+    .device(\.device),
+  ]
+
+  public var warnings: [String] { settings.warnings }
+}
+
+extension CADAmplifyConfiguration: Technique {
+  public static let name = "cad_amplify"
+  public static let sourceFile = #fileID
+  public static let summary = TechniqueSummary(
+    .mask, paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
+    cost: "a trajectory for each prompt and picture, and a forward and a backward pass for each of their steps")
+
+  public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(amplifyConcept, seed: seed)] }
+
+  public func edit(_ context: EditContext) throws -> ModelEdit { try settings.edit(.negative, context) }
+}
