@@ -42,7 +42,7 @@ extension ESDConfiguration: Technique {
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
-    let trained = context.estimates["esd"] ?? [:]
+    let trained = try context.estimate("esd")
     return ModelEdit(
       replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
   }

@@ -59,7 +59,7 @@ extension NPESDConfiguration: Technique {
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
-    let trained = context.estimates["esd"] ?? [:]
+    let trained = try context.estimate("esd")
     let neurons = ConceptNeurons(
       prompts: neuronPrompts ?? training.prompts, samplesPerPrompt: neuronSamples,
       step: Int(neuronPosition * Double(samplerSettings.steps)), score: neuronScore, sampler: samplerSettings,

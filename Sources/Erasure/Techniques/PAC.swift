@@ -91,7 +91,7 @@ extension PACConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let masks = context.estimates["mask"] ?? [:]
+    let masks = try context.estimate("mask")
     let soft = try SoftMask(mask, of: model.unetWeights, group: trainMethod)
     let pruned = soft.hardened(masks)
     var details = soft.figures(pruned)

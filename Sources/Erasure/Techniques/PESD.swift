@@ -93,7 +93,7 @@ extension PESDConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let masks = context.estimates["mask"] ?? [:]
+    let masks = try context.estimate("mask")
     let soft = try SoftMask(mask, of: model.unetWeights, group: training.trainMethod)
     let pruned = soft.hardened(masks)
     let trajectory = try PartialTrajectory(

@@ -39,7 +39,7 @@ extension PrePruneConfiguration: Technique {
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
-    let trained = context.estimates["esd"] ?? [:]
+    let trained = try context.estimate("esd")
     let base = context.model.unetWeights
     let pruned = PruningMask.smallest(share: pruneRatio, of: base)
     var details = ChangeFigures(trained, from: base).members

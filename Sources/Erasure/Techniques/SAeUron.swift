@@ -268,7 +268,7 @@ extension SAeUronConfiguration: Technique {
 
   public func intervention(
     _ model: DiffusionModel, tensors: [String: Tensor]
-  ) throws -> SamplingIntervention? {
+  ) throws -> SamplingIntervention {
     guard let change = tensors["feature.change"], let threshold = tensors["feature.threshold"] else {
       throw ErasureError("the edit has no features")
     }

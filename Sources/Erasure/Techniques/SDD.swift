@@ -161,7 +161,7 @@ extension SDDConfiguration: Technique {
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
-    let trained = context.estimates["sdd"] ?? [:]
+    let trained = try context.estimate("sdd")
     return ModelEdit(
       replacedUNetTensors: trained, details: ChangeFigures(trained, from: context.model.unetWeights).json)
   }

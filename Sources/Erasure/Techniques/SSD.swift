@@ -158,7 +158,7 @@ extension SSDConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let forget = context.estimates["fisher.forget"] ?? [:], retain = context.estimates["fisher.retain"] ?? [:]
+    let forget = try context.estimate("fisher.forget"), retain = try context.estimate("fisher.retain")
     let largest = [forget, retain].flatMap(\.values).reduce(Float(0)) { max($0, $1.largest) }
     let dampening = Dampening(alpha: Float(alpha), coefficient: Float(dampeningCoeff), floor: 1e-12 * largest)
     let selective = SelectiveDampening(threshold: Float(selectionWeighting), constant: Float(dampeningConstant))

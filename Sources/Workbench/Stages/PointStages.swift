@@ -117,13 +117,20 @@ struct PointStages {
     return .object(rooms.merging(own) { $1 })
   }
 
-  func key(of estimate: Estimate) -> StageKey {
-    StageKey(
-      stage: estimate.name,
-      parts: [
-        "base": .string(base.digest.hex), "inputs": estimate.inputs, "code": techniqueCode(EstimateStage.sourceFile, estimate.sourceFile),
-        "blas": code.blas,
-      ])
+  /// - Parameter estimates: the digest of each estimate's tensor set, by its name.
+  /// - Returns: nil while one that it needs is not there.
+  func key(of estimate: Estimate, estimates: [String: Digest]) -> StageKey? {
+    var parts: [String: JSON] = [
+      "base": .string(base.digest.hex), "inputs": estimate.inputs,
+      "code": techniqueCode(EstimateStage.sourceFile, estimate.sourceFile), "blas": code.blas,
+    ]
+    if !estimate.needs.isEmpty {
+      let found = estimate.needs.compactMap { need in estimates[need].map { (need, JSON.string($0.hex)) } }
+      guard found.count == estimate.needs.count else { return nil }
+      parts["needs"] = .object(Dictionary(uniqueKeysWithValues: found))
+    }
+    if !estimate.files.isEmpty { parts["files"] = .array(estimate.files.map { .string(files[$0]?.digest.hex ?? "") }) }
+    return StageKey(stage: estimate.name, parts: .object(parts))
   }
 
   /// - Parameter estimates: the digest of each estimate's tensor set, by its name.
