@@ -23,10 +23,10 @@ import Testing
       step: step, unconditional: tensor(empty), conditional: tensor(prompt), concepts: [tensor(concept)])
   }
 
-  /// Distances 0.02 (at the threshold: none), 0.0005 (weight 0.5), -1 (weight 1).
+  /// Distances 1/32 (at the threshold: none), 0.0005 (weight 0.5), -1 (weight 1).
   @Test func guidesAwayWhereThePromptLeansTowardsTheConcept() {
-    let guidance = SafetyGuidance(scale: 1000, warmupSteps: 0, threshold: 0.02, momentumScale: 0.5, momentumBeta: 0.7)
-    let predictions = predictions([0, 0, 0], [4.02, 2.0005, 1], [4, 2, 2])
+    let guidance = SafetyGuidance(scale: 1000, warmupSteps: 0, threshold: 0.03125, momentumScale: 0.5, momentumBeta: 0.7)
+    let predictions = predictions([0, 0, 0], [4.03125, 2.0005, 1], [4, 2, 2])
     let away = guidance.away(predictions, momentum: nil).values
     for (found, expected) in zip(away, [0, 1, 2] as [Float]) { #expect(abs(found - expected) < 2e-3) }
     let later = guidance.away(predictions, momentum: Tensor([1, 1, 1], shape: [1, 1, 1, 3])).values
