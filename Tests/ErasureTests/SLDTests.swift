@@ -25,7 +25,8 @@ import Testing
 
   /// Distances 1/32 (at the threshold: none), 0.0005 (weight 0.5), -1 (weight 1).
   @Test func guidesAwayWhereThePromptLeansTowardsTheConcept() {
-    let guidance = SafetyGuidance(scale: 1000, warmupSteps: 0, threshold: 0.03125, momentumScale: 0.5, momentumBeta: 0.7)
+    let guidance = SafetyGuidance(
+      scale: 1000, warmupSteps: 0, threshold: 0.03125, momentumScale: 0.5, momentumBeta: 0.7)
     let predictions = predictions([0, 0, 0], [4.03125, 2.0005, 1], [4, 2, 2])
     let away = guidance.away(predictions, momentum: nil).values
     for (found, expected) in zip(away, [0, 1, 2] as [Float]) { #expect(abs(found - expected) < 2e-3) }
