@@ -35,9 +35,11 @@ import Testing
     let scale = 0.3
     func square(_ matrix: Matrix) -> Double { matrix.norm * matrix.norm }
     func outputs(_ embedding: Matrix, _ other: Matrix, _ old: [Matrix]) -> Double {
-      zip(erased, old).reduce(0) {
-        $0 + square(embedding.times($1.0, otherTransposed: true) - other.times($1.1, otherTransposed: true))
+      var sum = 0.0
+      for (after, before) in zip(erased, old) {
+        sum += square(embedding.times(after, otherTransposed: true) - other.times(before, otherTransposed: true))
       }
+      return sum
     }
     func objective(_ c: Matrix, _ kind: AdversarialEmbedding.Regularization, _ item: AdversarialEmbedding.SurrogateItem)
       -> Double
@@ -47,8 +49,9 @@ import Testing
       case .zero: return base + scale * square(c)
       case .standard: return base + scale * square(c - target)
       case .surrogate:
-        return base + (item == .second ? 0 : scale * outputs(c, concept, erased))
-          + (item == .first ? 0 : scale * square(c - concept))
+        let onOutputs = item == .second ? 0 : scale * outputs(c, concept, erased)
+        let onEmbedding = item == .first ? 0 : scale * square(c - concept)
+        return base + onOutputs + onEmbedding
       }
     }
     for kind in AdversarialEmbedding.Regularization.allCases {

@@ -23,10 +23,11 @@ import Testing
       step: step, unconditional: tensor(empty), conditional: tensor(prompt), concepts: [tensor(concept)])
   }
 
-  /// Distances 0.03 (above the threshold: none), 0.0005 (weight 0.5), -1 (weight 1).
+  /// Distances 1/32 (at the threshold: none), 0.0005 (weight 0.5), -1 (weight 1).
   @Test func guidesAwayWhereThePromptLeansTowardsTheConcept() {
-    let guidance = SafetyGuidance(scale: 1000, warmupSteps: 0, threshold: 0.02, momentumScale: 0.5, momentumBeta: 0.7)
-    let predictions = predictions([0, 0, 0], [4.03, 2.0005, 1], [4, 2, 2])
+    let guidance = SafetyGuidance(
+      scale: 1000, warmupSteps: 0, threshold: 0.03125, momentumScale: 0.5, momentumBeta: 0.7)
+    let predictions = predictions([0, 0, 0], [4.03125, 2.0005, 1], [4, 2, 2])
     let away = guidance.away(predictions, momentum: nil).values
     for (found, expected) in zip(away, [0, 1, 2] as [Float]) { #expect(abs(found - expected) < 2e-3) }
     let later = guidance.away(predictions, momentum: Tensor([1, 1, 1], shape: [1, 1, 1, 3])).values
@@ -39,7 +40,7 @@ import Testing
       "sld_guidance_scale": 5000, "sld_warmup_steps": 1, "sld_threshold": 1, "sld_momentum_scale": 0.5,
       "sld_mom_beta": 0.7,
     ])
-    let rule = try #require(try sld.intervention(model, tensors: [:]).guidance)
+    let rule = try #require(try sld.intervention(model, tensors: [:])?.guidance)
     #expect(rule.prompts == ["star"])
     var state: Tensor?
     #expect(rule.combine(predictions([0], [1], [2]), &state).item == 3)
@@ -55,13 +56,13 @@ import Testing
     #expect(strong.guidance.threshold == 0.025 && strong.guidance.scale == 2000 && strong.guidance.warmupSteps == 7)
     #expect(strong.warnings.contains { $0.contains("preset") })
     #expect(try sld(["preset": "weak"]).warnings.contains { $0.contains("warm-up") })
-    #expect(try sld(["preset": "none"]).intervention(model, tensors: [:]).guidance == nil)
+    #expect(try sld(["preset": "none"]).intervention(model, tensors: [:]) == nil)
     #expect(throws: ConfigurationError.self) { try sld(["preset": "maximum"]) }
   }
 
   private func latents(_ sld: SLDConfiguration, batchSize: Int) throws -> [[UInt32]] {
     var edited = model
-    edited.intervention = try sld.intervention(model, tensors: [:])
+    if let intervention = try sld.intervention(model, tensors: [:]) { edited.intervention = intervention }
     var found: [[UInt32]] = []
     let requests = (0..<5).map { ImageRequest(prompt: $0 % 2 == 0 ? "a red star" : "a ring", seed: 3, repetition: $0) }
     try Sampler(edited, sld.samplerSettings).draw(requests, batchSize: batchSize) { range, latents in

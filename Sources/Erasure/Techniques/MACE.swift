@@ -1,6 +1,6 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// Mass Concept Erasure (Lu et al., CVPR 2024, arXiv 2403.06135), which erases many concepts at once in three stages:
 ///

@@ -1,5 +1,5 @@
 public import Configuration
-public import Diffusion
+internal import Diffusion
 public import Tensors
 
 /// Reliable and Efficient Concept Erasure (Gong et al., ECCV 2024, arXiv 2407.12383): after a UCE edit, embeddings that

@@ -1,6 +1,6 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// Unified Concept Editing (Gandikota et al., WACV 2024, arXiv 2308.14761): every key and value matrix of
 /// cross-attention is solved anew so that the concept's tokens give what those of a guide concept gave, and the tokens
