@@ -131,7 +131,7 @@ import Testing
     #expect(refused(["erasing_signal": "replacement"]) == "replacement_concept")
     #expect(refused(["replacement_concept": "circle"]) == "replacement_concept")
     #expect(refused(["erasing_signal": "implicit", "erase_prompts": ["a star", "a ring"]]) == "erase_prompts.1")
-    #expect(refused(["instruction_concepts": [["prompt": "a", "percentile": 2]]]) == "instruction_concepts.0.percentile")
+    #expect(refused(["instruction_concepts": [["prompt": "a", "t_low": 2]]]) == "instruction_concepts.0.t_low")
     #expect(refused(["instruction_concepts": [["guidance": 2]]]) == "instruction_concepts.0.prompt")
     #expect(refused(["instruction_concepts": [["prompt": "a", "scale": 2]]]) == "instruction_concepts.0.scale")
     #expect(refused(["gamma_1": 1]) == "gamma_1")

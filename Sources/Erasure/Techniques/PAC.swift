@@ -57,7 +57,7 @@ extension PACConfiguration: Technique {
         name: "mask",
         inputs: [
           "settings": training.encode(affectingResult: true), "mask": mask.trainingInputs,
-          "train_method": .string(trainMethod.rawValue), "images": images.inputs, "seed": images.inputs["seed"] ?? .null,
+          "train_method": .string(trainMethod.rawValue), "images": images.inputs,
         ], sourceFile: Self.sourceFile
       ) { context in
         let latents = try images.draw(context.model, monitor: WorkMonitor(isCancelled: context.monitor.isCancelled))
