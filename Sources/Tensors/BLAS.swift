@@ -49,6 +49,11 @@ public enum BLAS {
     beta: Float = 0, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
   ) {
     _ = ready
+    if k == 0 {
+      // OpenBLAS takes rows of no length for an error, and leaves c as it finds it.
+      if beta == 0 { for row in 0..<m { (c + row * ldc).update(repeating: 0, count: n) } }
+      return
+    }
     cblas_sgemm(
       CblasRowMajor, transposedA ? CblasTrans : CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans,
       blasint(m), blasint(n), blasint(k), alpha, a, blasint(lda), b, blasint(ldb), beta, c, blasint(ldc))

@@ -40,7 +40,7 @@ import Testing
       "sld_guidance_scale": 5000, "sld_warmup_steps": 1, "sld_threshold": 1, "sld_momentum_scale": 0.5,
       "sld_mom_beta": 0.7,
     ])
-    let rule = try #require(try sld.intervention(model, tensors: [:])?.guidance)
+    let rule = try #require(try sld.intervention(model, tensors: [:]).guidance)
     #expect(rule.prompts == ["star"])
     var state: Tensor?
     #expect(rule.combine(predictions([0], [1], [2]), &state).item == 3)
@@ -56,13 +56,13 @@ import Testing
     #expect(strong.guidance.threshold == 0.025 && strong.guidance.scale == 2000 && strong.guidance.warmupSteps == 7)
     #expect(strong.warnings.contains { $0.contains("preset") })
     #expect(try sld(["preset": "weak"]).warnings.contains { $0.contains("warm-up") })
-    #expect(try sld(["preset": "none"]).intervention(model, tensors: [:]) == nil)
+    #expect(try sld(["preset": "none"]).intervention(model, tensors: [:]).guidance == nil)
     #expect(throws: ConfigurationError.self) { try sld(["preset": "maximum"]) }
   }
 
   private func latents(_ sld: SLDConfiguration, batchSize: Int) throws -> [[UInt32]] {
     var edited = model
-    if let intervention = try sld.intervention(model, tensors: [:]) { edited.intervention = intervention }
+    edited.intervention = try sld.intervention(model, tensors: [:])
     var found: [[UInt32]] = []
     let requests = (0..<5).map { ImageRequest(prompt: $0 % 2 == 0 ? "a red star" : "a ring", seed: 3, repetition: $0) }
     try Sampler(edited, sld.samplerSettings).draw(requests, batchSize: batchSize) { range, latents in

@@ -54,4 +54,11 @@ struct OperatorParityTests {
       }
     }
   }
+
+  @Test func aProductOfNoDepthIsZero() {
+    // Memory that held something before.
+    _ = Tensor.full(7, [2, 3])
+    #expect(Tensor.zeros([2, 0]).matmul(Tensor.zeros([0, 3])).values == [Float](repeating: 0, count: 6))
+    #expect(linear(Tensor.zeros([1, 2, 0]), weight: Tensor.zeros([3, 0])).values == [Float](repeating: 0, count: 6))
+  }
 }
