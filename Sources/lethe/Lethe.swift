@@ -23,10 +23,10 @@ struct Lethe: ParsableCommand {
       """,
     version: "0.1.0",
     groupedSubcommands: [
-      CommandGroup(name: "Experiments", subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self]),
+      CommandGroup(name: "Experiments", subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self, Check.self]),
       CommandGroup(
         name: "Results", subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Reproduce.self]),
-      CommandGroup(name: "Models", subcommands: [Generate.self, Export.self, Train.self, Bench.self]),
+      CommandGroup(name: "Models", subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self]),
       CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),
     ])
 

@@ -115,4 +115,14 @@ extension Runner {
     let edited = try edit.model(base, technique, from: store.objects)
     return (technique.useFP16 ? try edited.roundedToHalf() : edited, technique.samplerSettings)
   }
+
+  /// The base model of a past run, as the run drew with it but for its edit.
+  ///
+  /// - Throws: ``ReproductionError`` if the base model is not what it was.
+  public func baseModel(of run: Digest) throws -> DiffusionModel {
+    let point = try point(of: store.run(run), run: run)
+    let base = try models.load(models.base(point.baseModel, from: point.folder))
+    let isHalf = (point.technique.configuration as? any Technique)?.useFP16 ?? false
+    return isHalf ? try base.roundedToHalf() : base
+  }
 }

@@ -52,6 +52,14 @@ final class PointExecution {
     for metric in plan.metrics { try run(metric, images, base) }
   }
 
+  /// The estimates alone, with what they were made from.
+  func computeEstimates() throws -> (plan: PointStages, model: DiffusionModel, tensors: [String: [String: Tensor]]) {
+    let plan = try runner.stages(of: point)
+    var estimates: [String: Digest] = [:]
+    for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan, estimates) }
+    return (plan, try model(plan.base), try estimates.mapValues(load))
+  }
+
   // MARK: Stages
 
   private func run(_ estimate: Estimate, _ plan: PointStages, _ estimates: [String: Digest]) throws -> Digest {
@@ -227,7 +235,8 @@ final class PointExecution {
     monitor.handle(.stageFinished(stage))
   }
 
-  private func workMonitor(_ stage: String) -> WorkMonitor {
+  /// Tells of the progress of a stage.
+  func workMonitor(_ stage: String) -> WorkMonitor {
     let monitor = monitor
     let began = ContinuousClock.now
     let loss = SmoothedLoss()

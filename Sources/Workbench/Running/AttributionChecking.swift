@@ -1,0 +1,39 @@
+internal import Configuration
+internal import Erasure
+internal import Tensors
+
+/// What random small ablations do to CAD's objective, beside what the attribution predicts (arXiv 2412.02542, figure 2).
+public struct AttributionReport: Sendable {
+  /// For each ablation the sum of the attributions of its weights.
+  public let predicted: [Double]
+  /// For each ablation what the objective loses.
+  public let actual: [Double]
+  /// Pearson's correlation of the two.
+  public let correlation: Double
+}
+
+extension Runner {
+  /// Holds the attribution of a point of CAD-Erase against the objective. The attribution comes from the cache where it is
+  /// there.
+  ///
+  /// - Parameters:
+  ///   - trials: ablations
+  ///   - share: the share of the modules' weights that one ablation sets to zero
+  /// - Throws: `ConfigurationError` for a point of another technique, `CancellationError`.
+  public func checkAttribution(
+    of point: ExperimentPoint, trials: Int, share: Double, monitor: RunMonitor
+  ) throws -> AttributionReport {
+    guard let technique = point.technique.configuration as? CADEraseConfiguration else {
+      throw ConfigurationError(
+        file: point.file, keyPath: "technique.name",
+        "the check is one of cad_erase, and this experiment is one of \(point.technique.name)")
+    }
+    let execution = PointExecution(point, runner: self, monitor: monitor)
+    let (plan, model, estimates) = try execution.computeEstimates()
+    let check = AttributionCheck(
+      technique.attribution(seed: plan.seed), modules: technique.modules, trials: trials, share: share)
+    let result = try check.run(
+      model, values: estimates["attribution"] ?? [:], monitor: execution.workMonitor("check"))
+    return AttributionReport(predicted: result.predicted, actual: result.actual, correlation: result.correlation)
+  }
+}
