@@ -36,7 +36,7 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let (outputs, inputs) = (weight.shape[0], weight.shape[1])
   precondition(x.extent(-1) == inputs, "a linear layer of shape \(weight.shape) on a tensor of shape \(x.shape)")
   let items = x.rank >= 3 ? x.shape[0] : 1
-  let rows = x.count / max(items * inputs, 1)
+  let rows = x.shape.dropLast().reduce(1, *) / max(items, 1)
   let result = Tensor(unset: x.shape.dropLast() + [outputs])
   parallelFor(items) { item in
     let out = result.pointer + item * rows * outputs
