@@ -13,7 +13,10 @@ struct ExperimentSettings: Configuration {
   var sweep: [String: JSON] = [:]
 
   static let fields: [Field<ExperimentSettings>] = [
-    Field("output_dir", \.outputDir, .notEmpty, "Folder for what the run writes", affectsResult: false, role: .path),
+    Field(
+      "output_dir", \.outputDir, .notEmpty,
+      "Accepted as the documents write it, and not used: results go to the store, and tables to reports/",
+      affectsResult: false, role: .path),
     Field("technique", \.technique, "The technique: its name and config"),
     Field("metric", \.metric, "The one metric: its name and config"),
     Field("metrics", \.metrics, .notEmpty, "Several metrics, each its name and config"),

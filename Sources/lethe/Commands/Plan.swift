@@ -30,8 +30,8 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
     let name = [point.experiment, settings, "seed \(point.seed)"].filter { !$0.isEmpty }.joined(separator: " ")
     var columns = Columns()
     for stage in plan.stages where stage.name != "base" {
-      let images = stage.images.map { "\($0.there)/\($0.all) " } ?? ""
-      columns.add("  " + stage.name, images + (stage.isCached ? "cached" : "to compute"), stage.reason ?? "")
+      let missing = stage.images.map { "\($0.all - $0.there) of \($0.all) " } ?? ""
+      columns.add("  " + stage.name, stage.isCached ? "cached" : missing + "to compute", stage.reason ?? "")
     }
     return "\(Style.bold(name))  config \(point.configHash.short)\n" + columns.text()
   }
