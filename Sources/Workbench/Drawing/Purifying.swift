@@ -10,11 +10,18 @@ extension Runner {
   ///   - prompt: of inversion and drawing: the empty one, or the erased concept
   ///   - invertsWithBase: whether the unedited model finds the noise, and not the edited one
   ///   - monitor: progress in steps
-  /// - Throws: ``ReproductionError`` for a run without an edit, `SamplingError` for a picture that the model cannot take.
+  /// - Throws: ``ReproductionError`` for a run without an edit, ``PictureOrderError`` for a picture of another size than
+  ///   the model draws.
   public func purify(
     _ picture: RGBImage, by run: Digest, prompt: String, invertsWithBase: Bool, monitor: WorkMonitor
   ) throws -> Purification.Result {
     let (edited, settings) = try model(of: run)
+    let side = edited.unet.config.sampleSize * edited.vae.config.reduction
+    guard picture.width == side, picture.height == side else {
+      throw PictureOrderError(
+        description: "the picture is \(picture.width) x \(picture.height), and the model of run \(run.short) draws"
+          + " \(side) x \(side) pixels: scale or cut the picture to that size")
+    }
     let purification = Purification(
       inverting: try invertsWithBase ? baseModel(of: run) : edited, drawing: edited, settings: settings, prompt: prompt)
     return try purification(picture, progress: monitor.progress, isCancelled: monitor.isCancelled)
