@@ -8,11 +8,12 @@ struct Purify: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw a picture again without what a run has erased.",
     discussion: """
-      DDIM inversion finds the noise that leads to the picture, and the edited model of the run draws from it. How much of \
-      the picture survives depends on the inversion: its round trip is drawn and its error printed.
+      DDIM inversion finds the noise that leads to the picture, and the edited model of the run draws from it. Name what the \
+      picture shows with --prompt: with the empty one the edit has hardly anything to act on. What survives depends on the \
+      inversion, whose round trip can be written, and whose error is printed: the smaller the better.
 
-        lethe purify star.png --run 3f2a --out purified.png
-        lethe purify star.png --run 3f2a --prompt "a star" --inversion-model original
+        lethe purify star.png --run 3f2a --prompt "a red star" --inversion-model original
+        lethe purify star.png --run 3f2a --prompt "a red star" --reconstruction round-trip.png
       """)
 
   enum InversionModel: String, CaseIterable {
