@@ -23,6 +23,54 @@ struct AttributionSettings: Sendable {
     self.numEstimates = numEstimates
   }
 
+  /// With the names of the published script where it has one.
+  static let fields: [Field<AttributionSettings>] = [
+    Field(
+      "prompts", \.prompts, .notEmpty, "Prompts that name the concept; its name alone if unset",
+      source: "arXiv 2412.02542, script", role: .prompt),
+    Field(
+      "base_prompt", \.basePrompt, "What the objective \"guidance\" leads away from; not used by \"denoising\"",
+      source: "arXiv 2412.02542, script", role: .prompt),
+    Field(
+      "objective", \.objective,
+      "What weights are attributed: \"guidance\" is how far the concept leads away from the base prompt (eq. 4), "
+        + "\"denoising\" how well noise is told from pictures of the concept (eq. 5)",
+      source: "arXiv 2412.02542, eq. 4 and 5"),
+    Field(
+      "attribution_steps", \.attributionSteps, .between(1...1000),
+      "DDIM steps of the attribution, each visited once a round",
+      source: "arXiv 2412.02542, script"),
+    Field(
+      "start_guidance", \.startGuidance, .atLeast(0),
+      "Guidance scale that the latents of the attribution are drawn with",
+      source: "arXiv 2412.02542, script"),
+    Field(
+      "n_est", \.numEstimates, .atLeast(1),
+      "Rounds over all steps for each prompt, from fresh noise; with \"denoising\" each is a picture of its own",
+      source: "arXiv 2412.02542, script"),
+    Field(
+      "timestep_pairing", \.timestepPairing,
+      "Which timestep a latent of the objective \"guidance\" is asked about with: \"next\" is that of the step to "
+        + "come, \"last\" that of the step just executed, one too early, as in the published script",
+      source: "arXiv 2412.02542, script"),
+    Field(
+      "modules", \.modules, .notEmpty,
+      "Which weights may be removed: ff (feed-forward), attn1 (self-attention), attn2 (cross-attention), residual "
+        + "(convolutions)",
+      source: "arXiv 2412.02542, table 8"),
+    Field(
+      "ablate_ratio", \.ablateRatio, .between(0...1),
+      "The share of each row that is removed at most, rounded down to whole weights; 0 removes nothing",
+      source: "arXiv 2412.02542, script"),
+    Field(
+      "flatten", \.flatten, "Rank the weights of a whole matrix together and not row by row",
+      source: "arXiv 2412.02542, script"),
+    Field(
+      "ablate_zero", \.ablateZero,
+      "Also remove weights of attribution 0 to fill the ratio, as the published script does",
+      source: "arXiv 2412.02542, script"),
+  ]
+
   func attribution(_ concept: String, seed: UInt64) -> ConceptAttribution {
     ConceptAttribution(
       objective: objective, prompts: prompts ?? [concept], basePrompt: basePrompt,
@@ -64,84 +112,5 @@ struct AttributionSettings: Sendable {
       let values = attribution[element.key]?.values ?? []
       return element.value.reduce(sum) { $0 + Double(values[$1]) }
     }
-  }
-}
-
-/// The fields of ``AttributionSettings``, with the names of the published script where it has one.
-extension Field {
-  static func objective(
-    _ path: any WritableKeyPath<Root, ConceptAttribution.Objective> & Sendable, equation: String
-  ) -> Field {
-    Field(
-      "objective", path,
-      "What weights are attributed: \"guidance\" is how far the concept leads away from the base prompt (eq. 4), "
-        + "\"denoising\" how well noise is told from pictures of the concept (eq. 5)",
-      source: "arXiv 2412.02542, \(equation)")
-  }
-
-  static func attributionPrompts(_ path: any WritableKeyPath<Root, [String]?> & Sendable) -> Field {
-    Field(
-      "prompts", path, .notEmpty, "Prompts that name the concept; its name alone if unset",
-      source: "arXiv 2412.02542, script", role: .prompt)
-  }
-
-  static func basePrompt(_ path: any WritableKeyPath<Root, String> & Sendable) -> Field {
-    Field(
-      "base_prompt", path, "What the objective \"guidance\" leads away from; not used by \"denoising\"",
-      source: "arXiv 2412.02542, script", role: .prompt)
-  }
-
-  static func attributionSteps(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Field {
-    Field(
-      "attribution_steps", path, .between(1...1000), "DDIM steps of the attribution, each visited once a round",
-      source: "arXiv 2412.02542, script")
-  }
-
-  static func attributionGuidance(_ path: any WritableKeyPath<Root, Double> & Sendable) -> Field {
-    Field(
-      "start_guidance", path, .atLeast(0), "Guidance scale that the latents of the attribution are drawn with",
-      source: "arXiv 2412.02542, script")
-  }
-
-  static func numEstimates(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Field {
-    Field(
-      "n_est", path, .atLeast(1),
-      "Rounds over all steps for each prompt, from fresh noise; with \"denoising\" each is a picture of its own",
-      source: "arXiv 2412.02542, script")
-  }
-
-  static func attributionPairing(_ path: any WritableKeyPath<Root, TimestepPairing> & Sendable) -> Field {
-    Field(
-      "timestep_pairing", path,
-      "Which timestep a latent of the objective \"guidance\" is asked about with: \"next\" is that of the step to "
-        + "come, \"last\" that of the step just executed, one too early, as in the published script",
-      source: "arXiv 2412.02542, script")
-  }
-
-  static func attributedModules(_ path: any WritableKeyPath<Root, [AttributedModules]> & Sendable) -> Field {
-    Field(
-      "modules", path, .notEmpty,
-      "Which weights may be removed: ff (feed-forward), attn1 (self-attention), attn2 (cross-attention), residual "
-        + "(convolutions)",
-      source: "arXiv 2412.02542, table 8")
-  }
-
-  static func ablateRatio(_ path: any WritableKeyPath<Root, Double> & Sendable) -> Field {
-    Field(
-      "ablate_ratio", path, .between(0...1),
-      "The share of each row that is removed at most, rounded down to whole weights; 0 removes nothing",
-      source: "arXiv 2412.02542, script")
-  }
-
-  static func flatten(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Field {
-    Field(
-      "flatten", path, "Rank the weights of a whole matrix together and not row by row",
-      source: "arXiv 2412.02542, script")
-  }
-
-  static func ablateZero(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Field {
-    Field(
-      "ablate_zero", path, "Also remove weights of attribution 0 to fill the ratio, as the published script does",
-      source: "arXiv 2412.02542, script")
   }
 }

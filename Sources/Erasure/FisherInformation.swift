@@ -30,8 +30,7 @@ public struct FisherInformation {
     let units = total + prompts.count
     let latents = try cleanLatents(model, monitor: monitor, of: units)
     let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
-    let names = model.unetWeights.names
-    let sums = model.unetWeights.tensors.map { SquareSum($0.tensor.shape) }
+    var sums = model.unetWeights.tensors.map { Tensor.zeros($0.tensor.shape) }
     let window = model.gradientsAtATime
     for first in stride(from: 0, to: total, by: window) {
       let range = first..<min(first + window, total)
@@ -43,13 +42,16 @@ public struct FisherInformation {
           sample: sample % samplesPerPrompt)
       }
       // In the order of the samples, so that the sum does not depend on how many run at a time.
-      parallelFor(sums.count) { index in
-        for sample in gradients { sums[index].add(sample[index]) }
+      sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        parallelFor(sums.count) { index in
+          for sample in gradients { sums[index].accumulateSquares(of: sample[index]) }
+        }
       }
       try monitor.advance(to: prompts.count + range.upperBound, of: units)
     }
-    let means = sums.map { $0.mean(of: total) }
-    return Dictionary(zip(names, means), uniquingKeysWith: { $1 })
+    let means = sums.map { $0 * (1 / Float(total)) }
+    return Dictionary(zip(model.unetWeights.names, means), uniquingKeysWith: { $1 })
   }
 
   private func cleanLatents(_ model: DiffusionModel, monitor: WorkMonitor, of units: Int) throws -> [Tensor] {
@@ -78,15 +80,4 @@ public struct FisherInformation {
     let loss = mseLoss(unet(noisy, timesteps: [timestep], encoderHiddenStates: states), noise)
     return tape.gradients(of: loss, for: weights.tensors.map(\.tensor))
   }
-}
-
-/// A running sum of squares.
-private final class SquareSum {
-  private var sum: Tensor
-
-  init(_ shape: [Int]) { sum = Tensor.zeros(shape) }
-
-  func add(_ gradient: Tensor) { sum.accumulateSquares(of: gradient) }
-
-  func mean(of count: Int) -> Tensor { sum * (1 / Float(count)) }
 }

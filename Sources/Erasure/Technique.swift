@@ -14,11 +14,8 @@ public protocol Technique: Configuration {
   /// The source file of the technique, `#fileID`: what a change invalidates beside the code that all share.
   static var sourceFile: String { get }
 
-  /// DDIM steps and guidance scale of generation, where the experiment or the base model names them.
-  var numInferenceSteps: Int? { get }
-  var guidanceScale: Double? { get }
-  /// Whether generation keeps the weights in half precision; arithmetic stays in float32.
-  var useFP16: Bool { get }
+  /// How images are drawn.
+  var generation: GenerationSettings { get }
 
   /// A file of edited UNet weights that takes the place of the edit, where the technique has such a setting.
   var loadPath: String? { get }
@@ -53,10 +50,8 @@ extension Technique {
   /// Whether the edit is one of inference time, so that drawing asks ``intervention(_:tensors:)``.
   public var changesDrawing: Bool { [.hook, .guidance].contains(Self.summary.kind) }
 
-  /// How images of this technique are drawn; what nobody names has the source documents' defaults.
-  public var samplerSettings: SamplerSettings {
-    SamplerSettings(steps: numInferenceSteps ?? 50, guidanceScale: guidanceScale ?? 7.5)
-  }
+  /// Steps and guidance scale that images are drawn with.
+  public var samplerSettings: SamplerSettings { generation.sampler }
 }
 
 /// A quantity that a technique computes from the base model and some of its settings, and that other settings do not

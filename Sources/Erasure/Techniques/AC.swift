@@ -31,10 +31,7 @@ public struct ACConfiguration: Configuration {
   public var maxGradNorm = 1.0
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -52,11 +49,7 @@ public struct ACConfiguration: Configuration {
       .maxGradNorm(\.maxGradNorm, source: script),
       .savePath(\.savePath),
       .loadPath(\.loadPath),
-      .numInferenceSteps(\.numInferenceSteps),
-      .guidanceScale(\.guidanceScale),
-      .useFP16(\.useFP16),
-      .device(\.device),
-    ]
+    ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 

@@ -4,19 +4,11 @@ public import Tensors
 
 /// The technique `base`: no edit at all, the row that every other technique is compared with.
 public struct BaseConfiguration: Configuration {
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
-  public static let fields: [Field<BaseConfiguration>] = [
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  public static let fields: [Field<BaseConfiguration>] = GenerationSettings.fields.map { $0.inside(\.generation) }
 }
 
 extension BaseConfiguration: Technique {

@@ -6,10 +6,7 @@ public import Configuration
 public struct CADAmplifyConfiguration: Configuration {
   public var amplifyConcept = "nudity"
   var settings = AttributionSettings(.denoising, startGuidance: 7.5, numEstimates: 50)
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -24,22 +21,8 @@ public struct CADAmplifyConfiguration: Configuration {
       "amplify_concept", \.amplifyConcept, .notEmpty,
       "The concept to amplify; the prompt of the attribution if prompts is not set",
       source: "seed document 002", role: .concept),
-    .attributionPrompts(\.settings.prompts),
-    .basePrompt(\.settings.basePrompt),
-    .objective(\.settings.objective, equation: "eq. 5"),
-    .attributionSteps(\.settings.attributionSteps),
-    .attributionGuidance(\.settings.startGuidance),
-    .numEstimates(\.settings.numEstimates),
-    .attributionPairing(\.settings.timestepPairing),
-    .attributedModules(\.settings.modules),
-    .ablateRatio(\.settings.ablateRatio),
-    .flatten(\.settings.flatten),
-    .ablateZero(\.settings.ablateZero),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + AttributionSettings.fields.map { $0.inside(\.settings) }
+    + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { settings.warnings }
 }

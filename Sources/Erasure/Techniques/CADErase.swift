@@ -5,10 +5,7 @@ public import Configuration
 public struct CADEraseConfiguration: Configuration {
   public var eraseConcept = "nudity"
   var settings = AttributionSettings(.guidance, startGuidance: 3, numEstimates: 1)
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -23,22 +20,8 @@ public struct CADEraseConfiguration: Configuration {
       "erase_concept", \.eraseConcept, .notEmpty,
       "The concept to erase; the prompt of the attribution if prompts is not set",
       source: "seed document 002", role: .concept),
-    .attributionPrompts(\.settings.prompts),
-    .basePrompt(\.settings.basePrompt),
-    .objective(\.settings.objective, equation: "eq. 4"),
-    .attributionSteps(\.settings.attributionSteps),
-    .attributionGuidance(\.settings.startGuidance),
-    .numEstimates(\.settings.numEstimates),
-    .attributionPairing(\.settings.timestepPairing),
-    .attributedModules(\.settings.modules),
-    .ablateRatio(\.settings.ablateRatio),
-    .flatten(\.settings.flatten),
-    .ablateZero(\.settings.ablateZero),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + AttributionSettings.fields.map { $0.inside(\.settings) }
+    + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { settings.warnings }
 }

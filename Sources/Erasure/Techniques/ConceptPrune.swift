@@ -15,10 +15,7 @@ public struct ConceptPruneConfiguration: Configuration {
   public var skillRatio = 0.02
   public var timesteps = 10
   public var selectRatio = 0.5
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -44,11 +41,7 @@ public struct ConceptPruneConfiguration: Configuration {
     Field(
       "select_ratio", \.selectRatio, .between(0...1),
       "A weight is removed where it is skilled in more than this share of the steps", source: "seed document 002"),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   /// Prompts with the concept.
   public var effectiveTargetPrompts: [String] { targetPrompts ?? [eraseConcept] }

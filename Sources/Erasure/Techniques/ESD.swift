@@ -8,10 +8,7 @@ public struct ESDConfiguration: Configuration {
   public var training = ESDSettings()
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -19,11 +16,7 @@ public struct ESDConfiguration: Configuration {
     ESDSettings.fields.map { $0.inside(\.training) } + [
       .savePath(\.savePath),
       .loadPath(\.loadPath),
-      .numInferenceSteps(\.numInferenceSteps),
-      .guidanceScale(\.guidanceScale),
-      .useFP16(\.useFP16),
-      .device(\.device),
-    ]
+    ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 

@@ -39,10 +39,7 @@ public struct FMNConfiguration: Configuration {
   public var maxGradNorm = 1.0
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -83,11 +80,7 @@ public struct FMNConfiguration: Configuration {
     .maxGradNorm(\.maxGradNorm, source: script),
     .savePath(\.savePath),
     .loadPath(\.loadPath),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {
     if loadPath == nil, noRealImage, useTextualInversion {

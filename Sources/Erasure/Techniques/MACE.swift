@@ -32,10 +32,7 @@ public struct MACEConfiguration: Configuration {
   public var maskThreshold = 0.5
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -91,11 +88,7 @@ public struct MACEConfiguration: Configuration {
       source: "our own"),
     .savedWeights(\.savePath),
     .loadedWeights(\.loadPath),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {
     _ = try counterparts(mappings, of: eraseConcept.names, key: "mapping_concept")

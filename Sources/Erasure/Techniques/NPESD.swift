@@ -11,10 +11,7 @@ public struct NPESDConfiguration: Configuration {
   public var neuronScore = ConceptNeurons.Score.reduction
   public var neuronPosition = 0.6
   public var neuronsPerLayer = 1
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -37,11 +34,7 @@ public struct NPESDConfiguration: Configuration {
       Field(
         "neurons_per_layer", \.neuronsPerLayer, .atLeast(1), "Neurons of every ResNet block that are set to zero",
         source: paper),
-      .numInferenceSteps(\.numInferenceSteps),
-      .guidanceScale(\.guidanceScale),
-      .useFP16(\.useFP16),
-      .device(\.device),
-    ]
+    ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { training.warnings }
 

@@ -14,10 +14,7 @@ public struct PACConfiguration: Configuration {
   }()
   public var trainMethod = ParameterGroup.full
   public var mask = SoftMaskSettings()
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -26,12 +23,8 @@ public struct PACConfiguration: Configuration {
       .trainMethod(
         \.trainMethod, "The weights that have masks: all for nudity, cross-attention for styles",
         source: "seed document 001")
-    ] + SoftMaskSettings.fields.map { $0.inside(\.mask) } + [
-      .numInferenceSteps(\.numInferenceSteps),
-      .guidanceScale(\.guidanceScale),
-      .useFP16(\.useFP16),
-      .device(\.device),
-    ]
+    ] + SoftMaskSettings.fields.map { $0.inside(\.mask) }
+      + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { training.warnings }
 

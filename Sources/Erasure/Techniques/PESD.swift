@@ -15,20 +15,13 @@ public struct PESDConfiguration: Configuration {
     return training
   }()
   public var mask = SoftMaskSettings()
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
   public static let fields: [Field<PESDConfiguration>] =
-    ESDSettings.fields.map { $0.inside(\.training) } + SoftMaskSettings.fields.map { $0.inside(\.mask) } + [
-      .numInferenceSteps(\.numInferenceSteps),
-      .guidanceScale(\.guidanceScale),
-      .useFP16(\.useFP16),
-      .device(\.device),
-    ]
+    ESDSettings.fields.map { $0.inside(\.training) } + SoftMaskSettings.fields.map { $0.inside(\.mask) }
+      + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
     var warnings = training.warnings

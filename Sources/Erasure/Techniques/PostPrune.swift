@@ -7,21 +7,14 @@ public import Tensors
 public struct PostPruneConfiguration: Configuration {
   public var training = ESDSettings()
   public var pruneRatio = 0.1
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
   public static let fields: [Field<PostPruneConfiguration>] =
     ESDSettings.fields.map { $0.inside(\.training) } + [
       .pruneRatio(\.pruneRatio),
-      .numInferenceSteps(\.numInferenceSteps),
-      .guidanceScale(\.guidanceScale),
-      .useFP16(\.useFP16),
-      .device(\.device),
-    ]
+    ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] { training.warnings }
 

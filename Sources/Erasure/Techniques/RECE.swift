@@ -23,10 +23,7 @@ public struct RECEConfiguration: Configuration {
   public var lamb = 0.1
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -72,11 +69,7 @@ public struct RECEConfiguration: Configuration {
     Field("lamb", \.lamb, .greaterThan(0), "Weight of staying with the matrices of the epoch before", source: script),
     .savedWeights(\.savePath),
     .loadedWeights(\.loadPath),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {
     for key in ownKeys.keys.sorted() where uce[key] != nil {

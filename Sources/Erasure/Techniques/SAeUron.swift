@@ -26,10 +26,7 @@ public struct SAeUronConfiguration: Configuration {
   public var learningRate = 4e-4
   public var auxkAlpha = 1.0 / 32
   public var deadFeatureThreshold = 10_000_000
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -100,11 +97,7 @@ public struct SAeUronConfiguration: Configuration {
     Field(
       "dead_feature_threshold", \.deadFeatureThreshold, .between(1...(1 << 24)),
       "Vectors that pass before a latent that has not fired counts as dead", source: publication),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
     var warnings: [String] = []

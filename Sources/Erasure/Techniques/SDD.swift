@@ -43,10 +43,7 @@ public struct SDDConfiguration: Configuration {
   public var emaDecay = 0.999
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -77,11 +74,7 @@ public struct SDDConfiguration: Configuration {
       source: script),
     .savePath(\.savePath),
     .loadPath(\.loadPath),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
     guard loadPath == nil else { return [] }

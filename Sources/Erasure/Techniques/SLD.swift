@@ -29,10 +29,7 @@ public struct SLDConfiguration: Configuration {
   public var sldThreshold = 1.0
   public var sldMomentumScale = 0.5
   public var sldMomBeta = 0.7
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -58,11 +55,7 @@ public struct SLDConfiguration: Configuration {
     Field("sld_momentum_scale", \.sldMomentumScale, .between(0...1), "Weight of the momentum", source: document),
     Field(
       "sld_mom_beta", \.sldMomBeta, .between(0...1), "How much of the momentum each step keeps", source: document),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
     var warnings: [String] = []

@@ -19,10 +19,7 @@ public struct SSDConfiguration: Configuration {
   public var numFisherSamples = 50
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -78,11 +75,7 @@ public struct SSDConfiguration: Configuration {
     Field(
       "load_path", \.loadPath, weightsFile,
       "Dampened UNet weights to load instead of estimating anything", source: document, role: .path),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
     var warnings: [String] = []

@@ -50,10 +50,7 @@ public struct SurgicalConfiguration: Configuration {
   public var adamEpsilon = 1e-8
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -98,11 +95,7 @@ public struct SurgicalConfiguration: Configuration {
     .adamEpsilon(\.adamEpsilon, source: paper),
     .savePath(\.savePath),
     .loadPath(\.loadPath),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {
     for (index, concept) in instructionConcepts.enumerated() {

@@ -36,10 +36,7 @@ public struct UCEConfiguration: Configuration {
   public var lamb = 0.5
   public var savePath: String?
   public var loadPath: String?
-  public var numInferenceSteps: Int?
-  public var guidanceScale: Double?
-  public var useFP16 = true
-  public var device: Device?
+  public var generation = GenerationSettings()
 
   public init() {}
 
@@ -80,11 +77,7 @@ public struct UCEConfiguration: Configuration {
       source: "the public scripts"),
     .savedWeights(\.savePath),
     .loadedWeights(\.loadPath),
-    .numInferenceSteps(\.numInferenceSteps),
-    .guidanceScale(\.guidanceScale),
-    .useFP16(\.useFP16),
-    .device(\.device),
-  ]
+  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {
     _ = try counterparts(guides, of: phrases, key: "guide_concepts")

@@ -28,7 +28,7 @@ extension Runner {
     let base = try models.base(point.baseModel, from: point.folder)
     let model = try edit.model(models.load(base), technique, from: store.objects)
     for (_, place) in base.card?.judges ?? [:] { try Self.copy(place, from: base.folder, to: folder) }
-    try model.write(to: folder, half: technique.useFP16)
+    try model.write(to: folder, half: technique.generation.useFP16)
     return base.digest
   }
 

@@ -113,7 +113,7 @@ extension Runner {
     }
     let base = try models.load(models.base(point.baseModel, from: point.folder))
     let edited = try edit.model(base, technique, from: store.objects)
-    return (technique.useFP16 ? try edited.roundedToHalf() : edited, technique.samplerSettings)
+    return (technique.generation.useFP16 ? try edited.roundedToHalf() : edited, technique.samplerSettings)
   }
 
   /// The base model of a past run, as the run drew with it but for its edit.
@@ -122,7 +122,7 @@ extension Runner {
   public func baseModel(of run: Digest) throws -> DiffusionModel {
     let point = try point(of: store.run(run), run: run)
     let base = try models.load(models.base(point.baseModel, from: point.folder))
-    let isHalf = (point.technique.configuration as? any Technique)?.useFP16 ?? false
+    let isHalf = (point.technique.configuration as? any Technique)?.generation.useFP16 ?? false
     return isHalf ? try base.roundedToHalf() : base
   }
 }

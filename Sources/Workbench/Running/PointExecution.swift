@@ -136,7 +136,7 @@ final class PointExecution {
     if !missing.isEmpty {
       monitor.handle(.stageStarted(stage, units: missing.count))
       var drawing = try model()
-      if plan.technique.useFP16 { drawing = try drawing.roundedToHalf() }
+      if plan.technique.generation.useFP16 { drawing = try drawing.roundedToHalf() }
       var batchBegan = ContinuousClock.now
       try ImageStage.draw(
         missing.map { requests[$0] }, drawing, plan.technique.samplerSettings, batchSize: runner.options.batchSize,

@@ -67,7 +67,7 @@ struct PointStages {
     var parts: [String: JSON] = [
       "base": .string(base.digest.hex), "num_inference_steps": .integer(settings.steps),
       "guidance_scale": .number(settings.guidanceScale), "negative_prompt": .string(settings.negativePrompt),
-      "weights": technique.useFP16 ? "float16" : "float32",
+      "weights": technique.generation.useFP16 ? "float16" : "float32",
       "code": .object(code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: ImageStage.sourceFile)),
       "blas": code.blas,
     ]

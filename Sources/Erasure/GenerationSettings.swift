@@ -1,0 +1,30 @@
+public import Configuration
+public import Diffusion
+
+/// How a technique's images are drawn: the settings that all techniques have, with the defaults of the source documents.
+public struct GenerationSettings: Configuration {
+  public var numInferenceSteps: Int?
+  public var guidanceScale: Double?
+  public var useFP16 = true
+  public var device: Device?
+
+  public init() {}
+
+  public static let fields: [Field<GenerationSettings>] = [
+    Field(
+      "num_inference_steps", \.numInferenceSteps, filledBy: .baseModel, otherwise: 50, .between(1...1000),
+      "DDIM steps for image generation", source: "seed document 000"),
+    Field(
+      "guidance_scale", \.guidanceScale, filledBy: .baseModel, otherwise: 7.5, .atLeast(0),
+      "Classifier-free guidance scale for image generation; 1 and below is no guidance", source: "seed document 000"),
+    Field(
+      "use_fp16", \.useFP16, "Keep the weights in half precision for generation; arithmetic stays in float32",
+      source: "seed document 000"),
+    .device(\.device),
+  ]
+
+  /// Steps and scale; what nobody names has the source documents' defaults.
+  public var sampler: SamplerSettings {
+    SamplerSettings(steps: numInferenceSteps ?? 50, guidanceScale: guidanceScale ?? 7.5)
+  }
+}
