@@ -21,7 +21,7 @@ export LETHE_STATIC := $(if $(wildcard $(STATIC_LIBRARIES)),1,0)
 LIBRARIES := openblas:libopenblas-dev libgit2:libgit2-dev libpng:libpng-dev libcrypto:libssl-dev sqlite3:libsqlite3-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help deps swift-check build test demo bench install uninstall clean
+.PHONY: help deps swift-check build test demo techniques bench install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ demo: build ## run the base model and SSD on it, then print the table and where 
 	$(LETHE) run experiments/base.json experiments/ssd.json
 	@echo
 	$(LETHE) report experiments/tables/quickstart.json
+
+techniques: build ## run every technique on the base model and write reports/techniques.md; about an hour, and goes on if stopped
+	$(LETHE) run experiments/techniques/*.json
+	for table in techniques techniques_style techniques_mark techniques_costs; do \
+	  echo; $(LETHE) report experiments/tables/$$table.json; \
+	done
 
 bench: build ## time images, training steps and Fisher samples; beside diffusers where Python has it
 	benchmarks/run $(LETHE)

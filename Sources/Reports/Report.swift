@@ -10,25 +10,30 @@ public struct Report: Sendable {
   }
 
   public let table: ReportTable
-  /// `table.md` and `table.csv`, and where the specification asks for them `scatter.svg`, `scatter.png`, `grid.png`.
+  /// `table.md` and `table.csv`, and where the specification asks for them `runs.csv`, `scatter.svg`, `scatter.png` and
+  /// `grid.png`. With an output name such as `ssd` they are `ssd.md`, `ssd.csv`, `ssd_runs.csv` and so on.
   public let files: [File]
 
   /// - Parameters:
   ///   - runs: all runs of the store; the specification selects among them.
   ///   - points: what the experiment files spell out that the specification names, by the name it gives them.
   ///   - images: the images of these runs, for the grid.
+  ///   - remarks: the text of the file that the specification names, Markdown that stands under the table
   /// - Throws: ``ConfigurationError`` where the specification does not fit the runs; what `images` throws.
-  public init(_ spec: TableSpec, runs: [ReportedRun], points: [String: [ExpectedPoint]] = [:], images: RunImages) throws {
+  public init(
+    _ spec: TableSpec, runs: [ReportedRun], points: [String: [ExpectedPoint]] = [:], images: RunImages,
+    remarks: String? = nil
+  ) throws {
     let builder = try TableBuilder(spec, runs: runs, points: points)
     var table = builder.table
     var figures: [Markdown.Figure] = []
     var files: [File] = []
     if let scatter = spec.scatter, let result = PlotBuilder.plot(scatter, of: table) {
       let drawing = result.plot.drawing()
-      files.append(File(name: "scatter.svg", bytes: Array(try SVG.document(drawing, title: table.title).utf8)))
-      files.append(File(name: "scatter.png", bytes: try PNG.encode(Raster.image(of: drawing))))
+      files.append(File(name: spec.fileName("scatter", "svg"), bytes: Array(try SVG.document(drawing, title: table.title).utf8)))
+      files.append(File(name: spec.fileName("scatter", "png"), bytes: try PNG.encode(Raster.image(of: drawing))))
       figures.append(
-        Markdown.Figure(caption: "\(result.columns.y.header) against \(result.columns.x.header)", path: "scatter.svg"))
+        Markdown.Figure(caption: "\(result.columns.y.header) against \(result.columns.x.header)", path: spec.fileName("scatter", "svg")))
       if !result.left.isEmpty {
         table.notes.append("Not in the plot, for want of one of its values: \(result.left.joined(separator: "; ")).")
       }
@@ -39,15 +44,21 @@ public struct Report: Sendable {
       if result.grid.columns.isEmpty {
         table.notes.append("Images: the rows have no prompt in common that all of them drew, so there is no grid.")
       } else {
-        files.append(File(name: "grid.png", bytes: try PNG.encode(result.grid.image())))
-        figures.append(Markdown.Figure(caption: "One row for each \(table.corner), one column for each prompt", path: "grid.png"))
+        files.append(File(name: spec.fileName("grid", "png"), bytes: try PNG.encode(result.grid.image())))
+        figures.append(Markdown.Figure(caption: "One row for each \(table.corner), one column for each prompt", path: spec.fileName("grid", "png")))
         table.notes += result.notes
       }
     }
-    files.insert(File(name: "table.csv", bytes: Array(CSV.document(table).utf8)), at: 0)
-    files.insert(File(name: "table.md", bytes: Array(Markdown.document(table, figures: figures).utf8)), at: 0)
+    let markdown = Markdown.document(table, figures: figures, remarks: remarks, runIDs: spec.runIDs)
+    var tables = [
+      File(name: spec.fileName(nil, "md"), bytes: Array(markdown.utf8)),
+      File(name: spec.fileName(nil, "csv"), bytes: Array(CSV.document(table, runIDs: spec.runIDs).utf8)),
+    ]
+    if spec.runIDs == .beside {
+      tables.append(File(name: spec.fileName("runs", "csv"), bytes: Array(CSV.runs(of: table).utf8)))
+    }
     self.table = table
-    self.files = files
+    self.files = tables + files
   }
 
   /// Writes the files into a folder, made where it is missing; each replaces its predecessor at once and whole.
@@ -64,5 +75,15 @@ public struct Report: Sendable {
       paths.append(path)
     }
     return paths
+  }
+}
+
+extension TableSpec {
+  /// The name of a file of the report.
+  ///
+  /// - Parameter part: what it holds; nil for the table itself
+  fileprivate func fileName(_ part: String?, _ ending: String) -> String {
+    let name = outputName.map { [$0, part].compactMap(\.self).joined(separator: "_") } ?? part ?? "table"
+    return "\(name).\(ending)"
   }
 }

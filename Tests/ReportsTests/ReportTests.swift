@@ -43,6 +43,22 @@ import Testing
     #expect(report.files.map(\.name) == ["table.md", "table.csv"])
   }
 
+  @Test func aTableWithItsRunsBesideItHoldsNothingOfThem() throws {
+    var spec = spec([select("ssd")])
+    spec.runIDs = .beside
+    spec.outputName = "techniques"
+    let report = try Report(spec, runs: runs, images: images, remarks: "What was found.\n\n")
+    #expect(report.files.map(\.name) == ["techniques.md", "techniques.csv", "techniques_runs.csv"])
+    let texts = report.files.map { String(decoding: $0.bytes, as: UTF8.self) }
+    #expect(texts[0].hasSuffix("\n\nWhat was found.\n"))
+    var renamed = runs
+    for index in renamed.indices { renamed[index].id = "other-\(index)" }
+    let again = try Report(spec, runs: renamed, images: images, remarks: "What was found.\n\n")
+    #expect(again.files[0] == report.files[0])
+    #expect(again.files[1] == report.files[1])
+    #expect(texts[2] == "label,seed,run\r\n\"ssd, alpha = 1\",0,one\r\n\"ssd, alpha = 5\",0,five\r\n")
+  }
+
   @Test func filesAreWrittenIntoAFolderMadeForThem() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("lethe-report-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: folder) }

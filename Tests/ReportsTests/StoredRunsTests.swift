@@ -44,6 +44,14 @@ import Workbench
       RunRecord(
         experiment: point.json, name: point.experiment, technique: point.technique.name, seed: point.seed,
         settings: point.set, configHash: point.configHash, groupHash: point.configHashWithoutSeed, status: .finished,
+        stages: [
+          RunRecord.Stage(name: "base", key: point.configHash, cached: true, seconds: 1),
+          RunRecord.Stage(name: "fisher", key: point.configHash, cached: true, seconds: 0.5, computedSeconds: 40),
+          RunRecord.Stage(
+            name: "edit", key: point.configHash, cached: false, seconds: 2,
+            details: ["bytes": 96, "weights_changed": 0.25]),
+          RunRecord.Stage(name: "images", key: point.configHash, cached: false, seconds: 9),
+        ],
         metrics: [
           RunRecord.Metric(
             name: "fid", value: fid, direction: "lower", unit: "", count: 64, judge: "shapes/attributes")
@@ -76,6 +84,27 @@ import Workbench
       #expect(report.table.notes.contains("All images: 25 DDIM steps, guidance scale 4.5."))
       #expect(report.table.notes.contains("Missing: 1 point never run (ssd, alpha = 5, seed 0)."))
       #expect(report.files.map(\.name).contains("grid.png"))
+    }
+  }
+
+  @Test func aRunTellsOfItsEditWhatItChangedAndWhatItCost() throws {
+    try withScratchFolder { folder in
+      let (store, locations, _) = try prepare(folder)
+      let points = try spec().points(in: folder + "/tables", locations: locations)
+      let values = try #require(try StoredRuns(for: spec(), points: points, in: store).runs.first).values
+      #expect(values.map(\.name) == ["fid", "weights_changed", "edit_bytes", "edit_seconds"])
+      #expect(values.map(\.value) == [12.5, 0.25, 96, 42])
+    }
+  }
+
+  @Test func remarksThatAreNotThereAreNamed() throws {
+    try withScratchFolder { folder in
+      var spec = spec()
+      spec.file = folder + "/t.json"
+      spec.remarks = "found.md"
+      #expect { try spec.readRemarks() } throws: { "\($0)".hasSuffix("remarks: there is no text file \(folder)/found.md") }
+      try "Found.".write(toFile: folder + "/found.md", atomically: true, encoding: .utf8)
+      #expect(try spec.readRemarks() == "Found.")
     }
   }
 

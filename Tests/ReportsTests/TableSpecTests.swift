@@ -46,6 +46,8 @@ import Testing
     (#"{"runs": [{"tag": "a"}], "columns": ["fid", {"metric": "fid", "label": "FID"}]}"#, #"t.json: columns.1: the column "fid" appears twice"#),
     (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "grid": {"count": 0}}"#, "t.json: grid.count: expected"),
     (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "title": ""}"#, "t.json: title: expected a string, not empty"),
+    (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "run_ids": "besides"}"#, #"t.json: run_ids: expected "below" or "beside", found "besides"; did you mean "beside"?"#),
+    (#"{"runs": [{"tag": "a"}], "columns": ["fid"], "output_name": "a/b"}"#, "t.json: output_name: \"a/b\" has a slash"),
     (#"[]"#, "t.json: expected a table specification"),
   ])
   func whatItDoesNotUnderstandIsRefusedByName(text: String, sentence: String) {

@@ -82,7 +82,22 @@ extension ReportedRun {
         MeasuredValue(
           name: metric.name, value: metric.value, better: Better(rawValue: metric.direction) ?? .none,
           method: MeasuringMethod(unit: metric.unit, count: metric.count, judge: metric.judge, sampler: sampler))
-      })
+      } + Self.edit(record.stages))
+  }
+
+  /// What a run's stages tell of its edit: the share of the weights that it changes, the bytes that the store keeps of
+  /// it, and the seconds that the edit and its estimates took when they were computed.
+  private static func edit(_ stages: [RunRecord.Stage]) -> [MeasuredValue] {
+    guard let last = stages.firstIndex(where: { $0.name == "edit" }) else { return [] }
+    func figure(_ name: String, _ value: Double?, _ unit: String) -> MeasuredValue {
+      MeasuredValue(name: name, value: value, better: .none, method: MeasuringMethod(unit: unit))
+    }
+    let computing = stages[...last].filter { $0.name != "base" }
+    return [
+      figure("weights_changed", stages[last].details?["weights_changed"]?.number, "share of the weights"),
+      figure("edit_bytes", stages[last].details?["bytes"]?.number, "bytes"),
+      figure("edit_seconds", computing.reduce(0) { $0 + ($1.computedSeconds ?? $1.seconds) }, "seconds"),
+    ]
   }
 
   /// How the images of an experiment are drawn, in words, where its technique says so.

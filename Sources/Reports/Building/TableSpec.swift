@@ -4,6 +4,15 @@ public import Configuration
 ///
 /// docs/reports.md describes the format with examples.
 public struct TableSpec: Equatable, Sendable {
+  /// Ids differ from one execution to the next. A table that is to come out the same when everything is run again has
+  /// them beside it.
+  public enum RunIDs: String, CaseIterable, ConfigurationValue {
+    /// Under the table and in its CSV file.
+    case below
+    /// In a file of their own.
+    case beside
+  }
+
   public var title: String
   /// The header of the column of labels.
   public var corner: String
@@ -14,12 +23,19 @@ public struct TableSpec: Equatable, Sendable {
   public var grid: GridSpec?
   /// The folder for the report's files, relative to the specification; by default `reports/NAME` beside the store.
   public var outputFolder: String?
+  /// What the names of the report's files begin with; by default each is named after what it holds.
+  public var outputName: String?
+  /// A Markdown file, relative to the specification, that stands under the table.
+  public var remarks: String?
+  /// Where the ids of the runs behind the rows stand.
+  public var runIDs: RunIDs
   /// The file the specification was read from, for errors found later.
   public var file: String
 
   public init(
     title: String, corner: String = "technique", runs: [RunSelection], columns: [ColumnSpec],
-    scatter: ScatterSpec? = nil, grid: GridSpec? = nil, outputFolder: String? = nil, file: String = "table"
+    scatter: ScatterSpec? = nil, grid: GridSpec? = nil, outputFolder: String? = nil, outputName: String? = nil,
+    remarks: String? = nil, runIDs: RunIDs = .below, file: String = "table"
   ) {
     self.title = title
     self.corner = corner
@@ -28,10 +44,15 @@ public struct TableSpec: Equatable, Sendable {
     self.scatter = scatter
     self.grid = grid
     self.outputFolder = outputFolder
+    self.outputName = outputName
+    self.remarks = remarks
+    self.runIDs = runIDs
     self.file = file
   }
 
-  private static let keys = ["title", "corner", "runs", "columns", "scatter", "grid", "output_dir"]
+  private static let keys = [
+    "title", "corner", "runs", "columns", "scatter", "grid", "output_dir", "output_name", "remarks", "run_ids",
+  ]
 
   /// Reads a specification, refusing what it does not understand by name.
   public static func parse(_ json: JSON, file: String) throws(ConfigurationError) -> TableSpec {
@@ -71,11 +92,26 @@ public struct TableSpec: Equatable, Sendable {
     }
     var grid: GridSpec?
     if let json = members["grid"] { grid = try GridSpec.parse(json, file: file, keyPath: "grid") }
+    var runIDs = RunIDs.below
+    if let text = try text("run_ids") {
+      guard let known = RunIDs(rawValue: text) else {
+        throw ConfigurationError(
+          file: file, keyPath: "run_ids",
+          "expected \"below\" or \"beside\", found \"\(text)\"" + suggestion(for: text, among: RunIDs.allCases.map(\.rawValue)))
+      }
+      runIDs = known
+    }
+    let outputName = try text("output_name")
+    if let outputName, outputName.contains("/") {
+      throw ConfigurationError(
+        file: file, keyPath: "output_name", "\"\(outputName)\" has a slash; output_dir says which folder the files go to")
+    }
     let name = file.split(separator: "/").last.map(String.init) ?? file
     return TableSpec(
       title: try text("title") ?? String(name.split(separator: ".").first ?? "Table"),
       corner: try text("corner") ?? "technique", runs: runs, columns: columns, scatter: scatter, grid: grid,
-      outputFolder: try text("output_dir"), file: file)
+      outputFolder: try text("output_dir"), outputName: outputName, remarks: try text("remarks"), runIDs: runIDs,
+      file: file)
   }
 
   private static func list<Element>(

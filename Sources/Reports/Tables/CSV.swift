@@ -2,26 +2,37 @@
 public enum CSV {
   /// For each column of the table the file has `KEY` (the mean) and, where any row has more than one seed, `KEY.std`
   /// and `KEY.n`. A value that is not there is an empty field.
-  public static func document(_ table: ReportTable) -> String {
+  ///
+  /// - Parameter runIDs: where they stand beside the table, ``runs(of:)`` has them
+  public static func document(_ table: ReportTable, runIDs: TableSpec.RunIDs = .below) -> String {
     let spreads = table.columns.indices.map { index in
       table.rows.contains { ($0.cells[index]?.count ?? 0) > 1 }
     }
-    var records = [["label", "technique", "configuration", "seeds", "runs"]]
+    var records = [["label", "technique", "configuration", "seeds"] + (runIDs == .below ? ["runs"] : [])]
     for (column, spread) in zip(table.columns, spreads) {
       records[0] += spread ? [column.key, column.key + ".std", column.key + ".n"] : [column.key]
     }
     for row in table.rows {
       var record = [
         row.label, row.technique, row.configuration, row.runs.map { String($0.seed) }.joined(separator: " "),
-        row.runs.map(\.id).joined(separator: " "),
       ]
+      if runIDs == .below { record.append(row.runs.map(\.id).joined(separator: " ")) }
       for (cell, spread) in zip(row.cells, spreads) {
         record.append(cell.map { number($0.mean) } ?? "")
         if spread { record += [cell?.deviation.map(number) ?? "", cell.map { String($0.count) } ?? ""] }
       }
       records.append(record)
     }
-    return records.map { $0.map(field).joined(separator: ",") + "\r\n" }.joined()
+    return lines(records)
+  }
+
+  /// The runs behind each row, one to a record.
+  public static func runs(of table: ReportTable) -> String {
+    lines([["label", "seed", "run"]] + table.rows.flatMap { row in row.runs.map { [row.label, String($0.seed), $0.id] } })
+  }
+
+  private static func lines(_ records: [[String]]) -> String {
+    records.map { $0.map(field).joined(separator: ",") + "\r\n" }.joined()
   }
 
   /// Quoted only where the format asks for it.

@@ -11,13 +11,18 @@ public enum Markdown {
     }
   }
 
-  /// The whole report: title, table, what its marks mean, notes, figures, and the runs behind each row.
-  public static func document(_ table: ReportTable, figures: [Figure] = []) -> String {
+  /// The whole report: title, table, what its marks mean, notes, figures, remarks, and the runs behind each row.
+  ///
+  /// - Parameter remarks: Markdown that somebody wrote about the table
+  public static func document(
+    _ table: ReportTable, figures: [Figure] = [], remarks: String? = nil, runIDs: TableSpec.RunIDs = .below
+  ) -> String {
     var blocks = ["# " + escaped(table.title), grid(table)]
     if let legend = table.legend { blocks.append(escaped(legend)) }
     if !table.notes.isEmpty { blocks.append(table.notes.map { "- " + escaped($0) }.joined(separator: "\n")) }
     for figure in figures { blocks.append("![\(escaped(figure.caption))](\(address(figure.path)))") }
-    if !table.footnote.isEmpty {
+    if let remarks { blocks.append(String(remarks.reversed().drop { $0.isNewline }.reversed())) }
+    if !table.footnote.isEmpty, runIDs == .below {
       blocks.append((["Runs:", ""] + table.footnote.map { "- " + escaped($0) }).joined(separator: "\n"))
     }
     return blocks.joined(separator: "\n\n") + "\n"

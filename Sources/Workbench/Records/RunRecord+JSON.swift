@@ -56,14 +56,15 @@ extension RunRecord.Stage {
   fileprivate var json: JSON {
     .members([
       ("name", .string(name)), ("key", .string(key.hex)), ("cached", .bool(cached)), ("seconds", .number(seconds)),
-      ("details", details),
+      ("computed_seconds", computedSeconds.map { .number($0) }), ("details", details),
     ])
   }
 
   fileprivate init(_ members: RecordMembers) throws(RecordError) {
     try self.init(
       name: members.string("name"), key: members.digest("key"), cached: members.bool("cached"),
-      seconds: members.number("seconds"), details: members.optionalValue("details"))
+      seconds: members.number("seconds"), computedSeconds: members.optionalNumber("computed_seconds"),
+      details: members.optionalValue("details"))
   }
 }
 

@@ -22,14 +22,19 @@ public struct RunRecord: Equatable, Sendable {
     /// Whether the cache answered.
     public var cached: Bool
     public var seconds: Double
+    /// Where the cache answered: how long it took to compute what it answered with.
+    public var computedSeconds: Double?
     /// What else there is to say, for example how many images of a set the cache had.
     public var details: JSON?
 
-    public init(name: String, key: Digest, cached: Bool, seconds: Double, details: JSON? = nil) {
+    public init(
+      name: String, key: Digest, cached: Bool, seconds: Double, computedSeconds: Double? = nil, details: JSON? = nil
+    ) {
       self.name = name
       self.key = key
       self.cached = cached
       self.seconds = seconds
+      self.computedSeconds = computedSeconds
       self.details = details
     }
   }

@@ -108,7 +108,8 @@ final class PointExecution {
     return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }
   }
 
-  /// What an edit's stage says in the record: the technique's own figures, and the file that it was loaded from.
+  /// What an edit's stage says in the record: the technique's own figures, the bytes that the store keeps of it, and the
+  /// file that it was loaded from.
   private func editDetails(_ plan: PointStages) -> (CacheEntry) throws -> JSON? {
     { [objects] entry in
       var details: [String: JSON] = [:]
@@ -118,7 +119,8 @@ final class PointExecution {
       if let loaded = plan.loaded, let path = plan.technique.loadPath {
         details["loaded"] = ["path": .string(path), "digest": .string(loaded.hex)]
       }
-      return details.isEmpty ? nil : .object(details)
+      details["bytes"] = try StoredEdit({ entry.outputs[$0] })?.bytes(in: objects).json
+      return .object(details)
     }
   }
 
@@ -207,7 +209,8 @@ final class PointExecution {
     try checkCancellation()
     let began = ContinuousClock.now
     if let entry = try results.lookup(key) {
-      finish(name, key.digest, cached: true, since: began, details: try details(entry))
+      finish(
+        name, key.digest, cached: true, since: began, computedSeconds: entry.seconds, details: try details(entry))
       return entry
     }
     monitor.handle(.stageStarted(name, units: nil))
@@ -228,9 +231,12 @@ final class PointExecution {
   }
 
   private func finish(
-    _ name: String, _ key: Digest, cached: Bool, since began: ContinuousClock.Instant, details: JSON? = nil
+    _ name: String, _ key: Digest, cached: Bool, since began: ContinuousClock.Instant, computedSeconds: Double? = nil,
+    details: JSON? = nil
   ) {
-    let stage = RunRecord.Stage(name: name, key: key, cached: cached, seconds: seconds(since: began), details: details)
+    let stage = RunRecord.Stage(
+      name: name, key: key, cached: cached, seconds: seconds(since: began), computedSeconds: computedSeconds,
+      details: details)
     stages.append(stage)
     monitor.handle(.stageFinished(stage))
   }

@@ -48,6 +48,17 @@ struct StoredEdit {
     return outputs
   }
 
+  /// The bytes that the store keeps of this edit, whatever it shares them with.
+  ///
+  /// - Throws: `StoreError` for a part that is missing or damaged.
+  func bytes(in objects: ObjectStore) throws(StoreError) -> Int {
+    var digests = Set(outputs.map(\.digest))
+    for set in [tensors, inference].compactMap(\.self) {
+      digests.formUnion(try TensorSet(set, from: objects).entries.values.map(\.digest))
+    }
+    return digests.reduce(0) { $0 + (objects.size(of: $1) ?? 0) }
+  }
+
   /// The base model with this edit, ready to draw.
   ///
   /// - Throws: `StoreError` for a part that is missing or damaged, and what the edit is refused for.

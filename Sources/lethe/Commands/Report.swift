@@ -30,7 +30,8 @@ struct ReportCommand: ParsableCommand {
     let store = try store.open()
     let points = try spec.points(in: spec.folder, locations: self.store.locations)
     let runs = try StoredRuns(for: spec, points: points, in: store)
-    let report = try Report(spec, runs: runs.runs, points: points, images: runs.images)
+    let report = try Report(
+      spec, runs: runs.runs, points: points, images: runs.images, remarks: try spec.readRemarks())
     let files = try report.write(to: out ?? spec.outputFolder(besideStore: store.folder))
     output.print(
       ["table": report.table.json, "files": .array(files.map(JSON.string))],
