@@ -59,6 +59,9 @@ public struct Component: Sendable {
     }
   }
 
+  /// The concepts that a technique erases, in the order of its fields.
+  var erasedConcepts: [String] { strings(.concept).filter { $0.key.hasPrefix("erase") }.flatMap(\.values) }
+
   /// Whether its configuration can name a device.
   static func takesDevice(_ kind: ComponentKind, _ reference: JSON, _ catalogue: Catalogue) -> Bool {
     guard let name = reference["name"]?.string else { return false }

@@ -5,23 +5,16 @@ internal import Foundation
 internal import Store
 internal import Tensors
 
-/// Computes one estimate of a technique.
-enum EstimateStage {
-  static let sourceFile = #fileID
-
-  static func compute(_ estimate: Estimate, _ context: EditContext) throws -> [String: Tensor] {
-    try estimate.compute(context)
-  }
-}
-
 /// Makes the edit of a technique from its estimates, or takes it from a file.
 enum EditStage {
   static let sourceFile = #fileID
 
   /// The edit, without the tensors that it leaves as they are: an edit that changes nothing is the empty one, and
-  /// shares its images with the base model.
+  /// shares its images with the base model. Its details say how much it changes.
+  ///
+  /// - Throws: what the technique is refused for, and what an edit is that does not fit the model.
   static func compute(_ technique: any Technique, _ context: EditContext) throws -> ModelEdit {
-    changes(of: try technique.edit(context), from: context.model)
+    try changes(of: technique.edit(context), from: context.model)
   }
 
   /// The edit that a file of UNet weights amounts to.
@@ -46,16 +39,43 @@ enum EditStage {
       }
       tensors[name] = try file.tensor(name)
     }
-    return changes(of: ModelEdit(replacedUNetTensors: tensors), from: model)
+    return try changes(of: ModelEdit(replacedUNetTensors: tensors), from: model)
   }
 
-  private static func changes(of edit: ModelEdit, from model: DiffusionModel) -> ModelEdit {
+  private static func changes(of edit: ModelEdit, from model: DiffusionModel) throws -> ModelEdit {
     var edit = edit
     edit.replacedUNetTensors = edit.replacedUNetTensors.filter { name, tensor in
       guard let weight = model.unetWeights[name] else { return true }
       return !haveSameBits(tensor, weight)
     }
+    let figures = try figures(of: edit, from: model)
+    edit.details = .object((edit.details.object ?? [:]).merging(figures) { $1 })
     return edit
+  }
+
+  /// How much of the model's weights the edit changes, by the same yardstick for every technique.
+  ///
+  /// - Returns: `values_changed`, the number of elements of UNet and text encoder that are other numbers afterwards (a
+  ///   pruned element that was zero is none of them); `weights_changed`, their share of all elements of both, from 0 to
+  ///   1; and `unet_float32_bytes`, the size of the whole UNet in bytes, to hold that of an edit against. What works
+  ///   while images are drawn changes no weight.
+  private static func figures(of edit: ModelEdit, from model: DiffusionModel) throws -> [String: JSON] {
+    let (base, edited) = (model.unetWeights, try edit.applied(to: model).unetWeights)
+    let names = Set(edit.replacedUNetTensors.keys).union(edit.pruned.elements.keys)
+    let changed = names.reduce(0) { $0 + differences(base[$1], edited[$1]) }
+    let count = base.parameterCount + model.textWeights.parameterCount
+    return [
+      "values_changed": .integer(changed), "weights_changed": .number(Double(changed) / Double(max(count, 1))),
+      "unet_float32_bytes": .integer(base.parameterCount * MemoryLayout<Float>.size),
+    ]
+  }
+
+  /// The number of elements in which two tensors of one shape are different numbers.
+  private static func differences(_ a: Tensor?, _ b: Tensor?) -> Int {
+    guard let a, let b else { return 0 }
+    return a.withUnsafeValues { left in
+      b.withUnsafeValues { right in zip(left, right).reduce(0) { $1.0 == $1.1 ? $0 : $0 + 1 } }
+    }
   }
 
   private static func haveSameBits(_ a: Tensor, _ b: Tensor) -> Bool {
@@ -67,9 +87,4 @@ enum EditStage {
       }
     }
   }
-}
-
-extension Component {
-  /// The concepts that a technique erases, in the order of its fields.
-  var erasedConcepts: [String] { strings(.concept).filter { $0.key.hasPrefix("erase") }.flatMap(\.values) }
 }
