@@ -25,9 +25,10 @@ struct StoredEdit {
 
   /// The names and digests of the parts that there are, as a run's record lists them.
   var outputs: [(name: String, digest: Digest)] {
-    [("edit", tensors), ("edit.mask", mask), ("edit.inference", inference)].compactMap { name, digest in
-      digest.map { (name, $0) }
-    }
+    let parts = [
+      ("edit", tensors), ("edit.mask", mask), ("edit.inference", inference),
+    ]
+    return parts.compactMap { name, digest in digest.map { (name, $0) } }
   }
 
   /// The digest of the set of no tensors: what an edit that changes nothing replaces.
@@ -59,17 +60,25 @@ struct StoredEdit {
     return digests.reduce(0) { $0 + (objects.size(of: $1) ?? 0) }
   }
 
+  /// The edit without its details.
+  ///
+  /// - Throws: `StoreError` for a part that is missing or damaged.
+  func edit(from objects: ObjectStore) throws -> ModelEdit {
+    var edit = ModelEdit(replacedUNetTensors: try TensorSet.tensors(tensors, from: objects))
+    if let mask {
+      edit.pruned = try PruningMask(decoding: objects.read(mask), source: "object \(mask)")
+    }
+    if let inference { edit.inferenceTensors = try TensorSet.tensors(inference, from: objects) }
+    return edit
+  }
+
   /// The base model with this edit, ready to draw.
   ///
   /// - Throws: `StoreError` for a part that is missing or damaged, and what the edit is refused for.
   func model(
     _ base: DiffusionModel, _ technique: any Technique, from objects: ObjectStore
   ) throws -> DiffusionModel {
-    var edit = ModelEdit(replacedUNetTensors: try TensorSet.tensors(tensors, from: objects))
-    if let mask {
-      edit.pruned = try PruningMask(decoding: objects.read(mask), source: "object \(mask)")
-    }
-    if let inference { edit.inferenceTensors = try TensorSet.tensors(inference, from: objects) }
+    let edit = try edit(from: objects)
     var model = try edit.applied(to: base)
     if technique.changesDrawing {
       model.intervention = try technique.intervention(model, tensors: edit.inferenceTensors)
