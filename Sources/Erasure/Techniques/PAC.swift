@@ -69,14 +69,14 @@ extension PACConfiguration: Technique {
     let objective = try AblationObjective(training, base, latents: latents)
     let stream = RandomStream(seed: context.seed, "p_ac")
     func loss(
-      _ step: Int, _ sample: Int, _ anchor: UNet2DConditionModel, _ masks: [String: Tensor]
+      _ step: Int, _ sample: Int, _ anchor: AblationObjective.Predictor, _ masks: [String: Tensor]
     ) throws -> Tensor {
       try objective.loss(of: soft.masked(masks), anchor: anchor, stream.item(step * training.batchSize + sample))
     }
     var tensors = try fineTuning(soft).run(
       context, start: soft.start, prepare: { _, masks in try objective.anchor(soft.masked(masks)) }, loss: loss
     ).tensors
-    let share = try soft.smallGradientShare(samples: training.batchSize) { try loss(0, $0, base.unet, $1) }
+    let share = try soft.smallGradientShare(samples: training.batchSize) { try loss(0, $0, objective.original, $1) }
     tensors[SoftMask.smallGradientsName] = Tensor(Float(share))
     return tensors
   }

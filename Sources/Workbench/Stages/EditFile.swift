@@ -51,6 +51,11 @@ struct EditFile {
   ///
   /// - Throws: `ConfigurationError` for an edit that the file cannot hold, `FileError` where it cannot be written.
   func write(_ edit: ModelEdit, of model: DiffusionModel, base: BaseModel, technique: String) throws {
+    guard edit.replacedTextEncoderTensors.isEmpty else {
+      throw ConfigurationError(
+        "\(path) cannot be written: it would hold the UNet alone, and the edit changes the text encoder; lethe export "
+          + "writes the whole model")
+    }
     let folder = (path as NSString).deletingLastPathComponent
     if !folder.isEmpty { try WholeFile.makeFolder(folder) }
     switch content {

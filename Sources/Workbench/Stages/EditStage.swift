@@ -26,6 +26,7 @@ enum EditStage {
   private static func changes(of edit: ModelEdit, from model: DiffusionModel) throws -> ModelEdit {
     var edit = edit
     edit.replacedUNetTensors = changed(edit.replacedUNetTensors, from: model.unetWeights)
+    edit.replacedTextEncoderTensors = changed(edit.replacedTextEncoderTensors, from: model.textWeights)
     let figures = try figures(of: edit, from: model)
     edit.details = .object((edit.details.object ?? [:]).merging(figures) { $1 })
     return edit
@@ -47,7 +48,11 @@ enum EditStage {
   private static func figures(of edit: ModelEdit, from model: DiffusionModel) throws -> [String: JSON] {
     let edited = try edit.applied(to: model)
     let unet = Set(edit.replacedUNetTensors.keys).union(edit.pruned.elements.keys)
-    let changed = unet.reduce(0) { $0 + differences(model.unetWeights[$1], edited.unetWeights[$1]) }
+    let changed =
+      unet.reduce(0) { $0 + differences(model.unetWeights[$1], edited.unetWeights[$1]) }
+      + edit.replacedTextEncoderTensors.keys.reduce(0) {
+        $0 + differences(model.textWeights[$1], edited.textWeights[$1])
+      }
     let count = model.unetWeights.parameterCount + model.textWeights.parameterCount
     return [
       "values_changed": .integer(changed), "weights_changed": .number(Double(changed) / Double(max(count, 1))),

@@ -159,6 +159,7 @@ struct PointStages {
   func key(of request: ImageRequest, edit: StoredEdit) -> StageKey {
     var parts = imageParts
     parts["edit"] = .string(edit.tensors.hex)
+    parts["text_encoder"] = edit.textEncoder.map { .string($0.hex) }
     parts["mask"] = edit.mask.map { .string($0.hex) }
     if technique.changesDrawing {
       parts["inference"] = [

@@ -164,6 +164,49 @@ struct EditFileTests {
     #expect(throws: ConfigurationError.self) { try bench.points(document) }
   }
 
+  // MARK: Text encoders
+
+  private func embedding(_ more: [String: JSON] = [:]) throws -> JSON {
+    let config: [String: JSON] = [
+      "erase_concept": "cat", "anchor_concept": "circle", "anchor_prompts": ["a circle"], "train_size": 2,
+      "train_steps": 2, "batch_size": 1, "learning_rate": 0.05, "parameter_group": "embedding", "use_fp16": false,
+    ]
+    return try with(smallBase, "technique", ["name": "ac", "config": .object(config.merging(more) { $1 })])
+  }
+
+  @Test("an edit of the text encoder is kept, drawn with, exported and reproduced")
+  func textEncoder() throws {
+    let run = try bench.run(embedding())[0]
+    #expect(run.record.error == nil)
+    #expect(
+      run.record.outputs.map(\.name) == ["anchor_latents", "edit", "edit.text_encoder", "images", "metric.mean_pixel"])
+    let plain = try bench.run(with(smallBase, "technique.config", ["use_fp16": false]))[0]
+    #expect(run.output("images") != plain.output("images"))
+    #expect(run.output("edit") == plain.output("edit"))
+    #expect(try bench.runner().reproduce(run.run).verdict == .identical)
+
+    _ = try bench.runner().export(run.run, to: path("exported"))
+    let (base, edited) = (try DiffusionModel(folder: bench.modelFolder), try DiffusionModel(folder: path("exported")))
+    let (old, new) = (base.textEncoder.tokenEmbedding, edited.textEncoder.tokenEmbedding)
+    let width = old.shape[1]
+    let changed = Set(zip(old.values, new.values).enumerated().filter { $1.0 != $1.1 }.map { $0.offset / width })
+    #expect(changed == Set(base.tokenizer.tokens("cat")))
+    #expect(base.unetWeights.tensors.allSatisfy { edited.unetWeights[$0.name].map(bits) == bits($0.tensor) })
+    let details = try #require(run.record.stages.first { $0.name == "edit" }?.details)
+    let count = base.unetWeights.parameterCount + base.textWeights.parameterCount
+    #expect(details["values_changed"]?.integer == changed.count * width)
+    #expect(details["weights_changed"]?.number == Double(changed.count * width) / Double(count))
+  }
+
+  @Test("a file of UNet weights is refused for an edit of the text encoder, which it cannot hold")
+  func textEncoderFile() throws {
+    for key in ["save_path", "load_path"] {
+      let error = #expect(throws: ConfigurationError.self) { try bench.points(embedding([key: "w.safetensors"])) }
+      #expect(error?.description.contains("technique.config.\(key)") == true)
+      #expect(error?.description.contains("lethe export writes the whole model") == true)
+    }
+  }
+
   // MARK: Purification
 
   @Test("purification is asked for under the concept that a run erases, and a run that erases none has no such prompt")
