@@ -3,7 +3,8 @@ public import Tensors
 
 /// A text-to-image latent diffusion model: text encoder, noise predictor, autoencoder, tokenizer and noise schedule.
 ///
-/// A value: an edited model is a new one made by ``replacingUNetWeights(_:)``, which shares what was not replaced.
+/// A value: an edited model is a new one made by ``replacingUNetWeights(_:)`` or ``replacingTextEncoderWeights(_:)``,
+/// which shares what was not replaced.
 public struct DiffusionModel {
   /// The architecture of every part.
   public struct Architecture: Sendable, Equatable {
@@ -94,23 +95,38 @@ public struct DiffusionModel {
   /// - Parameter replacements: by full name, each of the shape of the weight that it replaces
   /// - Throws: ``ModelFolderError`` for a name or a shape that the UNet does not have.
   public func replacingUNetWeights(_ replacements: [String: Tensor]) throws -> DiffusionModel {
-    for (name, tensor) in replacements.sorted(by: { $0.key < $1.key }) {
-      guard let weight = unetWeights[name] else {
-        let hint = nearest(to: name, among: unetWeights.names).map { "; did you mean `\($0)`?" } ?? ""
-        throw ModelFolderError(file: unetWeights.source, key: name, "the UNet has no such weight\(hint)")
-      }
-      guard weight.shape == tensor.shape else {
-        throw ModelFolderError(
-          file: unetWeights.source, key: name,
-          "a tensor of shape \(tensor.shape) cannot replace a weight of shape \(weight.shape)")
-      }
-    }
-    return try replacingUNetWeights(unetWeights.replacing(replacements))
+    try replacingUNetWeights(Self.weights(unetWeights, of: "UNet", replacing: replacements))
   }
 
   /// This model with another set of UNet weights of the same names and shapes.
   public func replacingUNetWeights(_ weights: Weights) throws -> DiffusionModel {
     try DiffusionModel(self, textWeights: textWeights, unetWeights: weights, vaeWeights: vaeWeights)
+  }
+
+  /// This model with some of the text encoder's weights replaced; everything else is shared.
+  ///
+  /// - Parameter replacements: by full name, each of the shape of the weight that it replaces
+  /// - Throws: ``ModelFolderError`` for a name or a shape that the text encoder does not have.
+  public func replacingTextEncoderWeights(_ replacements: [String: Tensor]) throws -> DiffusionModel {
+    try DiffusionModel(
+      self, textWeights: Self.weights(textWeights, of: "text encoder", replacing: replacements),
+      unetWeights: unetWeights, vaeWeights: vaeWeights)
+  }
+
+  private static func weights(
+    _ weights: Weights, of part: String, replacing replacements: [String: Tensor]
+  ) throws -> Weights {
+    for (name, tensor) in replacements.sorted(by: { $0.key < $1.key }) {
+      guard let weight = weights[name] else {
+        let hint = nearest(to: name, among: weights.names).map { "; did you mean `\($0)`?" } ?? ""
+        throw refuse(weights, name, "the \(part) has no such weight\(hint)")
+      }
+      guard weight.shape == tensor.shape else {
+        throw refuse(
+          weights, name, "a tensor of shape \(tensor.shape) cannot replace a weight of shape \(weight.shape)")
+      }
+    }
+    return weights.replacing(replacements)
   }
 
   /// This model with all weights rounded to half precision; arithmetic stays float32.

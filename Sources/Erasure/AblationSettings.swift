@@ -1,5 +1,5 @@
 public import Configuration
-public import Diffusion
+internal import Diffusion
 
 /// What decides a training of concept ablation (methods 1.4): AC holds these settings beside its own, and so does P-AC,
 /// which trains masks with the same loss.

@@ -9,7 +9,8 @@ struct ChangeFigures {
 
   /// - Parameters:
   ///   - trained: by names of `base`
-  init(_ trained: [String: Tensor], from base: Weights) {
+  ///   - count: the number of parameters that the trained ones are a share of; those of `base` if nil
+  init(_ trained: [String: Tensor], from base: Weights, of count: Int? = nil) {
     var parameters = 0
     var (moved, size) = (0.0, 0.0)
     for (name, tensor) in trained.sorted(by: { $0.key < $1.key }) {
@@ -20,7 +21,7 @@ struct ChangeFigures {
     }
     members = [
       "trained_tensors": .integer(trained.count), "trained_parameters": .integer(parameters),
-      "share_of_parameters": .number(Double(parameters) / Double(max(base.parameterCount, 1))),
+      "share_of_parameters": .number(Double(parameters) / Double(max(count ?? base.parameterCount, 1))),
       "relative_change": .number((moved / max(size, .leastNormalMagnitude)).squareRoot()),
     ]
   }

@@ -75,50 +75,99 @@ public struct ConceptAblation {
 }
 
 /// The loss of ``ConceptAblation`` on a model's drawn anchor images.
+///
+/// What is trained is some of the UNet's weights, by their names, or the embeddings of the concept's words, under
+/// ``rows``.
 public struct AblationObjective {
+  /// What reads a prompt and predicts noise: the model as it is at some time of training.
+  public struct Predictor {
+    fileprivate let unet: UNet2DConditionModel
+    /// The states of a prompt, (1, positions, width).
+    fileprivate let states: (Prompt) -> Tensor
+  }
+
+  fileprivate struct Prompt {
+    /// Of all positions.
+    let ids: [Int]
+    /// What the original text encoder makes of them, (1, positions, width).
+    let states: Tensor
+  }
+
+  /// The name of the embeddings of the concept's words among the trained tensors.
+  public static let rows = "embeddings of the concept's tokens"
+
   private let ablation: ConceptAblation
   private let anchorModel: ConceptAblation.AnchorModel
   private let model: DiffusionModel
   private let latents: Tensor
-  /// For each anchor prompt its text states, (1, positions, width), and those of the concept's prompts.
-  private let prompts: [(anchor: Tensor, targets: [Tensor])]
+  private let words: ConceptEmbedding?
+  private let prompts: [(anchor: Prompt, targets: [Prompt])]
 
-  /// - Parameter latents: what ``GeneratedLatents`` drew from the anchor prompts
-  /// - Throws: ``ErasureError`` for an anchor prompt that does not name the anchor.
-  public init(_ settings: AblationSettings, _ model: DiffusionModel, latents: Tensor) throws {
+  /// - Parameters:
+  ///   - latents: what ``GeneratedLatents`` drew from the anchor prompts
+  ///   - words: the embeddings to train in place of weights of the UNet
+  /// - Throws: ``ErasureError`` for an anchor prompt that does not name the anchor, and one in which nothing of `words`
+  ///   comes to stand.
+  public init(
+    _ settings: AblationSettings, _ model: DiffusionModel, latents: Tensor, words: ConceptEmbedding? = nil
+  ) throws {
     let ablation = settings.ablation
     self.ablation = ablation
     self.model = model
     self.latents = latents
+    self.words = words
     anchorModel = settings.anchorModel
-    func states(_ prompt: String) -> Tensor { model.textEncoder([model.tokenizer.encode(prompt)]) }
-    prompts = try ablation.anchorPrompts.map {
-      (anchor: states($0), targets: try ablation.targetPrompts($0).map(states))
+    func prompt(_ text: String) -> Prompt {
+      let ids = model.tokenizer.encode(text)
+      return Prompt(ids: ids, states: model.textEncoder([ids]))
+    }
+    prompts = try ablation.anchorPrompts.map { text in
+      let targets = try ablation.targetPrompts(text).map { text in
+        let target = prompt(text)
+        guard words?.isNamed(in: target.ids) != false else {
+          throw ErasureError(
+            "the prompt \"\(text)\" has no token of \"\(ablation.concept)\" that the model reads, so their embeddings "
+              + "cannot learn from it")
+        }
+        return target
+      }
+      return (anchor: prompt(text), targets: targets)
     }
   }
 
+  /// The model before training.
+  public var original: Predictor { Predictor(unet: model.unet, states: { $0.states }) }
+
   /// The model whose prediction under the anchor prompt is the target.
   ///
-  /// - Parameter tensors: the UNet's weights that are trained, as they are at a step
-  public func anchor(_ tensors: [String: Tensor]) throws -> UNet2DConditionModel {
-    anchorModel == .current ? try unet(tensors) : model.unet
+  /// - Parameter tensors: what is trained, as it is at a step
+  public func anchor(_ tensors: [String: Tensor]) throws -> Predictor {
+    anchorModel == .current ? try predictor(tensors) : original
   }
 
-  private func unet(_ tensors: [String: Tensor]) throws -> UNet2DConditionModel {
-    try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(tensors))
+  private func predictor(_ tensors: [String: Tensor]) throws -> Predictor {
+    guard let words else {
+      return Predictor(
+        unet: try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(tensors)),
+        states: { $0.states })
+    }
+    guard let rows = tensors[Self.rows] else { preconditionFailure("no embeddings to train") }
+    return Predictor(unet: model.unet) { prompt in
+      words.isNamed(in: prompt.ids) ? words.states(prompt.ids, rows: rows) : prompt.states
+    }
   }
 
   /// The loss of one sample: an anchor image, noise at a timestep uniform over the training timesteps, and the model's
   /// prediction under the concept's prompt.
   ///
   /// - Parameters:
-  ///   - tensors: the UNet's weights that are trained, on the tape of what is learnt
+  ///   - tensors: what is trained, on its tape
   ///   - anchor: what ``anchor(_:)`` made of them before the step
   ///   - stream: the random numbers of this sample alone
   public func loss(
-    of tensors: [String: Tensor], anchor: UNet2DConditionModel, _ stream: RandomStream
+    of tensors: [String: Tensor], anchor: Predictor, _ stream: RandomStream
   ) throws -> Tensor {
-    let unet = try unet(tensors)
+    let trained = try predictor(tensors)
     let sample = NoisedSample(latents, model.scheduler, stream)
     let (anchorPrompt, targets) = prompts[sample.image % prompts.count]
     let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
@@ -127,16 +176,17 @@ public struct AblationObjective {
     case .noiseBased: goal = sample.noise
     case .modelBased: goal = predict(anchor, sample, anchorPrompt)
     }
-    let loss = mseLoss(predict(unet, sample, target), goal)
+    let loss = mseLoss(predict(trained, sample, target), goal)
     guard let weight = ablation.priorWeight else { return loss }
     let kept = NoisedSample(latents, model.scheduler, stream.substream("prior"))
-    return loss + mseLoss(predict(unet, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
+    return loss + mseLoss(predict(trained, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
   }
 
   /// Both public repositories keep the keys and values of the begin token as they are.
-  private func predict(_ unet: UNet2DConditionModel, _ sample: NoisedSample, _ states: Tensor) -> Tensor {
-    unet(
+  private func predict(_ model: Predictor, _ sample: NoisedSample, _ prompt: Prompt) -> Tensor {
+    let unet = model.unet
+    return unet(
       sample.latent, time: unet.prepare(timesteps: [sample.timestep]),
-      text: unet.prepare(text: states).detachingFirst(1))
+      text: unet.prepare(text: model.states(prompt)).detachingFirst(1))
   }
 }

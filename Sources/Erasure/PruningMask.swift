@@ -28,18 +28,26 @@ public struct PruningMask: Equatable, Sendable {
   ///
   /// - Throws: ``ErasureError`` for a mask of other weights.
   public func applied(to weights: Weights) throws -> Weights {
+    try check(weights)
     var replacements: [String: Tensor] = [:]
     for (name, positions) in elements {
-      guard let weight = weights[name], weight.count == counts[name] else {
-        throw ErasureError(
-          "the mask prunes '\(name)' of \(counts[name] ?? 0) elements, and the UNet has "
-            + (weights[name].map { "\($0.count)" } ?? "no such weight") + ": it was made for another model")
-      }
+      guard let weight = weights[name] else { continue }
       var values = weight.values
       for position in positions { values[position] = 0 }
       replacements[name] = Tensor(values, shape: weight.shape)
     }
     return weights.replacing(replacements)
+  }
+
+  /// Refuses weights that the mask is not of.
+  ///
+  /// - Throws: ``ErasureError`` for a name or a number of elements that they do not have.
+  public func check(_ weights: Weights) throws(ErasureError) {
+    for (name, count) in counts.sorted(by: { $0.key < $1.key }) where weights[name]?.count != count {
+      throw ErasureError(
+        "the mask prunes '\(name)' of \(count) elements, and the UNet has "
+          + (weights[name].map { "\($0.count)" } ?? "no such weight") + ": it was made for another model")
+    }
   }
 
   // MARK: Masks of models
@@ -146,6 +154,7 @@ public struct PruningMask: Equatable, Sendable {
       let length = try number()
       guard length <= rest.count else { throw damaged }
       let name = String(decoding: rest.prefix(length), as: UTF8.self)
+      guard elements[name] == nil else { throw damaged }
       rest = rest.dropFirst(length)
       let (count, pruned) = (try number(), try number())
       guard pruned > 0, pruned <= count, pruned <= rest.count else { throw damaged }

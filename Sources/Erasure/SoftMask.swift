@@ -90,6 +90,31 @@ public struct SoftMask {
     return pruned
   }
 
+  /// The edit that learnt masks make: what they rule out is pruned. Its details are those of ``figures(_:)``, the share
+  /// of small gradients, and the gap between soft and binary masks (methods 1.5).
+  ///
+  /// - Parameters:
+  ///   - learnt: m of every masked weight by its name, and the share under ``smallGradientsName``
+  ///   - prompts: texts that name the concept; the gap is taken under the first four of them and under the empty text
+  ///   - trajectory: of the model without masks; where the gap is taken
+  ///   - stream: the random numbers of these points
+  public func edit(
+    _ learnt: [String: Tensor], of model: DiffusionModel, gapUnder prompts: [String], on trajectory: PartialTrajectory,
+    _ stream: RandomStream
+  ) throws -> ModelEdit {
+    let pruned = hardened(learnt)
+    let prompts = prompts.prefix(4).flatMap { [$0, ""] }
+    let points = try trajectory.points(prompts, prompts.indices.map { stream.item($0) })
+    let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
+    var details = figures(pruned)
+    details["share_of_gradients_below_epsilon"] = learnt[Self.smallGradientsName].map { .number(Double($0.item)) }
+    details["soft_hard_output_gap"] = .number(try outputGap(learnt, model, at: points, states: states))
+    return ModelEdit(pruned: pruned, details: .object(details))
+  }
+
+  /// The name of the share of small gradients among the tensors of an estimate; no weight has it.
+  public static let smallGradientsName = "share of gradients below epsilon"
+
   /// The share of the elements whose gradient before training is smaller than AdamW's epsilon. There the slope
   /// τ M (1 - M) is the smallest, and what does not move then may never do.
   ///

@@ -17,9 +17,10 @@ public protocol Technique: Configuration {
   /// How images are drawn.
   var generation: GenerationSettings { get }
 
-  /// A file of edited UNet weights that takes the place of the edit, where the technique has such a setting.
+  /// A file that takes the place of the edit, where the technique has such a setting: edited UNet weights, or a pruning
+  /// mask for a technique that makes nothing else.
   var loadPath: String? { get }
-  /// A file that the edited UNet weights are also written to.
+  /// A file of that kind that the edit is also written to.
   var savePath: String? { get }
 
   /// The costly quantities the edit is made from, in order; each is a stage of its own.
@@ -27,7 +28,8 @@ public protocol Technique: Configuration {
 
   /// The edit.
   ///
-  /// - Throws: ``ErasureError`` for an edit that cannot be made of this model, `CancellationError` where the monitor says so.
+  /// - Throws: ``ErasureError`` for an edit that cannot be made of this model, `CancellationError` where the monitor
+  ///   says so.
   func edit(_ context: EditContext) throws -> ModelEdit
 
   /// What drawing changes beside the weights, for a technique of such a kind; see ``changesDrawing``.
@@ -128,10 +130,12 @@ extension EditContext {
   }
 }
 
-/// What a technique hands on: what it changes in the UNet, and what it has to say about that.
+/// What a technique hands on: what it changes in the model, and what it has to say about that.
 public struct ModelEdit {
   /// By the names of the UNet's weights; what is not named stays as it is.
   public var replacedUNetTensors: [String: Tensor]
+  /// By the names of the text encoder's weights; what is not named stays as it is.
+  public var replacedTextEncoderTensors: [String: Tensor]
   /// Elements of the UNet's weights that are zero, after tensors are replaced.
   public var pruned: PruningMask
   /// What ``Technique/intervention(_:tensors:)`` needs to draw, by names of the technique's own.
@@ -140,10 +144,11 @@ public struct ModelEdit {
   public var details: JSON
 
   public init(
-    replacedUNetTensors: [String: Tensor] = [:], pruned: PruningMask = PruningMask(),
-    inferenceTensors: [String: Tensor] = [:], details: JSON = .object([:])
+    replacedUNetTensors: [String: Tensor] = [:], replacedTextEncoderTensors: [String: Tensor] = [:],
+    pruned: PruningMask = PruningMask(), inferenceTensors: [String: Tensor] = [:], details: JSON = .object([:])
   ) {
     self.replacedUNetTensors = replacedUNetTensors
+    self.replacedTextEncoderTensors = replacedTextEncoderTensors
     self.pruned = pruned
     self.inferenceTensors = inferenceTensors
     self.details = details
@@ -151,9 +156,14 @@ public struct ModelEdit {
 
   /// The base model with the edit's weights.
   ///
-  /// - Throws: `ModelFolderError` for a tensor that the UNet does not have, ``ErasureError`` for a mask of another one.
+  /// - Throws: `ModelFolderError` for a tensor that the model does not have, ``ErasureError`` for a mask of another
+  ///   model.
   public func applied(to model: DiffusionModel) throws -> DiffusionModel {
-    let edited = try replacedUNetTensors.isEmpty ? model : model.replacingUNetWeights(replacedUNetTensors)
+    var edited = model
+    if !replacedTextEncoderTensors.isEmpty {
+      edited = try edited.replacingTextEncoderWeights(replacedTextEncoderTensors)
+    }
+    if !replacedUNetTensors.isEmpty { edited = try edited.replacingUNetWeights(replacedUNetTensors) }
     return try pruned.isEmpty ? edited : edited.replacingUNetWeights(pruned.applied(to: edited.unetWeights))
   }
 }

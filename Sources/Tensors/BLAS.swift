@@ -19,8 +19,9 @@ public enum BLAS {
     return words.count > 1 ? String(words[1]) : nil
   }
 
-  /// What OpenBLAS says of its build, for example `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...`.
-  public static var configuration: String { String(cString: openblas_get_config()) }
+  /// What OpenBLAS says of its build, for example `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...`. It is asked once:
+  /// OpenBLAS puts the text together anew at every call, in one place for all threads.
+  public static let configuration = String(cString: openblas_get_config())
 
   /// The kernels that this processor should run: OpenBLAS does not know processors younger than itself, and takes
   /// slow kernels for them.

@@ -62,6 +62,18 @@ struct WorkflowTests {
     #expect(try lethe("generate", "a red square", "--run", ids[1], "--out", "edited.png").status == 0)
     #expect(try lethe("generate", "a red square", "--model", "./model", "--out", "plain.png").status == 0)
     #expect(try Data(contentsOf: file(desk, "edited.png")) != Data(contentsOf: file(desk, "plain.png")))
+
+    // The defaults are those that take the concept out of a picture; others are named.
+    let purified = try lethe("purify", "plain.png", "--run", ids[1], "--json")
+    #expect(purified.status == 0, "\(purified.errors)")
+    #expect(try purified.json()["prompt"] == "circle")
+    #expect(try purified.json()["inversion_model"] == "original")
+    let own = try lethe(
+      "purify", "plain.png", "--run", ids[1], "--prompt", "", "--inversion-model", "tuned", "--out", "own.png",
+      "--json")
+    #expect(try own.json()["prompt"] == "")
+    #expect(try own.json()["inversion_model"] == "tuned")
+    #expect(try Data(contentsOf: file(desk, "own.png")) != Data(contentsOf: file(desk, "purified.png")))
   }
 
   private func file(_ desk: Desk, _ name: String) -> URL { URL(fileURLWithPath: desk.path(name)) }

@@ -321,6 +321,27 @@ import Testing
     #expect(misshapen?.description.contains("[4]") == true && misshapen?.description.contains("[8]") == true)
   }
 
+  @Test func `text encoder weights are replaced by name and shape, and written with the model`() throws {
+    let model = try DiffusionModel(folder: Reference.tinyDiffusers)
+    let name = model.textEncoder.tokenEmbeddingName
+    let table = model.textEncoder.tokenEmbedding * 2
+    let edited = try model.replacingTextEncoderWeights([name: table])
+    #expect(bits(edited.textEncoder.tokenEmbedding) == bits(table))
+    #expect(edited.unetWeights.byName.allSatisfy { model.unetWeights[$0.key].map(bits) == bits($0.value) })
+    try withScratchFolder { folder in
+      try edited.write(to: folder)
+      #expect(bits(try DiffusionModel(folder: folder).textEncoder.tokenEmbedding) == bits(table))
+    }
+    let unknown = #expect(throws: ModelFolderError.self) {
+      try model.replacingTextEncoderWeights(["final_layer_norm.weights": table])
+    }
+    #expect(unknown?.description.contains("the text encoder has no such weight; did you mean") == true)
+    let misshapen = #expect(throws: ModelFolderError.self) {
+      try model.replacingTextEncoderWeights([name: Tensor.zeros([1, 20])])
+    }
+    #expect(misshapen?.description.contains("[1, 20]") == true)
+  }
+
   @Test func `new weights have the names and shapes that diffusers gives them, and come from the seed`() throws {
     let (config, weights) = try Reference.unet()
     let new = Weights(initialising: RandomStream(seed: 1, "unet"))

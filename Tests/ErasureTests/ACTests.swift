@@ -27,8 +27,8 @@ import Testing
 
   private func loss(_ settings: AblationSettings) throws -> Float {
     let latents = RandomStream(seed: 2, "latents").normal([4, 4, 8, 8])
-    return try AblationObjective(settings, model, latents: latents)
-      .loss(of: [:], anchor: model.unet, RandomStream(seed: 1, "ac").item(0)).item
+    let objective = try AblationObjective(settings, model, latents: latents)
+    return try objective.loss(of: [:], anchor: objective.original, RandomStream(seed: 1, "ac").item(0)).item
   }
 
   @Test func `an object takes its anchor's place in the prompt, and a star that of the whole prompt`() throws {
@@ -117,6 +117,100 @@ import Testing
     for (name, tensor) in one.replacedUNetTensors {
       #expect(three.replacedUNetTensors[name].map(bits) == bits(tensor), "\(name)")
       #expect(model.unetWeights[name].map(bits) != bits(tensor), "\(name)")
+    }
+  }
+
+  // MARK: Embeddings
+
+  /// The loss of one sample as a function of the embeddings' rows.
+  private func lossOfRows(_ settings: AblationSettings) throws -> (Tensor) throws -> Tensor {
+    let latents = RandomStream(seed: 2, "latents").normal([4, 4, 8, 8])
+    let words = try ConceptEmbedding(settings.eraseConcept, model)
+    let objective = try AblationObjective(settings, model, latents: latents, words: words)
+    return { rows in
+      let anchor = try objective.anchor([AblationObjective.rows: rows.detached])
+      return try objective.loss(
+        of: [AblationObjective.rows: rows], anchor: anchor, RandomStream(seed: 1, "ac").item(0))
+    }
+  }
+
+  /// The gradient goes through the UNet, cross-attention and the whole text encoder.
+  @Test func `the gradient to the embeddings is that of finite differences`() throws {
+    var settings = settings("star", anchor: "circle")
+    settings.anchorModel = .original
+    let loss = try lossOfRows(settings)
+    let start = try ConceptEmbedding("star", model).start
+    let tape = Tape()
+    let rows = tape.watch(start)
+    let gradient = tape.gradients(of: try loss(rows), for: [rows])[0]
+    #expect(gradient.sumOfSquares > 0)
+    // Along the gradient, where the loss moves the most, and along a direction at random.
+    let along = gradient * Float(1 / gradient.sumOfSquares.squareRoot())
+    let random = RandomStream(seed: 8, "direction").normal(start.shape)
+    for direction in [along, random] {
+      let step = Float(0.02 * (start.sumOfSquares / direction.sumOfSquares).squareRoot())
+      let difference = try loss(start + direction * step).item - loss(start - direction * step).item
+      let expected = (gradient * direction).sum().item
+      #expect(abs(difference / (2 * step) - expected) < 0.03 * Float(gradient.sumOfSquares.squareRoot()))
+    }
+  }
+
+  @Test func `an anchor that shares no token with the concept is predicted with the original embeddings`() throws {
+    let words = try ConceptEmbedding("star", model)
+    let ids = model.tokenizer.encode("a red star")
+    #expect(words.isNamed(in: ids))
+    #expect(bits(words.states(ids, rows: words.start)) == bits(model.textEncoder([ids])))
+    #expect(bits(words.states(ids, rows: words.start * 2)) != bits(model.textEncoder([ids])))
+    // Where they share no token, the current model's prediction under the anchor is the original's.
+    let rows = words.start * 1.5
+    #expect(!words.isNamed(in: model.tokenizer.encode("?")))
+    var current = AblationSettings()
+    (current.eraseConcept, current.anchorConcept, current.anchorPrompts) = ("star", "?", ["?"])
+    var original = current
+    (current.anchorModel, original.anchorModel) = (.current, .original)
+    let values = try (lossOfRows(current)(rows).item, lossOfRows(original)(rows).item)
+    #expect(values.0 == values.1)
+    // Where they share one, the two differ.
+    (current.anchorConcept, current.anchorPrompts) = ("star shape", ["star shape"])
+    (original.anchorConcept, original.anchorPrompts) = (current.anchorConcept, current.anchorPrompts)
+    let shared = try (lossOfRows(current)(rows).item, lossOfRows(original)(rows).item)
+    #expect(shared.0 != shared.1)
+  }
+
+  @Test func `only the rows of the concept's tokens change, by the same bytes for any number of threads`() throws {
+    let threads = Parallel.threadCount
+    defer { Parallel.threadCount = threads }
+    Parallel.threadCount = 1
+    let one = try edit(document(["parameter_group": "embedding"]))
+    Parallel.threadCount = 3
+    let three = try edit(document(["parameter_group": "embedding"]))
+    #expect(one.replacedUNetTensors.isEmpty && one.pruned.isEmpty)
+    let name = model.textEncoder.tokenEmbeddingName
+    #expect(Array(one.replacedTextEncoderTensors.keys) == [name])
+    let table = try #require(one.replacedTextEncoderTensors[name])
+    #expect(three.replacedTextEncoderTensors[name].map(bits) == bits(table))
+    let width = table.shape[1]
+    let before = model.textEncoder.tokenEmbedding.values
+    let changed = Set(table.values.indices.filter { table.values[$0] != before[$0] }.map { $0 / width })
+    #expect(changed == Set(model.tokenizer.tokens("star")))
+    #expect(one.details["trained_tokens"]?.array?.count == changed.count)
+    #expect(one.details["trained_parameters"]?.integer == changed.count * width)
+    let edited = try one.applied(to: model)
+    #expect(bits(edited.textEncoder.tokenEmbedding) == bits(table))
+  }
+
+  @Test func `a prompt that is cut before the concept's tokens is refused`() throws {
+    let long = Array(repeating: "red", count: 40).joined(separator: " ")
+    let json = document(["parameter_group": "embedding", "anchor_prompts": [.string("\(long) circle")]])
+    let error = #expect(throws: ErasureError.self) { try edit(json) }
+    #expect(error?.description.contains("has no token of \"star\" that the model reads") == true)
+  }
+
+  @Test func `embeddings have no file of UNet weights`() throws {
+    for key in ["save_path", "load_path"] {
+      let json = document(["parameter_group": "embedding", key: "w.safetensors"])
+      let error = #expect(throws: ConfigurationError.self) { try ACConfiguration.parse(json) }
+      #expect(error?.keyPath == key)
     }
   }
 

@@ -148,7 +148,12 @@ import Testing
       #expect(other.sourceFile == estimate.sourceFile)
     }
     #expect(try PrePruneConfiguration.parse(json).estimates(seed: 1)[0].inputs != estimate.inputs)
-    #expect(try ESDConfiguration.parse(["load_path": "w.safetensors"]).estimates(seed: 1).isEmpty)
+    let loading: JSON = ["load_path": "w.safetensors"]
+    #expect(try ESDConfiguration.parse(loading).estimates(seed: 1).isEmpty)
+    #expect(try PrePruneConfiguration.parse(loading).estimates(seed: 1).isEmpty)
+    #expect(try PostPruneConfiguration.parse(loading).estimates(seed: 1).isEmpty)
+    // Weights cannot hold the channels that NP-ESD sets to zero while images are drawn.
+    #expect(throws: ConfigurationError.self) { try NPESDConfiguration.parse(loading) }
   }
 
   @Test func refusesWhatDoesNotFit() throws {

@@ -32,6 +32,9 @@ import Testing
     #expect(edit.pruned.prunedCount > 0)
     #expect(edit.pruned.elements.keys.allSatisfy { $0.contains("attn2.to_k") || $0.contains("attn2.to_v") })
     #expect(edit.details["pruned_elements"]?.integer == edit.pruned.prunedCount)
+    let gaps = [none, edit].map { $0.details["soft_hard_output_gap"]?.number }
+    #expect(gaps.allSatisfy { $0.map { $0.isFinite && $0 >= 0 } == true })
+    #expect(edit.details["share_of_gradients_below_epsilon"]?.number != nil)
   }
 
   @Test func `every number of threads learns the same masks`() throws {
@@ -49,5 +52,12 @@ import Testing
     func inputs(_ more: [String: JSON]) throws -> [JSON] { try technique(more).estimates(seed: 1).map(\.inputs) }
     #expect(try inputs(["threshold": 0.4]) == inputs([:]))
     #expect(try inputs(["train_method": "full"]) != inputs([:]))
+  }
+
+  @Test func `a mask that is loaded needs no training, no anchor and no advice about them`() throws {
+    let loading = try PACConfiguration.parse(["erase_concept": "star", "load_path": "a.mask"])
+    #expect(loading.estimates(seed: 1).isEmpty && loading.warnings.isEmpty)
+    #expect(throws: ConfigurationError.self) { try PACConfiguration.parse(["erase_concept": "star"]) }
+    #expect(throws: ConfigurationError.self) { try PACConfiguration.parse(["load_path": "a.safetensors"]) }
   }
 }

@@ -26,7 +26,12 @@ import Testing
 
   @Test func refusesBytesThatAreNoMask() {
     let bytes = mask.encoded
-    for damaged in [Array(bytes.dropLast()), [UInt8]("lethe".utf8), bytes + [1], Array(bytes.dropLast()) + [0xff]] {
+    // The last one names every weight twice.
+    let damaged: [[UInt8]] = [
+      Array(bytes.dropLast()), [UInt8]("lethe".utf8), bytes + [1], Array(bytes.dropLast()) + [0xff],
+      bytes + Array(bytes.dropFirst(PruningMask().encoded.count)),
+    ]
+    for damaged in damaged {
       #expect(throws: ErasureError.self) { try PruningMask(decoding: damaged, source: "test") }
     }
   }

@@ -134,6 +134,12 @@ import Testing
     #expect(try pesd(["temperature": 5]).estimates(seed: 1)[0].inputs != plain)
   }
 
+  @Test func aLoadedMaskNeedsNoTraining() throws {
+    let loading = try PESDConfiguration.parse(["load_path": "a.mask", "mask_init": 0.1])
+    #expect(loading.estimates(seed: 1).isEmpty && loading.warnings.isEmpty)
+    #expect(throws: ConfigurationError.self) { try PESDConfiguration.parse(["save_path": "a.safetensors"]) }
+  }
+
   @Test func hasThePapersDefaults() throws {
     let defaults = PESDConfiguration().encode()
     #expect(defaults["target_form"] == "2023" && defaults["negative_guidance"] == 1 && defaults["learning_rate"] == 0.1)

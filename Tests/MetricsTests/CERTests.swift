@@ -122,7 +122,7 @@ import Testing
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
       let cer = try configured(CERConfiguration.self, ["limit": 2, "synonym_limit": 3, "retain_limit": 1])
-      let context = try model.context(erasing: ["circle"])
+      let context = model.context(erasing: ["circle"])
       let requests = try cer.requests(context)
       #expect(requests.count == 6)
       let synonyms = try #require(model.card.concept("circle")).synonymPrompts.map(\.text)

@@ -48,7 +48,7 @@ import Testing
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
       let ssim = try configured(SSIMConfiguration.self, ["limit": 12, "window": 7])
-      var context = try model.context()
+      var context = model.context()
       context.erasedConcepts = ["circle"]
       let requests = try ssim.requests(context)
       #expect(requests.count == 12)

@@ -7,6 +7,8 @@ public struct CLIPTextModel {
   public let config: CLIPTextConfig
   /// The embeddings of all tokens, (vocabulary size, hidden size).
   public let tokenEmbedding: Tensor
+  /// The full name of that weight among the text encoder's.
+  public let tokenEmbeddingName: String
   private let positionEmbedding: Tensor
   private let encoder: CLIPEncoder
   private let finalNorm: LayerNorm
@@ -16,8 +18,9 @@ public struct CLIPTextModel {
     let weights = weights.containsScope("embeddings") ? weights : weights.scope("text_model")
     let width = config.tower.hiddenSize
     self.config = config
-    tokenEmbedding = try weights.tensor(
-      "embeddings.token_embedding.weight", [config.vocabularySize, width], .normal(0.02))
+    let name = "embeddings.token_embedding.weight"
+    tokenEmbedding = try weights.tensor(name, [config.vocabularySize, width], .normal(0.02))
+    tokenEmbeddingName = weights.fullName(name)
     positionEmbedding = try weights.tensor(
       "embeddings.position_embedding.weight", [config.maxPositions, width], .normal(0.02))
     encoder = try CLIPEncoder(weights.scope("encoder"), config.tower, isCausal: true)

@@ -1,24 +1,27 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// Concept ablation, AC (Kumari, Zhang, Wang, Shechtman, Zhang and Zhu, ICCV 2023, arXiv 2303.13516): the model learns
 /// to predict under prompts of the concept the noise that it predicts under the same prompts of an anchor concept.
 ///
 /// The anchor images are drawn by the base model and their latents noised forward. The public scripts also zoom, pad
-/// and flip images, and can train the embedding of the concept's token; this one does neither.
+/// and flip images; this one does not.
 public struct ACConfiguration: Configuration {
   /// The weights that are trained, by the names of the public script.
   public enum TrainedWeights: String, CaseIterable, ConfigurationValue {
     case crossAttention = "cross-attn"
     case fullWeight = "full-weight"
     case attention = "attn"
+    case embedding
 
-    public var group: ParameterGroup {
+    /// Of the UNet's weights; none where the text encoder's embeddings are trained.
+    public var group: ParameterGroup? {
       switch self {
       case .crossAttention: .crossAttentionKeysValues
       case .fullWeight: .full
       case .attention: .attention
+      case .embedding: nil
       }
     }
   }
@@ -40,7 +43,8 @@ public struct ACConfiguration: Configuration {
       Field(
         "parameter_group", \.parameterGroup,
         "The weights to train: cross-attn is keys and values of cross-attention, full-weight is all, "
-          + "attn is queries, keys, values and outputs of attention", source: script),
+          + "attn is queries, keys, values and outputs of attention, embedding is the token embeddings of "
+          + "erase_concept's words in the text encoder", source: script),
       Field(
         "scale_lr", \.scaleLearningRate,
         "Multiply learning_rate by batch_size, and by 2 more with prior preservation", source: script),
@@ -54,6 +58,12 @@ public struct ACConfiguration: Configuration {
   public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 
   public func validate() throws(ConfigurationError) {
+    if parameterGroup == .embedding, savePath != nil || loadPath != nil {
+      throw ConfigurationError(
+        keyPath: savePath != nil ? "save_path" : "load_path",
+        "is a file of UNet weights, and parameter_group \"embedding\" changes the text encoder alone; "
+          + "lethe export writes the whole model")
+    }
     if loadPath == nil { try training.validate() }
   }
 }
@@ -71,16 +81,36 @@ extension ACConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let objective = try AblationObjective(training, model, latents: context.latents(of: anchorLatents))
+    if let group = parameterGroup.group {
+      let trained = try trained(context, from: group.tensors(in: model.unetWeights))
+      return ModelEdit(replacedUNetTensors: trained, details: ChangeFigures(trained, from: model.unetWeights).json)
+    }
+    let words = try ConceptEmbedding(training.eraseConcept, model)
+    let start = [AblationObjective.rows: words.start]
+    let trained = try trained(context, from: start, words)
+    var details = ChangeFigures(
+      trained, from: Weights(start, source: "the text encoder"), of: model.textWeights.parameterCount
+    ).members
+    details["trained_tokens"] = .array(words.tokens.map { .string(model.tokenizer.decode([$0])) })
+    return ModelEdit(
+      replacedTextEncoderTensors: words.replacement(rows: trained[AblationObjective.rows] ?? words.start),
+      details: .object(details))
+  }
+
+  /// The tensors after training, by the names of `start`.
+  private func trained(
+    _ context: EditContext, from start: [String: Tensor], _ words: ConceptEmbedding? = nil
+  ) throws -> [String: Tensor] {
+    let objective = try AblationObjective(
+      training, context.model, latents: context.latents(of: anchorLatents), words: words)
     let stream = RandomStream(seed: context.seed, "ac")
-    let trained = try fineTuning.run(
-      context, start: parameterGroup.group.tensors(in: model.unetWeights),
+    return try fineTuning.run(
+      context, start: start,
       prepare: { _, tensors in try objective.anchor(tensors) },
       loss: { step, sample, anchor, tensors in
         try objective.loss(of: tensors, anchor: anchor, stream.item(step * training.batchSize + sample))
       }
     ).tensors
-    return ModelEdit(replacedUNetTensors: trained, details: ChangeFigures(trained, from: model.unetWeights).json)
   }
 
   private var fineTuning: FineTuning {

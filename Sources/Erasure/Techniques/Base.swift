@@ -1,6 +1,4 @@
 public import Configuration
-public import Diffusion
-public import Tensors
 
 /// The technique `base`: no edit at all, the row that every other technique is compared with.
 public struct BaseConfiguration: Configuration {

@@ -1,6 +1,6 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// Erased Stable Diffusion (Gandikota et al., ICCV 2023, arXiv 2303.07345): fine-tunes a group of weights so that the
 /// prediction under the concept becomes one that is steered away from it.

@@ -4,6 +4,9 @@ public import Tensors
 
 /// NP-ESD (arXiv 2405.16534, section 4.5; methods 1.6): ESD, and in every ResNet block the neurons that it changes the
 /// most are zero while images are drawn.
+///
+/// It has no `save_path`: a file of weights cannot hold the channels that are zero at inference. The weights alone are
+/// those of ESD with the same settings, which saves them.
 public struct NPESDConfiguration: Configuration {
   public var training = ESDSettings()
   public var neuronPrompts: [String]?

@@ -1,6 +1,6 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// P-AC (arXiv 2405.16534): masks of the weights learn the loss of concept ablation, and what they rule out is pruned.
 public struct PACConfiguration: Configuration {
@@ -14,6 +14,8 @@ public struct PACConfiguration: Configuration {
   }()
   public var trainMethod = ParameterGroup.full
   public var mask = SoftMaskSettings()
+  public var savePath: String?
+  public var loadPath: String?
   public var generation = GenerationSettings()
 
   public init() {}
@@ -24,12 +26,12 @@ public struct PACConfiguration: Configuration {
         \.trainMethod, "The weights that have masks: all for nudity, cross-attention for styles",
         source: "seed document 001")
     ] + SoftMaskSettings.fields.map { $0.inside(\.mask) }
-      + GenerationSettings.fields.map { $0.inside(\.generation) }
+      + [.saveMask(\.savePath), .loadMask(\.loadPath)] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
-  public var warnings: [String] { training.warnings }
+  public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 
   public func validate() throws(ConfigurationError) {
-    try training.validate()
+    if loadPath == nil { try training.validate() }
     try mask.validate()
   }
 }
@@ -44,6 +46,7 @@ extension PACConfiguration: Technique {
   /// The masks alone, so that another threshold prunes without learning again. An estimate sees no other: the anchor
   /// images are drawn with them, which is little beside the learning.
   public func estimates(seed: UInt64) -> [Estimate] {
+    guard loadPath == nil else { return [] }
     let images = training.anchorLatents(samplerSettings, seed: seed)
     return [
       Estimate(
@@ -65,14 +68,16 @@ extension PACConfiguration: Technique {
     let soft = try SoftMask(mask, of: base.unetWeights, group: trainMethod)
     let objective = try AblationObjective(training, base, latents: latents)
     let stream = RandomStream(seed: context.seed, "p_ac")
-    func loss(_ step: Int, _ sample: Int, _ anchor: UNet2DConditionModel, _ masks: [String: Tensor]) throws -> Tensor {
+    func loss(
+      _ step: Int, _ sample: Int, _ anchor: AblationObjective.Predictor, _ masks: [String: Tensor]
+    ) throws -> Tensor {
       try objective.loss(of: soft.masked(masks), anchor: anchor, stream.item(step * training.batchSize + sample))
     }
     var tensors = try fineTuning(soft).run(
       context, start: soft.start, prepare: { _, masks in try objective.anchor(soft.masked(masks)) }, loss: loss
     ).tensors
-    let share = try soft.smallGradientShare(samples: training.batchSize) { try loss(0, $0, base.unet, $1) }
-    tensors[smallGradients] = Tensor(Float(share))
+    let share = try soft.smallGradientShare(samples: training.batchSize) { try loss(0, $0, objective.original, $1) }
+    tensors[SoftMask.smallGradientsName] = Tensor(Float(share))
     return tensors
   }
 
@@ -84,14 +89,10 @@ extension PACConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let masks = try context.estimate("mask")
-    let soft = try SoftMask(mask, of: model.unetWeights, group: trainMethod)
-    let pruned = soft.hardened(masks)
-    var details = soft.figures(pruned)
-    details["share_of_gradients_below_epsilon"] = masks[smallGradients].map { .number(Double($0.item)) }
-    return ModelEdit(pruned: pruned, details: .object(details))
+    let ablation = training.ablation
+    return try SoftMask(mask, of: model.unetWeights, group: trainMethod).edit(
+      context.estimate("mask"), of: model, gapUnder: ablation.anchorPrompts.map { try ablation.targetPrompts($0)[0] },
+      on: PartialTrajectory(model, steps: samplerSettings.steps, startGuidance: samplerSettings.guidanceScale),
+      RandomStream(seed: context.seed, "p_ac gap"))
   }
 }
-
-/// The name of the share of small gradients among the estimate's tensors.
-private let smallGradients = "share of gradients below epsilon"

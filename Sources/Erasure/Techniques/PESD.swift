@@ -1,6 +1,6 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// P-ESD (arXiv 2405.16534): masks of the weights learn ESD's loss, and what they rule out is pruned.
 public struct PESDConfiguration: Configuration {
@@ -15,15 +15,18 @@ public struct PESDConfiguration: Configuration {
     return training
   }()
   public var mask = SoftMaskSettings()
+  public var savePath: String?
+  public var loadPath: String?
   public var generation = GenerationSettings()
 
   public init() {}
 
   public static let fields: [Field<PESDConfiguration>] =
     ESDSettings.fields.map { $0.inside(\.training) } + SoftMaskSettings.fields.map { $0.inside(\.mask) }
-      + GenerationSettings.fields.map { $0.inside(\.generation) }
+      + [.saveMask(\.savePath), .loadMask(\.loadPath)] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
+    guard loadPath == nil else { return [] }
     var warnings = training.warnings
     if mask.maskInit * mask.temperature < 5 {
       warnings.append(
@@ -47,7 +50,8 @@ extension PESDConfiguration: Technique {
     cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
 
   public func estimates(seed: UInt64) -> [Estimate] {
-    [
+    guard loadPath == nil else { return [] }
+    return [
       Estimate(
         name: "mask",
         inputs: [
@@ -79,28 +83,17 @@ extension PESDConfiguration: Technique {
       loss: { _, index, samples, masks in try loss(samples[index], masks) }
     ).tensors
     let first = try samples(0, soft.start)
-    tensors[smallGradients] = Tensor(
+    tensors[SoftMask.smallGradientsName] = Tensor(
       Float(try soft.smallGradientShare(samples: first.count) { try loss(first[$0], $1) }))
     return tensors
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let masks = try context.estimate("mask")
-    let soft = try SoftMask(mask, of: model.unetWeights, group: training.trainMethod)
-    let pruned = soft.hardened(masks)
-    let trajectory = try PartialTrajectory(
-      model, steps: samplerSettings.steps, startGuidance: training.startGuidance, pairing: training.timestepPairing)
-    let prompts = training.prompts.prefix(4).flatMap { [$0, ""] }
-    let points = try trajectory.points(
-      prompts, prompts.indices.map { RandomStream(seed: context.seed, "p_esd gap").item($0) })
-    let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
-    var details = soft.figures(pruned)
-    details["share_of_gradients_below_epsilon"] = masks[smallGradients].map { .number(Double($0.item)) }
-    details["soft_hard_output_gap"] = .number(try soft.outputGap(masks, model, at: points, states: states))
-    return ModelEdit(pruned: pruned, details: .object(details))
+    return try SoftMask(mask, of: model.unetWeights, group: training.trainMethod).edit(
+      context.estimate("mask"), of: model, gapUnder: training.prompts,
+      on: PartialTrajectory(
+        model, steps: samplerSettings.steps, startGuidance: training.startGuidance, pairing: training.timestepPairing),
+      RandomStream(seed: context.seed, "p_esd gap"))
   }
 }
-
-/// The name of the share of small gradients among the estimate's tensors.
-private let smallGradients = "share of gradients below epsilon"

@@ -1,12 +1,14 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// Post-Prune (arXiv 2405.16534, section 4.5; methods 1.6): ESD, and then the smallest weights of the erased UNet are
 /// pruned.
 public struct PostPruneConfiguration: Configuration {
   public var training = ESDSettings()
   public var pruneRatio = 0.1
+  public var savePath: String?
+  public var loadPath: String?
   public var generation = GenerationSettings()
 
   public init() {}
@@ -14,9 +16,11 @@ public struct PostPruneConfiguration: Configuration {
   public static let fields: [Field<PostPruneConfiguration>] =
     ESDSettings.fields.map { $0.inside(\.training) } + [
       .pruneRatio(\.pruneRatio),
+      .savePath(\.savePath),
+      .loadPath(\.loadPath),
     ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
-  public var warnings: [String] { training.warnings }
+  public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 
   public func validate() throws(ConfigurationError) { try training.validate() }
 }
@@ -27,7 +31,7 @@ extension PostPruneConfiguration: Technique {
   public static let summary = TechniqueSummary(.mask, paper: "arXiv 2405.16534", cost: "that of ESD")
 
   public func estimates(seed: UInt64) -> [Estimate] {
-    [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate]
+    loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

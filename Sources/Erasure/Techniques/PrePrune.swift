@@ -1,12 +1,14 @@
 public import Configuration
-public import Diffusion
-public import Tensors
+internal import Diffusion
+internal import Tensors
 
 /// Pre-Prune (arXiv 2405.16534, section 4.5, after Jia et al., NeurIPS 2023; methods 1.6): the smallest weights of the
 /// whole UNet are pruned, and ESD trains what is left. The pruned model is also the one that ESD holds frozen.
 public struct PrePruneConfiguration: Configuration {
   public var training = ESDSettings()
   public var pruneRatio = 0.1
+  public var savePath: String?
+  public var loadPath: String?
   public var generation = GenerationSettings()
 
   public init() {}
@@ -14,9 +16,11 @@ public struct PrePruneConfiguration: Configuration {
   public static let fields: [Field<PrePruneConfiguration>] =
     ESDSettings.fields.map { $0.inside(\.training) } + [
       .pruneRatio(\.pruneRatio),
+      .savePath(\.savePath),
+      .loadPath(\.loadPath),
     ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
-  public var warnings: [String] { training.warnings }
+  public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 
   public func validate() throws(ConfigurationError) { try training.validate() }
 }
@@ -28,7 +32,8 @@ extension PrePruneConfiguration: Technique {
     .mask, paper: "arXiv 2405.16534, after Jia et al., NeurIPS 2023, arXiv 2304.04934", cost: "that of ESD")
 
   public func estimates(seed: UInt64) -> [Estimate] {
-    [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
+    guard loadPath == nil else { return [] }
+    return [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

@@ -1,5 +1,5 @@
 public import Configuration
-public import Diffusion
+internal import Diffusion
 public import Tensors
 
 /// Safe self-Distillation Diffusion (Kim et al., 2023, arXiv 2307.05977; methods 1.16): the prediction under the

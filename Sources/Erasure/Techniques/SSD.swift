@@ -1,5 +1,5 @@
 public import Configuration
-public import Diffusion
+internal import Diffusion
 public import Tensors
 
 /// Selective Synaptic Dampening (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707) for diffusion UNets: every

@@ -7,11 +7,13 @@ extension Runner {
   /// the edit has erased should be gone, and the rest still there.
   ///
   /// - Parameters:
-  ///   - prompt: of inversion and drawing: the empty one, or the erased concept
-  ///   - invertsWithBase: whether the unedited model finds the noise, and not the edited one
+  ///   - prompt: of inversion and drawing: what the picture shows, such as ``purificationPrompt(of:)``; with the empty
+  ///     one the edit has hardly anything to act on
+  ///   - invertsWithBase: whether the unedited model finds the noise; the edited one may draw again what it has found
+  ///     itself
   ///   - monitor: progress in steps
-  /// - Throws: ``ReproductionError`` for a run without an edit, ``PictureOrderError`` for a picture of another size than
-  ///   the model draws.
+  /// - Throws: ``ReproductionError`` for a run without an edit, ``PictureOrderError`` for a picture of another size
+  ///   than the model draws.
   public func purify(
     _ picture: RGBImage, by run: Digest, prompt: String, invertsWithBase: Bool, monitor: WorkMonitor
   ) throws -> Purification.Result {
@@ -25,5 +27,16 @@ extension Runner {
     let purification = Purification(
       inverting: try invertsWithBase ? baseModel(of: run) : edited, drawing: edited, settings: settings, prompt: prompt)
     return try purification(picture, progress: monitor.progress, isCancelled: monitor.isCancelled)
+  }
+
+  /// The prompt that purification takes where nobody says what the picture shows: the concepts that the run erases.
+  ///
+  /// - Throws: ``ReproductionError`` for a run that erases none, or whose base model is not what it was.
+  public func purificationPrompt(of run: Digest) throws -> String {
+    let concepts = try point(of: store.run(run), run: run).technique.erasedConcepts
+    guard !concepts.isEmpty else {
+      throw ReproductionError("run \(run.short) erases no concept, so --prompt has to say what the picture shows")
+    }
+    return concepts.joined(separator: ", ")
   }
 }

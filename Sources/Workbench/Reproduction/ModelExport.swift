@@ -1,4 +1,4 @@
-public import Configuration
+internal import Configuration
 internal import Diffusion
 internal import Erasure
 internal import Foundation

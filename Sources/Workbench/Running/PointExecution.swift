@@ -32,7 +32,7 @@ final class PointExecution {
     let began = ContinuousClock.now
     let plan = try runner.stages(of: point)
     // Said before hours of work and not after them.
-    if let path = plan.technique.savePath { try WeightsFile.check(path: path, base: plan.base, point: point) }
+    if let path = plan.technique.savePath { try EditFile.check(savePath: path, base: plan.base, point: point) }
     finish("base", plan.base.digest, cached: true, since: began, details: plan.base.json)
 
     var estimates: [String: Digest] = [:]
@@ -41,7 +41,8 @@ final class PointExecution {
     // Of a large model each estimate is gigabytes, and nothing asks for them again.
     tensors = [:]
     if let path = plan.technique.savePath {
-      try WeightsFile.write(edited(plan, by: edit).unetWeights, to: point.resolve(path))
+      try EditFile(point.resolve(path), toBe: "written").write(
+        edit.edit(from: objects), of: model(plan.base), base: plan.base, technique: point.technique.name)
     }
     let images = try draw(plan.requests, as: "images", plan, key: { plan.key(of: $0, edit: edit) }) {
       try edited(plan, by: edit)
@@ -79,7 +80,8 @@ final class PointExecution {
     let key = plan.editKey(estimates: estimates)
     let entry = try stage("edit", key, details: editDetails(plan)) { monitor in
       if let path = plan.technique.loadPath {
-        return try StoredEdit.keep(EditStage.load(point.resolve(path), for: model(plan.base)), in: objects)
+        let file = try EditFile(point.resolve(path), toBe: "read")
+        return try StoredEdit.keep(EditStage.load(file, for: model(plan.base), base: plan.base), in: objects)
       }
       return try withContext(plan, key, estimates: estimates.mapValues(load), monitor: monitor) { context in
         try StoredEdit.keep(EditStage.compute(plan.technique, context), in: objects)

@@ -62,7 +62,7 @@ public final class Runner {
   }
 
   /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
-  /// answer, and weights in a format that cannot be written. A mistake in the last point is then no loss of hours.
+  /// answer, and edits in a format that cannot be written. A mistake in the last point is then no loss of hours.
   ///
   /// - Throws: `ConfigurationError`
   public func check(_ points: [ExperimentPoint]) throws {
@@ -70,7 +70,7 @@ public final class Runner {
       let base = try models.base(point.baseModel, from: point.folder)
       _ = try PointStages.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
       if let technique = point.technique.configuration as? any Technique, let path = technique.savePath {
-        try WeightsFile.check(path: path, base: base, point: point)
+        try EditFile.check(savePath: path, base: base, point: point)
       }
     }
     digests.save()

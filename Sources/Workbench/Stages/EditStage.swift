@@ -2,7 +2,6 @@ internal import Configuration
 internal import Diffusion
 internal import Erasure
 internal import Foundation
-internal import Store
 internal import Tensors
 
 /// Makes the edit of a technique from its estimates, or takes it from a file.
@@ -17,40 +16,27 @@ enum EditStage {
     try changes(of: technique.edit(context), from: context.model)
   }
 
-  /// The edit that a file of UNet weights amounts to.
+  /// The edit that a file holds, measured like one that was computed.
   ///
-  /// - Throws: `SafetensorsError`, or `ModelFolderError` for weights that are not those of this UNet.
-  static func load(_ path: String, for model: DiffusionModel) throws -> ModelEdit {
-    let file = try SafetensorsFile(path)
-    let names = model.unetWeights.names
-    if let missing = names.first(where: { !file.contains($0) }) {
-      throw ModelFolderError(file: path, key: missing, "this weight of the UNet is not in the file")
-    }
-    var tensors: [String: Tensor] = [:]
-    for name in file.names {
-      guard let weight = model.unetWeights[name] else {
-        throw ModelFolderError(
-          file: path, key: name, "the UNet has no such weight\(suggestion(for: name, among: names))")
-      }
-      let shape = try file.shape(of: name)
-      guard shape == weight.shape else {
-        throw ModelFolderError(
-          file: path, key: name, "has the shape \(shape), and the UNet's weight has \(weight.shape)")
-      }
-      tensors[name] = try file.tensor(name)
-    }
-    return try changes(of: ModelEdit(replacedUNetTensors: tensors), from: model)
+  /// - Throws: what ``EditFile`` refuses.
+  static func load(_ file: EditFile, for model: DiffusionModel, base: BaseModel) throws -> ModelEdit {
+    try changes(of: file.read(for: model, base: base), from: model)
   }
 
   private static func changes(of edit: ModelEdit, from model: DiffusionModel) throws -> ModelEdit {
     var edit = edit
-    edit.replacedUNetTensors = edit.replacedUNetTensors.filter { name, tensor in
-      guard let weight = model.unetWeights[name] else { return true }
-      return !haveSameBits(tensor, weight)
-    }
+    edit.replacedUNetTensors = changed(edit.replacedUNetTensors, from: model.unetWeights)
+    edit.replacedTextEncoderTensors = changed(edit.replacedTextEncoderTensors, from: model.textWeights)
     let figures = try figures(of: edit, from: model)
     edit.details = .object((edit.details.object ?? [:]).merging(figures) { $1 })
     return edit
+  }
+
+  private static func changed(_ tensors: [String: Tensor], from weights: Weights) -> [String: Tensor] {
+    tensors.filter { name, tensor in
+      guard let weight = weights[name] else { return true }
+      return !haveSameBits(tensor, weight)
+    }
   }
 
   /// How much of the model's weights the edit changes, by the same yardstick for every technique.
@@ -60,13 +46,17 @@ enum EditStage {
   ///   1; and `unet_float32_bytes`, the size of the whole UNet in bytes, to hold that of an edit against. What works
   ///   while images are drawn changes no weight.
   private static func figures(of edit: ModelEdit, from model: DiffusionModel) throws -> [String: JSON] {
-    let (base, edited) = (model.unetWeights, try edit.applied(to: model).unetWeights)
-    let names = Set(edit.replacedUNetTensors.keys).union(edit.pruned.elements.keys)
-    let changed = names.reduce(0) { $0 + differences(base[$1], edited[$1]) }
-    let count = base.parameterCount + model.textWeights.parameterCount
+    let edited = try edit.applied(to: model)
+    let unet = Set(edit.replacedUNetTensors.keys).union(edit.pruned.elements.keys)
+    let changed =
+      unet.reduce(0) { $0 + differences(model.unetWeights[$1], edited.unetWeights[$1]) }
+      + edit.replacedTextEncoderTensors.keys.reduce(0) {
+        $0 + differences(model.textWeights[$1], edited.textWeights[$1])
+      }
+    let count = model.unetWeights.parameterCount + model.textWeights.parameterCount
     return [
       "values_changed": .integer(changed), "weights_changed": .number(Double(changed) / Double(max(count, 1))),
-      "unet_float32_bytes": .integer(base.parameterCount * MemoryLayout<Float>.size),
+      "unet_float32_bytes": .integer(model.unetWeights.parameterCount * MemoryLayout<Float>.size),
     ]
   }
 

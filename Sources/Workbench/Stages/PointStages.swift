@@ -55,9 +55,7 @@ struct PointStages {
     self.files = files
     techniqueFiles = catalogue.techniqueFiles
     loaded = try technique.loadPath.map { path in
-      let path = point.resolve(path)
-      guard path.hasSuffix(".safetensors") else { throw WeightsFile.unsupported(path, "read") }
-      return try digests.digest(ofFile: path)
+      try digests.digest(ofFile: EditFile(point.resolve(path), toBe: "read").path)
     }
     metrics = try Self.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
     requests = Self.distinct(metrics.flatMap(\.requests))
@@ -137,8 +135,9 @@ struct PointStages {
   func editKey(estimates: [String: Digest]) -> StageKey {
     var parts: [String: JSON] = ["base": .string(base.digest.hex)]
     if let loaded {
-      // What the file holds is the edit; no setting of the technique changes it, and nothing is computed.
+      // What the file holds is the edit: no setting of the technique changes it, and only its figures are computed.
       parts["loaded"] = .string(loaded.hex)
+      parts["code"] = .object(code.parts(rooms: [], stage: EditStage.sourceFile))
       return StageKey(stage: "edit", parts: .object(parts))
     }
     parts["technique"] = .string(point.technique.name)
@@ -160,11 +159,13 @@ struct PointStages {
   func key(of request: ImageRequest, edit: StoredEdit) -> StageKey {
     var parts = imageParts
     parts["edit"] = .string(edit.tensors.hex)
+    parts["text_encoder"] = edit.textEncoder.map { .string($0.hex) }
     parts["mask"] = edit.mask.map { .string($0.hex) }
     if technique.changesDrawing {
       parts["inference"] = [
         "technique": .string(point.technique.name), "config": techniqueConfig,
-        "tensors": edit.inference.map { .string($0.hex) } ?? .null, "code": techniqueCode(ImageStage.sourceFile, type(of: technique).sourceFile),
+        "tensors": edit.inference.map { .string($0.hex) } ?? .null,
+        "code": techniqueCode(ImageStage.sourceFile, type(of: technique).sourceFile),
       ]
     }
     return key(of: request, parts)

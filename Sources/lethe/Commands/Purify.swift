@@ -8,11 +8,18 @@ struct Purify: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw a picture again without what a run has erased.",
     discussion: """
-      DDIM inversion finds the noise that leads to the picture, and the edited model of the run draws from it. Name what the \
-      picture shows with --prompt: with the empty one the edit has hardly anything to act on. What survives depends on the \
-      inversion, whose round trip can be written, and whose error is printed: the smaller the better.
+      DDIM inversion finds the noise that leads to the picture, and the edited model of the run draws from it.
 
-        lethe purify star.png --run 3f2a --prompt "a red star" --inversion-model original
+      By default the original model finds that noise, and both models are given the name of the concept that the run \
+      erases: under that name the edited model draws something else. The paper (arXiv 2312.12807) leaves the inverting \
+      model open; the edited one (--inversion-model tuned) may draw again what it has found itself. Under the empty \
+      prompt (--prompt "") the edit has hardly anything to act on, and the picture stays as it is. A --prompt that \
+      says all that the picture shows keeps more of the rest.
+
+      What survives depends on the inversion, whose round trip can be written, and whose error is printed: the smaller \
+      the better.
+
+        lethe purify star.png --run 3f2a
         lethe purify star.png --run 3f2a --prompt "a red star" --reconstruction round-trip.png
       """)
 
@@ -26,13 +33,13 @@ struct Purify: ParsableCommand, ComputingCommand {
   @Option(name: .customLong("run"), help: ArgumentHelp("The run whose edited model draws.", valueName: "run"))
   var runName: String
 
-  @Option(help: "The prompt of inversion and drawing; by default the empty one.")
-  var prompt = ""
+  @Option(help: "The prompt of inversion and drawing (default: the concept that the run erases).")
+  var prompt: String?
 
   @Option(
-    help: ArgumentHelp("The model that finds the noise: tuned (the edited one) or original.", valueName: "model"),
+    help: ArgumentHelp("The model that finds the noise: original, or tuned (the edited one).", valueName: "model"),
     transform: { try Parsing.choice($0, InversionModel.self) })
-  var inversionModel = InversionModel.tuned
+  var inversionModel = InversionModel.original
 
   @Option(help: ArgumentHelp("Where the picture is written.", valueName: "file.png"))
   var out = "purified.png"
@@ -53,17 +60,22 @@ struct Purify: ParsableCommand, ComputingCommand {
     let image = try PNG.read(picture)
     let store = try store.open()
     let runner = Runner(store: store, locations: self.store.locations)
+    let run = try store.run(named: runName)
+    let prompt = try prompt ?? runner.purificationPrompt(of: run)
     Interruption.listen()
     let progress = ProgressLine()
     let result = try runner.purify(
-      image, by: store.run(named: runName), prompt: prompt, invertsWithBase: inversionModel == .original,
+      image, by: run, prompt: prompt, invertsWithBase: inversionModel == .original,
       monitor: progress.monitor("purifying"))
     progress.finish()
     try PNG.write(result.picture, to: out)
     if let reconstruction { try PNG.write(result.reconstruction, to: reconstruction) }
     let files = [out] + (reconstruction.map { [$0] } ?? [])
     output.print(
-      ["files": .array(files.map(JSON.string)), "round_trip_error": .number(result.roundTripError)],
+      [
+        "files": .array(files.map(JSON.string)), "prompt": .string(prompt),
+        "inversion_model": .string(inversionModel.rawValue), "round_trip_error": .number(result.roundTripError),
+      ],
       else: {
         (files + ["relative error of the inversion's round trip: \(RunText.number(result.roundTripError))"])
           .joined(separator: "\n")

@@ -1,0 +1,148 @@
+internal import Configuration
+internal import Diffusion
+internal import Erasure
+internal import Foundation
+internal import Store
+internal import Tensors
+
+/// A file that an experiment names as `save_path` or `load_path`. Its ending says what it holds: `.safetensors` all
+/// weights of an edited UNet, `.mask` a pruning mask (docs/store-format.md, "Files of edits").
+///
+/// A file that Lethe wrote names the base model that its edit was made from, and is refused for any other. One that
+/// names none, somebody else's, is taken where its names and shapes are the UNet's.
+struct EditFile {
+  private enum Content {
+    case weights, mask
+  }
+
+  let path: String
+  private let content: Content
+
+  /// - Parameter purpose: what is to be done with the file, `read` or `written`.
+  /// - Throws: `ConfigurationError` for a file of any other ending.
+  init(_ path: String, toBe purpose: String) throws {
+    self.path = path
+    if path.hasSuffix(".safetensors") {
+      content = .weights
+    } else if path.hasSuffix(".mask") {
+      content = .mask
+    } else {
+      throw ConfigurationError("\(path) cannot be \(purpose): only .safetensors files are supported")
+    }
+  }
+
+  /// Refuses a `save_path` that cannot be written or must not be: in the base model's own folder.
+  ///
+  /// - Throws: `ConfigurationError`
+  static func check(savePath path: String, base: BaseModel, point: ExperimentPoint) throws {
+    _ = try EditFile(path, toBe: "written")
+    let resolved = URL(fileURLWithPath: point.resolve(path)).resolvingSymlinksInPath().path
+    let folder = URL(fileURLWithPath: base.folder).resolvingSymlinksInPath().path
+    guard !resolved.hasPrefix(folder + "/") else {
+      throw ConfigurationError(
+        file: point.file, keyPath: "technique.config.save_path",
+        "\(path) lies in the folder of the base model, which an edit would replace")
+    }
+  }
+
+  // MARK: Writing
+
+  /// Writes an edit, making the folder where it is missing.
+  ///
+  /// - Throws: `ConfigurationError` for an edit that the file cannot hold, `FileError` where it cannot be written.
+  func write(_ edit: ModelEdit, of model: DiffusionModel, base: BaseModel, technique: String) throws {
+    guard edit.replacedTextEncoderTensors.isEmpty else {
+      throw ConfigurationError(
+        "\(path) cannot be written: it would hold the UNet alone, and the edit changes the text encoder; lethe export "
+          + "writes the whole model")
+    }
+    let folder = (path as NSString).deletingLastPathComponent
+    if !folder.isEmpty { try WholeFile.makeFolder(folder) }
+    switch content {
+    case .weights:
+      try Safetensors.write(
+        edit.applied(to: model).unetWeights.tensors, to: path,
+        metadata: ["format": "pt", Self.baseKey: base.digest.hex, Self.techniqueKey: technique])
+    case .mask:
+      guard edit.replacedUNetTensors.isEmpty else {
+        throw ConfigurationError("\(path) cannot be written: a mask cannot hold the weights that the edit replaces")
+      }
+      let header: JSON = [
+        "format": .string(Self.maskFormat), "base": .string(base.digest.hex), "technique": .string(technique),
+      ]
+      try WholeFile.write(Array((header.canonical() + "\n").utf8) + edit.pruned.encoded, to: path)
+    }
+  }
+
+  /// The metadata of a safetensors file of weights.
+  private static let baseKey = "lethe.base"
+  private static let techniqueKey = "lethe.technique"
+  private static let maskFormat = "lethe mask file 1"
+
+  // MARK: Reading
+
+  /// The edit that the file holds.
+  ///
+  /// - Throws: `ConfigurationError` for an edit of another base model; `SafetensorsError`, `ModelFolderError` or
+  ///   `ErasureError` for a file that is damaged or does not fit the UNet.
+  func read(for model: DiffusionModel, base: BaseModel) throws -> ModelEdit {
+    switch content {
+    case .weights: ModelEdit(replacedUNetTensors: try weights(for: model, base: base))
+    case .mask: ModelEdit(pruned: try mask(for: model, base: base))
+    }
+  }
+
+  private func weights(for model: DiffusionModel, base: BaseModel) throws -> [String: Tensor] {
+    let file = try SafetensorsFile(path)
+    try refuseOther(base, than: file.metadata[Self.baseKey], by: file.metadata[Self.techniqueKey])
+    let names = model.unetWeights.names
+    if let missing = names.first(where: { !file.contains($0) }) {
+      throw ModelFolderError(file: path, key: missing, "this weight of the UNet is not in the file")
+    }
+    var tensors: [String: Tensor] = [:]
+    for name in file.names {
+      guard let weight = model.unetWeights[name] else {
+        throw ModelFolderError(
+          file: path, key: name, "the UNet has no such weight\(suggestion(for: name, among: names))")
+      }
+      let shape = try file.shape(of: name)
+      guard shape == weight.shape else {
+        throw ModelFolderError(
+          file: path, key: name, "has the shape \(shape), and the UNet's weight has \(weight.shape)")
+      }
+      tensors[name] = try file.tensor(name)
+    }
+    return tensors
+  }
+
+  /// A mask with the line before it, or the object of a store alone, which is without.
+  private func mask(for model: DiffusionModel, base: BaseModel) throws -> PruningMask {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw ConfigurationError("\(path) cannot be read")
+    }
+    var bytes = [UInt8](data)
+    if bytes.first == UInt8(ascii: "{"), let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
+      let header = try JSON.parse(Array(bytes[..<end]), file: path)
+      guard header["format"]?.string == Self.maskFormat, let made = header["base"]?.string else {
+        throw ErasureError("\(path) is not a pruning mask: its first line names no base model or another format")
+      }
+      try refuseOther(base, than: made, by: header["technique"]?.string)
+      bytes.removeFirst(end + 1)
+    }
+    let mask = try PruningMask(decoding: bytes, source: path)
+    do {
+      try mask.check(model.unetWeights)
+    } catch {
+      throw ErasureError("\(path): \(error)")
+    }
+    return mask
+  }
+
+  /// - Parameter made: the digest of the base model that the edit was made from, where the file names it.
+  private func refuseOther(_ base: BaseModel, than made: String?, by technique: String?) throws {
+    guard let made, made != base.digest.hex else { return }
+    throw ConfigurationError(
+      "\(path) was made\(technique.map { " by \($0)" } ?? "") from the base model \(Digest(hex: made)?.short ?? made), "
+        + "and \"\(base.name)\" is \(base.digest.short): an edit fits no model but the one that it was made from")
+  }
+}
