@@ -21,10 +21,10 @@ export LETHE_STATIC := $(if $(wildcard $(STATIC_LIBRARIES)),1,0)
 LIBRARIES := openblas:libopenblas-dev libgit2:libgit2-dev libpng:libpng-dev libcrypto:libssl-dev sqlite3:libsqlite3-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help deps swift-check build test demo techniques bench install uninstall clean
+.PHONY: help deps swift-check build test demo techniques bench bench-techniques install uninstall clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the system libraries that are missing (apt; asks sudo unless root)
 	@missing=(); \
@@ -73,6 +73,9 @@ techniques: build ## run every technique on the base model and write reports/tec
 
 bench: build ## time images, training steps and Fisher samples; beside diffusers where Python has it
 	benchmarks/run $(LETHE)
+
+bench-techniques: build ## time ESD, P-ESD and CAD-Erase beside plain PyTorch where Python has it
+	benchmarks/techniques $(LETHE)
 
 install: build ## put lethe and the model it ships with under PREFIX (default /usr/local)
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/lethe/models"

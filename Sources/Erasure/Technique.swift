@@ -176,13 +176,16 @@ public struct TechniqueSummary: Sendable {
   }
 
   public var kind: Kind
+  /// The name in full, or what it does.
+  public var title: String
   /// Authors, venue and arXiv number.
   public var paper: String
   /// The work in passes of the UNet.
   public var cost: String
 
-  public init(_ kind: Kind, paper: String, cost: String) {
+  public init(_ kind: Kind, _ title: String, paper: String, cost: String) {
     self.kind = kind
+    self.title = title
     self.paper = paper
     self.cost = cost
   }

@@ -72,7 +72,8 @@ extension ACConfiguration: Technique {
   public static let name = "ac"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Kumari et al., ICCV 2023, arXiv 2303.13516",
+    .weights, "Ablating Concepts",
+    paper: "Kumari et al., ICCV 2023, arXiv 2303.13516",
     cost: "the anchor images, and two forward and one backward pass for each sample of a step")
 
   public func estimates(seed: UInt64) -> [Estimate] {

@@ -13,7 +13,9 @@ extension BaseConfiguration: Technique {
   public static let name = "base"
   public static let sourceFile = #fileID
 
-  public static let summary = TechniqueSummary(.none, paper: "", cost: "none")
+  public static let summary = TechniqueSummary(
+    .none, "the base model as it is",
+    paper: "", cost: "none")
 
   public func edit(_ context: EditContext) throws -> ModelEdit { ModelEdit() }
 }

@@ -31,7 +31,8 @@ extension CADAmplifyConfiguration: Technique {
   public static let name = "cad_amplify"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .mask, paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
+    .mask, "CAD-Amplify: removes what works against a concept",
+    paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
     cost: "a trajectory for each prompt and picture, and a forward and a backward pass for each of their steps")
 
   public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(amplifyConcept, seed: seed)] }

@@ -30,7 +30,8 @@ extension CADEraseConfiguration: Technique {
   public static let name = "cad_erase"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .mask, paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
+    .mask, "CAD-Erase: removes what works for a concept",
+    paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
     cost: "a part of a trajectory and a forward and a backward pass for each prompt, round and step")
 
   public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(eraseConcept, seed: seed)] }

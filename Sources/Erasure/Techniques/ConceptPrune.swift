@@ -81,7 +81,8 @@ extension ConceptPruneConfiguration: Technique {
   public static let name = "concept_prune"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .mask, paper: "Chavhan, Li and Hospedales, arXiv 2405.19237",
+    .mask, "ConceptPrune: prunes the concept's skilled neurons",
+    paper: "Chavhan, Li and Hospedales, arXiv 2405.19237",
     cost: "the first steps of a picture for each target and base prompt")
 
   public func estimates(seed: UInt64) -> [Estimate] {

@@ -27,7 +27,8 @@ extension ESDConfiguration: Technique {
   public static let name = "esd"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Gandikota, Materzynska, Fiotto-Kaufman and Bau, ICCV 2023, arXiv 2303.07345",
+    .weights, "Erased Stable Diffusion",
+    paper: "Gandikota, Materzynska, Fiotto-Kaufman and Bau, ICCV 2023, arXiv 2303.07345",
     cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
 
   public func estimates(seed: UInt64) -> [Estimate] {

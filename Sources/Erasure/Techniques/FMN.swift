@@ -93,7 +93,8 @@ extension FMNConfiguration: Technique {
   public static let name = "fmn"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Zhang et al., CVPR Workshops 2024, arXiv 2303.17591",
+    .weights, "Forget-Me-Not: attention re-steering",
+    paper: "Zhang et al., CVPR Workshops 2024, arXiv 2303.17591",
     cost: "the concept's images, and a forward and a backward pass for each sample of a step and of textual inversion")
 
   private static let images = "instance_latents"

@@ -128,7 +128,8 @@ extension MACEConfiguration: Technique {
   public static let name = "mace"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Lu et al., CVPR 2024, arXiv 2403.06135",
+    .weights, "Mass Concept Erasure",
+    paper: "Lu et al., CVPR 2024, arXiv 2403.06135",
     cost: "for each concept a few images, and a forward and a backward pass for each training sample")
 
   /// One LoRA for each concept: they know nothing of each other, and each training keeps a state of its own.

@@ -48,7 +48,8 @@ extension NPESDConfiguration: Technique {
   public static let name = "np_esd"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .hook, paper: "arXiv 2405.16534", cost: "that of ESD, and two partial drawings for each prompt and sample")
+    .hook, "NP-ESD: ESD with the concept's neurons silenced",
+    paper: "arXiv 2405.16534", cost: "that of ESD, and two partial drawings for each prompt and sample")
 
   public func estimates(seed: UInt64) -> [Estimate] {
     [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate]

@@ -40,7 +40,8 @@ extension PACConfiguration: Technique {
   public static let name = "p_ac"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .mask, paper: "arXiv 2405.16534",
+    .mask, "P-AC: pruning masks learnt with AC's loss",
+    paper: "arXiv 2405.16534",
     cost: "the anchor images, and two forward and one backward pass for each sample of a step")
 
   /// The masks alone, so that another threshold prunes without learning again. An estimate sees no other: the anchor

@@ -46,7 +46,8 @@ extension PESDConfiguration: Technique {
   public static let name = "p_esd"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .mask, paper: "arXiv 2405.16534",
+    .mask, "P-ESD: pruning masks learnt with ESD's loss",
+    paper: "arXiv 2405.16534",
     cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
 
   public func estimates(seed: UInt64) -> [Estimate] {

@@ -28,7 +28,9 @@ public struct PostPruneConfiguration: Configuration {
 extension PostPruneConfiguration: Technique {
   public static let name = "post_prune"
   public static let sourceFile = #fileID
-  public static let summary = TechniqueSummary(.mask, paper: "arXiv 2405.16534", cost: "that of ESD")
+  public static let summary = TechniqueSummary(
+    .mask, "Post-Prune: ESD, then magnitude pruning",
+    paper: "arXiv 2405.16534", cost: "that of ESD")
 
   public func estimates(seed: UInt64) -> [Estimate] {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []

@@ -29,7 +29,8 @@ extension PrePruneConfiguration: Technique {
   public static let name = "pre_prune"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .mask, paper: "arXiv 2405.16534, after Jia et al., NeurIPS 2023, arXiv 2304.04934", cost: "that of ESD")
+    .mask, "Pre-Prune: magnitude pruning, then ESD",
+    paper: "arXiv 2405.16534, after Jia et al., NeurIPS 2023, arXiv 2304.04934", cost: "that of ESD")
 
   public func estimates(seed: UInt64) -> [Estimate] {
     guard loadPath == nil else { return [] }

@@ -116,7 +116,8 @@ extension RECEConfiguration: Technique {
   public static let name = "rece"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Gong et al., ECCV 2024, arXiv 2407.12383",
+    .weights, "Reliable and Efficient Concept Erasure",
+    paper: "Gong et al., ECCV 2024, arXiv 2407.12383",
     cost: "none: two linear systems for each key and value matrix and epoch")
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

@@ -130,7 +130,8 @@ extension SAeUronConfiguration: Technique {
   public static let name = "saeuron"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .hook, paper: "Cywiński and Deja, ICML 2025, arXiv 2501.18052",
+    .hook, "SAeUron: features of a sparse autoencoder suppressed",
+    paper: "Cywiński and Deja, ICML 2025, arXiv 2501.18052",
     cost: "a picture for each prompt, and an autoencoder to train unless there is one; two matrix products a pass")
 
   public func estimates(seed: UInt64) -> [Estimate] {

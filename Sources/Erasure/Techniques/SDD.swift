@@ -89,7 +89,8 @@ extension SDDConfiguration: Technique {
   public static let name = "sdd"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Kim, Jung, Kim, Choi, Shin and Lee, 2023, arXiv 2307.05977",
+    .weights, "Safe self-Distillation Diffusion",
+    paper: "Kim, Jung, Kim, Choi, Shin and Lee, 2023, arXiv 2307.05977",
     cost: "for each training sample half a guided drawing, two forward passes and a backward pass")
 
   public func estimates(seed: UInt64) -> [Estimate] {

@@ -84,7 +84,8 @@ extension SLDConfiguration: Technique {
   public static let name = "sld"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .guidance, paper: "Schramowski et al., CVPR 2023, arXiv 2211.05105",
+    .guidance, "Safe Latent Diffusion",
+    paper: "Schramowski et al., CVPR 2023, arXiv 2211.05105",
     cost: "none; one more pass for each step of every image")
 
   public func edit(_ context: EditContext) throws -> ModelEdit { ModelEdit() }

@@ -125,7 +125,8 @@ extension SSDConfiguration: Technique {
   public static let name = "ssd"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707",
+    .weights, "Selective Synaptic Dampening",
+    paper: "Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707",
     cost: "a forward and a backward pass for each prompt and Fisher sample")
 
   public func estimates(seed: UInt64) -> [Estimate] {

@@ -135,7 +135,8 @@ extension SurgicalConfiguration: Technique {
   public static let name = "surgical"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Hong, Lee and Woo, AAAI 2024, arXiv 2312.12807",
+    .weights, "Surgical, \"All but One\"",
+    paper: "Hong, Lee and Woo, AAAI 2024, arXiv 2312.12807",
     cost: "for each sample half a run of sampling_steps under the prompt, the empty one and each instruction concept, "
       + "and a forward and a backward pass")
 

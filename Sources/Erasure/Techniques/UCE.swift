@@ -126,7 +126,8 @@ extension UCEConfiguration: Technique {
   public static let name = "uce"
   public static let sourceFile = #fileID
   public static let summary = TechniqueSummary(
-    .weights, paper: "Gandikota et al., WACV 2024, arXiv 2308.14761",
+    .weights, "Unified Concept Editing",
+    paper: "Gandikota et al., WACV 2024, arXiv 2308.14761",
     cost: "none: one linear system for each key and value matrix")
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
