@@ -4,6 +4,10 @@ internal import Erasure
 /// What there is to know of a technique before its settings.
 public struct TechniqueOverview: Sendable {
   public let name: String
+  /// Other names that experiments may give it.
+  public let aliases: [String]
+  /// The name in full, or what it does.
+  public let title: String
   /// What its edit consists of: `none`, `weights`, `mask`, `hook` or `guidance`.
   public let kind: String
   /// Authors, venue and arXiv number; empty for the base model.
@@ -22,8 +26,12 @@ extension Catalogue {
       guard let type = type as? any Technique.Type, type.name == name else { return nil }
       let summary = type.summary
       return TechniqueOverview(
-        name: name, kind: summary.kind.rawValue, paper: summary.paper, cost: summary.cost,
-        estimates: type.init().estimates(seed: 0).map(\.name))
+        name: name, aliases: aliases(of: type), title: summary.title, kind: summary.kind.rawValue,
+        paper: summary.paper, cost: summary.cost, estimates: type.init().estimates(seed: 0).map(\.name))
     }
+  }
+
+  private func aliases(of type: any Technique.Type) -> [String] {
+    techniques.filter { $0.key != type.name && ($0.value as? any Technique.Type)?.name == type.name }.keys.sorted()
   }
 }

@@ -22,7 +22,8 @@ struct Techniques: ParsableCommand {
 
   private func json(_ technique: TechniqueOverview) -> JSON {
     [
-      "name": .string(technique.name), "kind": .string(technique.kind), "paper": .string(technique.paper),
+      "name": .string(technique.name), "aliases": .array(technique.aliases.map(JSON.string)),
+      "title": .string(technique.title), "kind": .string(technique.kind), "paper": .string(technique.paper),
       "cost": .string(technique.cost), "stages": .array(technique.estimates.map(JSON.string)),
     ]
   }
@@ -30,10 +31,12 @@ struct Techniques: ParsableCommand {
   private func text(_ techniques: [TechniqueOverview]) -> String {
     techniques.map { technique in
       var columns = Columns()
+      if !technique.aliases.isEmpty { columns.add("  also", technique.aliases.joined(separator: ", ")) }
+      columns.add("  edit", technique.kind)
       if !technique.paper.isEmpty { columns.add("  paper", technique.paper) }
       columns.add("  cost", technique.cost)
       if !technique.estimates.isEmpty { columns.add("  stages", technique.estimates.joined(separator: ", ")) }
-      return "\(Style.bold(technique.name))  \(Style.dim(technique.kind))\n" + columns.text()
+      return "\(Style.bold(technique.name))  \(technique.title)\n" + columns.text()
     }.joined(separator: "\n")
   }
 }

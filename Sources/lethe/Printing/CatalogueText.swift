@@ -8,7 +8,10 @@ enum CatalogueText {
   static func overview(_ catalogue: Catalogue, models: [String]) -> Description {
     let (techniques, metrics) = (catalogue.techniques.keys.sorted(), catalogue.metrics.keys.sorted())
     var columns = Columns()
-    columns.add("techniques", techniques.joined(separator: ", "))
+    let names = catalogue.techniqueOverviews.map { technique in
+      technique.name + (technique.aliases.isEmpty ? "" : " (or \(technique.aliases.joined(separator: ", ")))")
+    }
+    columns.add("techniques", names.joined(separator: ", "))
     columns.add("metrics", metrics.joined(separator: ", "))
     columns.add("base models", models.isEmpty ? "none" : models.joined(separator: ", "))
     let json: JSON = [
@@ -24,7 +27,11 @@ enum CatalogueText {
   ) throws -> Description {
     let (kind, rows) = try catalogue.table(of: name)
     let warnings = catalogue.entries(kind)[name].map { $0.init().warnings } ?? []
+    let overview = catalogue.techniqueOverviews.first { kind == .technique && ([$0.name] + $0.aliases).contains(name) }
     var text = "\(Style.bold(name)), a \(kind)"
+    if let overview {
+      text += ": \(overview.title)" + (overview.paper.isEmpty ? "" : "\n\(overview.paper)")
+    }
     for row in rows {
       let rule = row.requirement.isEmpty ? "" : ", \(row.requirement)"
       text += "\n\n\(Style.bold(row.key)) = \(defaultText(row, base, baseName))  \(Style.dim("(\(row.type)\(rule))"))\n"
