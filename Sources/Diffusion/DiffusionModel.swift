@@ -29,7 +29,7 @@ public struct DiffusionModel {
   public let tokenizerFolder: String
   public let tokenizer: CLIPTokenizer
   /// What the model says about itself, where it does.
-  public let card: ModelCard?
+  public var card: ModelCard?
 
   public let textEncoder: CLIPTextModel
   public let unet: UNet2DConditionModel

@@ -82,11 +82,11 @@ extension ModelCard {
     guard sampler.guidanceScale >= 0, sampler.guidanceScale.isFinite else {
       throw refuse("sampler.guidance_scale", "expected a number of at least 0, found \(sampler.guidanceScale)")
     }
-    for (judge, folder) in judges.sorted(by: { $0.key < $1.key }) {
-      // A card must not reach outside its model's folder.
-      if folder.isEmpty || folder.hasPrefix("/") || folder.split(separator: "/").contains("..") {
-        throw refuse("judges.\(judge)", "expected a folder below the model's, found \"\(folder)\"")
-      }
+    for (judge, folder) in judges.sorted(by: { $0.key < $1.key }) where Self.leadsOutside(folder) {
+      throw refuse("judges.\(judge)", "expected a folder below the model's, found \"\(folder)\"")
+    }
+    for (layer, path) in (sparseAutoencoders ?? [:]).sorted(by: { $0.key < $1.key }) where Self.leadsOutside(path) {
+      throw refuse("sparse_autoencoders.\(layer)", "expected a file below the model's folder, found \"\(path)\"")
     }
     let names = concepts.map(\.name)
     let declared = Set(names)
@@ -111,6 +111,11 @@ extension ModelCard {
     for (set, prompts) in promptSets.sorted(by: { $0.key < $1.key }) {
       try check(prompts, declared, at: "prompt_sets.\(set)", refuse)
     }
+  }
+
+  /// A card must not reach outside its model's folder.
+  private static func leadsOutside(_ path: String) -> Bool {
+    path.isEmpty || path.hasPrefix("/") || path.split(separator: "/").contains("..")
   }
 
   private func check(

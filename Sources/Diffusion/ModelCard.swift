@@ -13,6 +13,9 @@ public struct ModelCard: Codable, Equatable, Sendable {
   public var sampler: Sampler
   /// Networks that judge pictures, by name: folders relative to the model's.
   public var judges: [String: String]
+  /// Sparse autoencoders of the outputs of transformers, by layer as diffusers names it: files relative to the model's
+  /// folder, which `lethe train sae` writes. Nil for a model that has none.
+  public var sparseAutoencoders: [String: String]?
   public var concepts: [Concept]
   /// Prompts that name no concept: what a concept is replaced with, and what is to be left alone.
   public var neutralPrompts: [String]
@@ -22,14 +25,16 @@ public struct ModelCard: Codable, Equatable, Sendable {
   public var vocabulary: [String]
 
   public init(
-    name: String, description: String, sampler: Sampler, judges: [String: String] = [:], concepts: [Concept] = [],
-    neutralPrompts: [String] = [], promptSets: [String: [Prompt]] = [:], vocabulary: [String] = []
+    name: String, description: String, sampler: Sampler, judges: [String: String] = [:],
+    sparseAutoencoders: [String: String]? = nil, concepts: [Concept] = [], neutralPrompts: [String] = [], promptSets: [String: [Prompt]] = [:],
+    vocabulary: [String] = []
   ) {
     format = Self.format
     self.name = name
     self.description = description
     self.sampler = sampler
     self.judges = judges
+    self.sparseAutoencoders = sparseAutoencoders
     self.concepts = concepts
     self.neutralPrompts = neutralPrompts
     self.promptSets = promptSets
@@ -133,6 +138,7 @@ public struct ModelCard: Codable, Equatable, Sendable {
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case format, name, description, sampler, judges, concepts, vocabulary
+    case sparseAutoencoders = "sparse_autoencoders"
     case neutralPrompts = "neutral_prompts"
     case promptSets = "prompt_sets"
   }

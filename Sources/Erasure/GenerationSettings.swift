@@ -10,17 +10,21 @@ public struct GenerationSettings: Configuration {
 
   public init() {}
 
-  public static let fields: [Field<GenerationSettings>] = [
+  public static let fields: [Field<GenerationSettings>] = samplerFields + [
+    Field(
+      "use_fp16", \.useFP16, "Keep the weights in half precision for generation; arithmetic stays in float32",
+      source: "seed document 000"),
+    .device(\.device),
+  ]
+
+  /// The fields of ``sampler`` alone: of work that draws pictures only to look inside.
+  public static let samplerFields: [Field<GenerationSettings>] = [
     Field(
       "num_inference_steps", \.numInferenceSteps, filledBy: .baseModel, otherwise: 50, .between(1...1000),
       "DDIM steps for image generation", source: "seed document 000"),
     Field(
       "guidance_scale", \.guidanceScale, filledBy: .baseModel, otherwise: 7.5, .atLeast(0),
       "Classifier-free guidance scale for image generation; 1 and below is no guidance", source: "seed document 000"),
-    Field(
-      "use_fp16", \.useFP16, "Keep the weights in half precision for generation; arithmetic stays in float32",
-      source: "seed document 000"),
-    .device(\.device),
   ]
 
   /// Steps and scale; what nobody names has the source documents' defaults.

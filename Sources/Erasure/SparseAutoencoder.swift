@@ -9,6 +9,8 @@ public struct SparseAutoencoder {
   public let layer: String
   /// The latents that are kept for each vector.
   public let k: Int
+  /// The digest of the base model that it was trained on, where that is known.
+  public let base: String?
   /// W_enc: (latents, width).
   public let encoder: Tensor
   /// b_enc: (latents).
@@ -17,6 +19,9 @@ public struct SparseAutoencoder {
   public let decoder: Tensor
   /// b_dec: (width).
   public let decoderBias: Tensor
+
+  /// What a refusal names.
+  private let source: String
 
   /// The number of values of a vector.
   public var width: Int { decoder.shape[1] }
@@ -27,7 +32,7 @@ public struct SparseAutoencoder {
   ///   - tensors: by the names of ``tensors``
   ///   - source: what a refusal names
   /// - Throws: ``ErasureError`` for tensors that are missing or do not fit together.
-  public init(layer: String, k: Int, tensors: [String: Tensor], source: String) throws {
+  public init(layer: String, k: Int, base: String? = nil, tensors: [String: Tensor], source: String) throws {
     func tensor(_ name: String, _ rank: Int) throws -> Tensor {
       guard let tensor = tensors[name] else { throw ErasureError("\(source) has no tensor '\(name)'") }
       guard tensor.rank == rank else {
@@ -37,7 +42,7 @@ public struct SparseAutoencoder {
     }
     (encoder, encoderBias) = (try tensor("encoder.weight", 2), try tensor("encoder.bias", 1))
     (decoder, decoderBias) = (try tensor("W_dec", 2), try tensor("b_dec", 1))
-    (self.layer, self.k) = (layer, k)
+    (self.layer, self.k, self.base, self.source) = (layer, k, base, source)
     guard encoder.shape == decoder.shape, encoderBias.count == latents, decoderBias.count == width else {
       throw ErasureError(
         "\(source): an encoder of shape \(encoder.shape) with \(encoderBias.count) biases does not fit a decoder of "
@@ -100,15 +105,19 @@ public struct SparseAutoencoder {
 
   // MARK: Files
 
-  private static let layerKey = "hook_layer", widthKey = "width", kKey = "k"
+  private static let layerKey = "hook_layer", widthKey = "width", kKey = "k", baseKey = "base_model"
 
-  /// Writes a safetensors file, whose metadata names layer, width and k.
+  /// Writes a safetensors file, whose metadata names layer, width, expansion factor and k, and the digest of the base
+  /// model where that is known.
   ///
   /// - Throws: `SafetensorsError` where the file cannot be written.
   public func write(to path: String) throws {
-    try Safetensors.write(
-      tensors.map { (name: $0.key, tensor: $0.value) }, to: path,
-      metadata: ["format": "pt", Self.layerKey: layer, Self.widthKey: "\(width)", Self.kKey: "\(k)"])
+    var metadata = [
+      "format": "pt", Self.layerKey: layer, Self.widthKey: "\(width)", Self.kKey: "\(k)",
+      "expansion_factor": "\(latents / width)",
+    ]
+    metadata[Self.baseKey] = base
+    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: path, metadata: metadata)
   }
 
   /// Reads a file as ``write(to:)`` makes it.
@@ -125,7 +134,7 @@ public struct SparseAutoencoder {
     }
     var tensors: [String: Tensor] = [:]
     for name in file.names { tensors[name] = try file.tensor(name) }
-    try self.init(layer: layer, k: k, tensors: tensors, source: path)
+    try self.init(layer: layer, k: k, base: file.metadata[Self.baseKey], tensors: tensors, source: path)
     guard self.width == width else {
       throw ErasureError("\(path): its metadata names a width of \(width), and its tensors have \(self.width)")
     }
@@ -154,16 +163,22 @@ public struct SparseAutoencoder {
 
   /// Refuses a layer that this autoencoder is not for.
   ///
-  /// - Throws: ``ErasureError`` that names both layers, or both widths.
-  public func check(fits layer: String, of model: DiffusionModel) throws {
+  /// - Parameter digest: that of the base model; nil where it is not known, and then any is accepted
+  /// - Throws: ``ErasureError`` that names the file with both layers, both widths, or both digests.
+  public func check(fits layer: String, of model: DiffusionModel, digest: String? = nil) throws {
     let width = try Self.width(of: layer, in: model.unetWeights)
     guard self.layer == layer else {
-      throw ErasureError("the autoencoder was trained on the layer '\(self.layer)' and not on '\(layer)'")
+      throw ErasureError("\(source) is an autoencoder of the layer '\(self.layer)', and hookpoint is '\(layer)'")
     }
     guard self.width == width else {
       throw ErasureError(
-        "the autoencoder of the layer '\(layer)' has the width \(self.width), and this UNet's layer has \(width): it "
-          + "was trained on another model")
+        "\(source) is an autoencoder for vectors of width \(self.width), and the layer '\(layer)' of this UNet has the "
+          + "width \(width): it was trained on another model")
+    }
+    if let base, let digest, base != digest {
+      throw ErasureError(
+        "\(source) was trained on the base model sha256:\(base.prefix(12)), and this one is "
+          + "sha256:\(digest.prefix(12))")
     }
   }
 }

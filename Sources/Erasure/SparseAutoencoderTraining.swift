@@ -1,4 +1,3 @@
-internal import Configuration
 public import Tensors
 
 /// Trains a ``SparseAutoencoder`` on vectors: the recipe of SAEuron (arXiv 2501.18052), which is that of Gao et al.
@@ -8,22 +7,13 @@ public import Tensors
 /// asked to explain what the others leave. The decoder's rows have norm 1 at every step. The loss is computed from rows
 /// that are normalised once more, which changes no value but takes from the gradient its component along the row.
 public struct SparseAutoencoderTraining: Sendable {
-  /// Latents for each value of a vector.
-  public var expansionFactor = 16
-  /// Latents kept for each vector, on average over a batch.
-  public var k = 32
-  /// Vectors of a step.
-  public var batchSize = 4096
-  public var epochs = 5
-  /// The rate of the first step; it falls linearly to 0.
-  public var learningRate = 4e-4
-  /// The weight of AuxK.
-  public var auxiliaryWeight = 1.0 / 32
-  /// A latent is dead once this many vectors have passed without it.
-  public var deadThreshold = 10_000_000
+  public var settings: SparseAutoencoderSettings
   public var seed: UInt64
 
-  public init(seed: UInt64) { self.seed = seed }
+  public init(_ settings: SparseAutoencoderSettings, seed: UInt64) {
+    self.settings = settings
+    self.seed = seed
+  }
 
   /// - Parameters:
   ///   - vectors: (vectors, width); its last vectors of an epoch's random order that fill no batch wait for the next
@@ -31,16 +21,16 @@ public struct SparseAutoencoderTraining: Sendable {
   /// - Returns: the autoencoder, and the losses in a hundred pieces at most
   /// - Throws: ``ErasureError`` where there are fewer vectors than a batch has.
   public func train(
-    _ vectors: Tensor, layer: String, _ context: EditContext
+    _ vectors: Tensor, _ context: EditContext
   ) throws -> (autoencoder: SparseAutoencoder, losses: [Double]) {
-    let (count, width) = (vectors.shape[0], vectors.shape[1])
+    let (count, width, batchSize) = (vectors.shape[0], vectors.shape[1], settings.effectiveBatchSize)
     guard count >= batchSize else {
       throw ErasureError(
         "a batch of \(batchSize) vectors cannot be taken from \(count): fewer a batch, or more training prompts")
     }
     let stepsOfEpoch = count / batchSize
     var training = FineTuning(
-      steps: epochs * stepsOfEpoch, learningRate: learningRate, optimizer: .init(epsilon: 6.25e-10), maximumNorm: 1)
+      steps: settings.numEpochs * stepsOfEpoch, learningRate: settings.learningRate, optimizer: .init(epsilon: 6.25e-10), maximumNorm: 1)
     training.schedule = .linearDecay
     var order: (epoch: Int, vectors: [Int]) = (-1, [])
     let fired = Fired()
@@ -51,7 +41,7 @@ public struct SparseAutoencoderTraining: Sendable {
         if order.epoch != epoch { order = (epoch, shuffled(count, epoch: epoch)) }
         let first = step % stepsOfEpoch * batchSize
         let rows = embedding(vectors, Array(order.vectors[first..<first + batchSize]))
-        return Batch(rows, isDead: tensors[Self.ageKey]?.values.map { Int($0) > deadThreshold } ?? [])
+        return Batch(rows, isDead: tensors[Self.ageKey]?.values.map { Int($0) > settings.deadFeatureThreshold } ?? [])
       },
       project: { tensors in
         tensors["W_dec"]?.normalizeRows()
@@ -60,7 +50,8 @@ public struct SparseAutoencoderTraining: Sendable {
     ) { _, _, batch, tensors in
       try loss(batch, tensors, fired)
     }
-    let autoencoder = try SparseAutoencoder(layer: layer, k: k, tensors: result.tensors, source: "the training")
+    let autoencoder = try SparseAutoencoder(
+      layer: settings.layer, k: settings.k, tensors: result.tensors, source: "the training")
     return (autoencoder, result.losses)
   }
 
@@ -93,14 +84,14 @@ public struct SparseAutoencoderTraining: Sendable {
   }
 
   private func start(_ vectors: Tensor, width: Int) -> [String: Tensor] {
-    let latents = expansionFactor * width
+    let latents = settings.expansionFactor * width
     let bound = 1 / Float(width).squareRoot()
     let encoder = Tensor(
       RandomStream(seed: seed, "autoencoder", "encoder").uniform(latents * width).map { ($0 * 2 - 1) * bound },
       shape: [latents, width])
     let decoder = encoder.copied()
     decoder.normalizeRows()
-    let first = embedding(vectors, Array(shuffled(vectors.shape[0], epoch: 0).prefix(batchSize)))
+    let first = embedding(vectors, Array(shuffled(vectors.shape[0], epoch: 0).prefix(settings.effectiveBatchSize)))
     return [
       "encoder.weight": encoder, "encoder.bias": Tensor.zeros([latents]), "W_dec": decoder,
       "b_dec": geometricMedian(first), Self.ageKey: Tensor.zeros([latents]),
@@ -114,12 +105,12 @@ public struct SparseAutoencoderTraining: Sendable {
     let norms = rows.square().sum(axis: 1, keepsAxis: true).squareRoot()
     let decoder = (rows / norms).transposedLast()
     let activations = linear(batch.x - decoderBias, weight: encoder, bias: encoderBias).relu()
-    let kept = SparseAutoencoder.batchTopKMask(activations.detached, k: k)
+    let kept = SparseAutoencoder.batchTopKMask(activations.detached, k: settings.k)
     fired.latents = kept.columnsInUse
     let error = linear(activations * kept, weight: decoder, bias: decoderBias) - batch.x
     let unexplained = error.square().sum() * (1 / batch.variance)
     let deadCount = batch.isDead.reduce(0) { $0 + ($1 ? 1 : 0) }
-    guard auxiliaryWeight > 0, deadCount > 0 else { return unexplained }
+    guard settings.auxkAlpha > 0, deadCount > 0 else { return unexplained }
 
     // The residual has the sign of the published script, x̂ - x.
     let auxiliaryCount = max(1, batch.x.extent(-1) / 2)
@@ -127,7 +118,7 @@ public struct SparseAutoencoderTraining: Sendable {
     let asleep = activations * dead
     let chosen = SparseAutoencoder.topKMask(asleep.detached, k: min(auxiliaryCount, deadCount))
     let missed = (linear(asleep * chosen, weight: decoder) - error.detached).square().sum() * (1 / batch.variance)
-    let scale = auxiliaryWeight * min(Double(deadCount) / Double(auxiliaryCount), 1)
+    let scale = settings.auxkAlpha * min(Double(deadCount) / Double(auxiliaryCount), 1)
     return unexplained + missed * Float(scale)
   }
 }
@@ -184,7 +175,7 @@ extension Tensor {
   }
 
   /// Whether any row of the last two axes has a value above zero, for each column.
-  fileprivate var columnsInUse: [Bool] {
+  var columnsInUse: [Bool] {
     let width = extent(-1)
     var inUse = [Bool](repeating: false, count: width)
     withUnsafeValues { values in

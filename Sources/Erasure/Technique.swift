@@ -65,24 +65,35 @@ public struct Estimate {
   public let inputs: JSON
   /// The names of estimates before this one that it is made from; what decides them is among ``inputs`` too.
   public let needs: [String]
-  /// Files that decide the result too, as the configuration names them.
-  public let files: [String]
+  /// Files that decide the result too.
+  public let files: [EstimateFile]
   /// The source file that computes it, `#fileID`; techniques share an estimate that comes from a file that they share.
   public let sourceFile: String
+  /// Refuses files that cannot be used, before anything is computed.
+  public let check: ((EditContext) throws -> Void)?
   /// Named tensors. The context has the estimates that this one needs, and knows its files.
   public let compute: (EditContext) throws -> [String: Tensor]
 
   public init(
-    name: String, inputs: JSON, needs: [String] = [], files: [String] = [], sourceFile: String = #fileID,
-    compute: @escaping (EditContext) throws -> [String: Tensor]
+    name: String, inputs: JSON, needs: [String] = [], files: [EstimateFile] = [], sourceFile: String = #fileID,
+    check: ((EditContext) throws -> Void)? = nil, compute: @escaping (EditContext) throws -> [String: Tensor]
   ) {
     self.name = name
     self.inputs = inputs
     self.needs = needs
     self.files = files
     self.sourceFile = sourceFile
+    self.check = check
     self.compute = compute
   }
+}
+
+/// A file that decides an estimate.
+public enum EstimateFile: Hashable, Sendable {
+  /// As the configuration names it.
+  case named(String)
+  /// The sparse autoencoder that the base model declares for a layer.
+  case declaredAutoencoder(layer: String)
 }
 
 /// What an estimate or an edit is made from.
@@ -96,12 +107,15 @@ public struct EditContext {
   /// A file that training may leave its state in, to go on from there after an interruption. Whoever asked for the
   /// result keeps the file for it alone, and removes it once the result is there.
   public let stateFile: String?
-  /// Where the files of an estimate lie, by the names that the configuration gives them.
-  public let files: [String: String]
+  /// Where the files of an estimate lie.
+  public let files: [EstimateFile: String]
+  /// The digest of the base model's files, by which other files name it; nil where nobody asked for it.
+  public let modelDigest: String?
 
   public init(
     model: DiffusionModel, estimates: [String: [String: Tensor]] = [:], seed: UInt64,
-    monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil, files: [String: String] = [:]
+    monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil, files: [EstimateFile: String] = [:],
+    modelDigest: String? = nil
   ) {
     self.model = model
     self.estimates = estimates
@@ -109,6 +123,7 @@ public struct EditContext {
     self.monitor = monitor
     self.stateFile = stateFile
     self.files = files
+    self.modelDigest = modelDigest
   }
 }
 
@@ -121,11 +136,11 @@ extension EditContext {
     return tensors
   }
 
-  /// Where a file that the configuration names lies.
+  /// Where a file lies.
   ///
   /// - Throws: ``ErasureError`` where that was not handed over.
-  public func path(of file: String) throws -> String {
-    guard let path = files[file] else { throw ErasureError("the file '\(file)' was not handed over") }
+  public func path(of file: EstimateFile) throws -> String {
+    guard let path = files[file] else { throw ErasureError("\(file) was not handed over") }
     return path
   }
 }

@@ -35,6 +35,8 @@ struct BadInputTests {
       (["generate", "a circle", "--guidance-scale", "-1"], "--guidance-scale"),
       (["generate", "a circle", "--model", "./model", "--run", "abcd"], "--run and --model both name a model"),
       (["gc", "--grace", "-1"], "--grace"),
+      (["train", "sae", "--recipe", "r.json"], "either --out says where the autoencoder is written, or --declare"),
+      (["train", "sae", "--out", "a", "--declare"], "either --out says where the autoencoder is written, or --declare"),
     ] as [([String], String)])
   func usage(_ arguments: [String], _ sentence: String) throws {
     let desk = try Desk(model: false)

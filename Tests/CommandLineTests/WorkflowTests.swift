@@ -218,4 +218,39 @@ struct WorkflowTests {
     let json = try desk.lethe("report", "table.json", "--json").json()
     #expect(json["table"]?["rows"]?.array?.count == 1)
   }
+
+  @Test("a sparse autoencoder is trained into the base model, and erases; of another model's it is said whose it is")
+  func sparseAutoencoder() throws {
+    let desk = try Desk()
+    let lethe = desk.lethe
+    try desk.write(
+      "sae.json",
+      [
+        "base_model": "./model", "hookpoint": "up_blocks.1.attentions.0", "training_prompts": ["a circle", "a square"],
+        "expansion_factor": 2, "k": 4, "effective_batch_size": 16, "num_epochs": 1,
+      ])
+    let training = try lethe("train", "sae", "--recipe", "sae.json", "--declare", "--json")
+    #expect(training.status == 0, "\(training.errors)")
+    #expect(try training.json()["status"] == "finished")
+    #expect(try training.json()["fit"]?["unexplained"]?.number != nil)
+    #expect(try lethe("describe", "./model").output.contains("sae/up_blocks.1.attentions.0.safetensors"))
+    let described = try lethe("describe", "saeuron", "--base-model", "./model")
+    #expect(described.output.contains("\"up_blocks.1.attentions.0\" (./model), else \"up_blocks.1.attentions.1\""))
+    try desk.write(
+      "e.json",
+      Desk.experiment([
+        "name": "saeuron",
+        "config": ["erase_concept": "circle", "contrast_prompts": ["a square"], "top_features": 2],
+      ]))
+    let run = try lethe("run", "e.json", "--json")
+    #expect(run.status == 0, "\(run.errors)")
+
+    _ = try lethe(
+      "train", "sae", "--recipe", "sae.json", "--set", "hookpoint=mid_block.attentions.0", "--out", "mid.safetensors")
+    let refused = try lethe("run", "e.json", "--set", "technique.config.autoencoder_path=mid.safetensors")
+    #expect(refused.status != 0 && refused.output.isEmpty)
+    #expect(
+      refused.errors == "lethe: error: mid.safetensors is an autoencoder of the layer 'mid_block.attentions.0', and "
+        + "hookpoint is 'up_blocks.1.attentions.0'\n")
+  }
 }

@@ -6,10 +6,10 @@ import Tensors
 import Testing
 
 /// An autoencoder of two features on vectors of two values: each feature is one value.
-private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencoder {
+private func identity(layer: String = "l", k: Int = 2, base: String? = nil) throws -> SparseAutoencoder {
   let identity = Tensor([1, 0, 0, 1], shape: [2, 2])
   return try SparseAutoencoder(
-    layer: layer, k: k,
+    layer: layer, k: k, base: base,
     tensors: [
       "encoder.weight": identity, "encoder.bias": Tensor.zeros([2]), "W_dec": identity, "b_dec": Tensor.zeros([2]),
     ], source: "the test")
@@ -32,9 +32,10 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
   @Test func comesBackFromItsFile() throws {
     try withScratchFolder { folder in
       let path = folder + "/sae.safetensors"
-      try identity(layer: "up_blocks.1.attentions.0", k: 1).write(to: path)
+      try identity(layer: "up_blocks.1.attentions.0", k: 1, base: "b0b").write(to: path)
       let read = try SparseAutoencoder(loading: path)
       #expect(read.layer == "up_blocks.1.attentions.0" && read.k == 1 && read.width == 2 && read.latents == 2)
+      #expect(read.base == "b0b")
       #expect(try bits(read.decoder) == bits(identity().decoder))
       try Safetensors.write([(name: "W_dec", tensor: Tensor.zeros([2, 2]))], to: path)
       #expect(throws: ErasureError.self) { try SparseAutoencoder(loading: path) }
@@ -51,18 +52,43 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
     }
   }
 
-  @Test func isRefusedForAnotherLayerOrWidthByName() throws {
+  @Test func isRefusedForAnotherLayerWidthOrBaseByName() throws {
     let model = try DiffusionModel(folder: Fixtures.path("tiny-diffusers"))
     let layer = "up_blocks.1.attentions.0"
     #expect {
       try identity(layer: layer).check(fits: layer, of: model)
-    } throws: { "\($0)".contains(layer) && "\($0)".contains("width 2") && "\($0)".contains("16") }
+    } throws: {
+      "\($0)"
+        == "the test is an autoencoder for vectors of width 2, and the layer '\(layer)' of this UNet has the width 16: it "
+        + "was trained on another model"
+    }
     #expect {
       try identity(layer: layer).check(fits: "up_blocks.1.attentions.1", of: model)
-    } throws: { "\($0)".contains("'\(layer)' and not on 'up_blocks.1.attentions.1'") }
+    } throws: {
+      "\($0)" == "the test is an autoencoder of the layer '\(layer)', and hookpoint is 'up_blocks.1.attentions.1'"
+    }
     #expect {
       try identity(layer: layer).check(fits: "up_blocks.1.atentions.0", of: model)
     } throws: { "\($0)".contains("did you mean \"\(layer)\"?") }
+    let wide = try SparseAutoencoder(
+      layer: layer, k: 1, base: "aaaa",
+      tensors: [
+        "encoder.weight": Tensor.zeros([16, 16]), "encoder.bias": Tensor.zeros([16]), "W_dec": Tensor.zeros([16, 16]),
+        "b_dec": Tensor.zeros([16]),
+      ], source: "a.safetensors")
+    try wide.check(fits: layer, of: model)
+    try wide.check(fits: layer, of: model, digest: "aaaa")
+    #expect(throws: ErasureError("a.safetensors was trained on the base model sha256:aaaa, and this one is sha256:bbbb")) {
+      try wide.check(fits: layer, of: model, digest: "bbbb")
+    }
+  }
+
+  @Test func saysHowWellItExplains() throws {
+    // Of the four vectors one has a negative value, which no latent can say; every latent fires.
+    let vectors = Tensor([1, 0, 3, 0, 0, 2, 0, -2], shape: [4, 2])
+    let fit = try identity(k: 1).fit(to: vectors)
+    #expect(fit == SparseAutoencoder.Fit(unexplained: 4 / (4 + 2 + 8), deadLatents: 0))
+    #expect(try identity(k: 1).fit(to: Tensor([1, 0, 3, 0], shape: [2, 2])).deadLatents == 1)
   }
 }
 
@@ -83,13 +109,13 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
   }
 
   private func training() -> SparseAutoencoderTraining {
-    var training = SparseAutoencoderTraining(seed: 5)
-    training.expansionFactor = 4
-    training.k = 3
-    training.batchSize = 64
-    training.epochs = 12
-    training.learningRate = 5e-3
-    return training
+    var settings = SparseAutoencoderSettings()
+    settings.expansionFactor = 4
+    settings.k = 3
+    settings.effectiveBatchSize = 64
+    settings.numEpochs = 12
+    settings.learningRate = 5e-3
+    return SparseAutoencoderTraining(settings, seed: 5)
   }
 
   private func context(_ monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil) throws -> EditContext {
@@ -99,7 +125,7 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
   }
 
   @Test func learnsToExplainItsVectorsWithUnitRows() throws {
-    let (autoencoder, losses) = try training().train(vectors(1024), layer: "l", context())
+    let (autoencoder, losses) = try training().train(vectors(1024), context())
     #expect((losses.last ?? 1) < 0.25 * (losses.first ?? 0), "\(losses)")
     for norm in autoencoder.decoder.square().sum(axis: 1).values { #expect(abs(norm - 1) < 1e-5) }
   }
@@ -109,7 +135,7 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
     defer { Parallel.threadCount = threads }
     func trained(_ count: Int) throws -> [String: Tensor] {
       Parallel.threadCount = count
-      return try training().train(vectors(256), layer: "l", context()).autoencoder.tensors
+      return try training().train(vectors(256), context()).autoencoder.tensors
     }
     let (one, three) = (try trained(1), try trained(3))
     for name in one.keys.sorted() { #expect(one[name].map(bits) == three[name].map(bits), "\(name)") }
@@ -117,32 +143,32 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
 
   @Test func goesOnAfterAnInterruptionToTheSameBytesAndStillKnowsWhatIsDead() throws {
     var training = training()
-    training.epochs = 3
-    training.deadThreshold = 200
-    let whole = try training.train(vectors(512), layer: "l", context()).autoencoder
+    training.settings.numEpochs = 3
+    training.settings.deadFeatureThreshold = 200
+    let whole = try training.train(vectors(512), context()).autoencoder
     try withScratchFolder { folder in
       var steps = 0
       let monitor = WorkMonitor(progress: { done, _ in steps = done }, isCancelled: { steps == 11 })
       #expect(throws: CancellationError.self) {
-        _ = try training.train(vectors(512), layer: "l", context(monitor, stateFile: folder + "/state"))
+        _ = try training.train(vectors(512), context(monitor, stateFile: folder + "/state"))
       }
-      let resumed = try training.train(vectors(512), layer: "l", context(stateFile: folder + "/state")).autoencoder
+      let resumed = try training.train(vectors(512), context(stateFile: folder + "/state")).autoencoder
       #expect(bits(resumed.encoder) == bits(whole.encoder) && bits(resumed.decoder) == bits(whole.decoder))
     }
   }
 
   @Test func asksDeadLatentsToHelp() throws {
     var training = training()
-    training.epochs = 3
-    training.deadThreshold = 64
-    let helped = try training.train(vectors(512), layer: "l", context())
-    training.auxiliaryWeight = 0
-    let plain = try training.train(vectors(512), layer: "l", context())
+    training.settings.numEpochs = 3
+    training.settings.deadFeatureThreshold = 64
+    let helped = try training.train(vectors(512), context())
+    training.settings.auxkAlpha = 0
+    let plain = try training.train(vectors(512), context())
     #expect(helped.losses != plain.losses)
   }
 
   @Test func refusesABatchThatCannotBeFilled() throws {
-    #expect(throws: ErasureError.self) { _ = try training().train(vectors(63), layer: "l", context()) }
+    #expect(throws: ErasureError.self) { _ = try training().train(vectors(63), context()) }
   }
 }
 
@@ -287,10 +313,10 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
       let technique = try SAeUronConfiguration.parse(
         .object(settings.merging(["autoencoder_path": "sae.safetensors", "training_prompts": nil]) { $1 }))
       let estimate = technique.estimates(seed: 2)[0]
-      #expect(estimate.files == ["sae.safetensors"])
+      #expect(estimate.files == [.named("sae.safetensors")])
       #expect(throws: ErasureError.self) { _ = try estimate.compute(EditContext(model: model, seed: 2)) }
       let found = try estimate.compute(
-        EditContext(model: model, seed: 2, files: ["sae.safetensors": folder + "/sae.safetensors"]))
+        EditContext(model: model, seed: 2, files: [.named("sae.safetensors"): folder + "/sae.safetensors"]))
       #expect(found["W_dec"].map(bits) == bits(autoencoder.decoder))
     }
   }
@@ -305,11 +331,20 @@ private func identity(layer: String = "l", k: Int = 2) throws -> SparseAutoencod
     }
   }
 
-  @Test func asksForAnAutoencoderOrPromptsToTrainOn() throws {
+  @Test func takesTheAutoencoderThatTheBaseModelDeclaresWhereNothingElseIsSaid() throws {
     let technique = try SAeUronConfiguration.parse(["erase_concept": "nudity"])
-    #expect(technique.warnings.contains { $0.contains("autoencoder_path") })
-    #expect(throws: ErasureError.self) {
-      _ = try technique.estimates(seed: 0)[0].compute(EditContext(model: model, seed: 0))
-    }
+    let estimate = technique.estimates(seed: 0)[0]
+    #expect(estimate.files == [.declaredAutoencoder(layer: "up_blocks.1.attentions.1")])
+    #expect(throws: ErasureError.self) { _ = try estimate.compute(EditContext(model: model, seed: 0)) }
+    let both = try SAeUronConfiguration.parse(["autoencoder_path": "a.safetensors", "training_prompts": ["a"]])
+    #expect(both.estimates(seed: 0)[0].files == [.named("a.safetensors")])
+    #expect(both.warnings.contains { $0.contains("training_prompts are not used") })
+  }
+
+  @Test func saysHowWellTheAutoencoderExplainsThatItTrained() throws {
+    let fit = try edit().1.details["autoencoder_fit"]
+    let unexplained = try #require(fit?["unexplained"]?.number)
+    #expect(unexplained > 0 && unexplained < 1)
+    #expect(fit?["dead_latents"]?.integer != nil)
   }
 }

@@ -15,17 +15,8 @@ public struct SAeUronConfiguration: Configuration {
   public var multiplier = -20.0
   public var halves = GuidanceHalves.conditional
   public var turnResidual = false
-  public var hookpoint = "up_blocks.1.attentions.1"
   public var autoencoderPath: String?
-  public var trainingPrompts: [String]?
-  public var trainingImages = 1
-  public var expansionFactor = 16
-  public var k = 32
-  public var effectiveBatchSize = 4096
-  public var numEpochs = 5
-  public var learningRate = 4e-4
-  public var auxkAlpha = 1.0 / 32
-  public var deadFeatureThreshold = 10_000_000
+  public var autoencoder = SparseAutoencoderSettings()
   public var generation = GenerationSettings()
 
   public init() {}
@@ -71,38 +62,17 @@ public struct SAeUronConfiguration: Configuration {
         + "even where no feature is active",
       source: publication),
     Field(
-      "hookpoint", \.hookpoint, .notEmpty, "The transformer whose output is changed, as diffusers names it",
-      source: publication),
-    Field(
       "autoencoder_path", \.autoencoderPath, Rule("ending in .safetensors") { $0.hasSuffix(".safetensors") },
-      "A trained autoencoder of that layer; if unset one is trained", source: document, role: .path),
-    Field(
-      "training_prompts", \.trainingPrompts, .notEmpty,
-      "Prompts of many concepts whose pictures the autoencoder is trained on, other than those it is judged by; needed "
-        + "where autoencoder_path is not set",
-      source: publication, role: .prompt),
-    Field("training_images", \.trainingImages, .atLeast(1), "Pictures of each training prompt"),
-    Field(
-      "expansion_factor", \.expansionFactor, .atLeast(1), "Latents of the autoencoder for each channel of the layer",
-      source: publication),
-    Field("k", \.k, .atLeast(1), "Latents that the autoencoder keeps of a vector", source: publication),
-    Field(
-      "effective_batch_size", \.effectiveBatchSize, .atLeast(2), "Vectors of a step of its training",
-      source: publication),
-    Field("num_epochs", \.numEpochs, .atLeast(1), "Passes of its training over all vectors", source: publication),
-    Field("lr", \.learningRate, .greaterThan(0), "Learning rate, which falls linearly to 0", source: publication),
-    Field(
-      "auxk_alpha", \.auxkAlpha, .atLeast(0),
-      "Weight of the loss that asks dead latents to explain what the others leave", source: publication),
-    Field(
-      "dead_feature_threshold", \.deadFeatureThreshold, .between(1...(1 << 24)),
-      "Vectors that pass before a latent that has not fired counts as dead", source: publication),
-  ] + GenerationSettings.fields.map { $0.inside(\.generation) }
+      "A file of a trained autoencoder of that layer; if unset one is trained on training_prompts, and where there are "
+        + "none it is the one that the base model declares",
+      source: document, role: .path),
+  ] + SparseAutoencoderSettings.fields.map { $0.inside(\.autoencoder) }
+    + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
     var warnings: [String] = []
-    if autoencoderPath == nil, trainingPrompts == nil {
-      warnings.append("neither autoencoder_path nor training_prompts is set: the run needs one of them")
+    if autoencoderPath != nil, autoencoder.trainingPrompts != nil {
+      warnings.append("autoencoder_path is set: nothing is trained, and training_prompts are not used")
     }
     if contrastPrompts == nil {
       warnings.append(
@@ -141,7 +111,7 @@ extension SAeUronConfiguration: Technique {
 
   private func activations(_ prompts: [String], repetitions: Int = 1, seed: UInt64) -> LayerActivations {
     LayerActivations(
-      layer: hookpoint, prompts: prompts, repetitions: repetitions, sampler: samplerSettings, seed: seed)
+      layer: autoencoder.layer, prompts: prompts, repetitions: repetitions, sampler: samplerSettings, seed: seed)
   }
 
   private func conceptActivations(seed: UInt64) -> LayerActivations {
@@ -149,98 +119,44 @@ extension SAeUronConfiguration: Technique {
       conceptPrompts ?? [eraseConcept], repetitions: contrastPrompts == nil ? numImages : 1, seed: seed)
   }
 
-  private var files: [String] { autoencoderPath.map { [$0] } ?? [] }
-
+  /// The autoencoder that is named, else the one that is trained, else the one that the base model declares.
   private func autoencoder(seed: UInt64) -> Estimate {
-    Estimate(name: "autoencoder", inputs: autoencoderInputs(seed: seed), files: files) { context in
-      let autoencoder: SparseAutoencoder
-      var losses: [Double] = []
-      if let path = autoencoderPath {
-        autoencoder = try SparseAutoencoder(loading: context.path(of: path))
-        try autoencoder.check(fits: hookpoint, of: context.model)
-      } else {
-        (autoencoder, losses) = try train(context, seed: seed)
-      }
-      return autoencoder.tensors.merging(
-        ["k": Tensor(Float(autoencoder.k)), "losses": Tensor(losses.map(Float.init), shape: [losses.count])]
-      ) { $1 }
-    }
-  }
-
-  private func autoencoderInputs(seed: UInt64) -> JSON {
-    if let autoencoderPath { return ["path": .string(autoencoderPath), "hookpoint": .string(hookpoint)] }
-    return [
-      "hookpoint": .string(hookpoint), "prompts": (trainingPrompts ?? []).json, "images": trainingImages.json,
-      "expansion_factor": expansionFactor.json, "k": k.json, "batch_size": effectiveBatchSize.json,
-      "epochs": numEpochs.json, "lr": learningRate.json, "auxk_alpha": auxkAlpha.json,
-      "dead_feature_threshold": deadFeatureThreshold.json, "sampler": samplerInputs, "seed": .integer(Int(seed)),
-    ]
-  }
-
-  private var samplerInputs: JSON {
-    [
-      "num_inference_steps": .integer(samplerSettings.steps),
-      "guidance_scale": .number(samplerSettings.guidanceScale),
-    ]
-  }
-
-  private func train(_ context: EditContext, seed: UInt64) throws -> (SparseAutoencoder, [Double]) {
-    guard let trainingPrompts else {
-      throw ErasureError("saeuron needs an autoencoder: set autoencoder_path, or training_prompts to train one")
-    }
-    var maps: [Tensor] = []
-    try activations(trainingPrompts, repetitions: trainingImages, seed: seed)
-      .collect(context.model, monitor: context.monitor) { maps += $0 }
-    let vectors = concatenate(maps, axis: 1)
-    var training = SparseAutoencoderTraining(seed: seed)
-    training.expansionFactor = expansionFactor
-    training.k = k
-    training.batchSize = effectiveBatchSize
-    training.epochs = numEpochs
-    training.learningRate = learningRate
-    training.auxiliaryWeight = auxkAlpha
-    training.deadThreshold = deadFeatureThreshold
-    return try training.train(vectors.reshaped([vectors.shape[1], vectors.shape[2]]), layer: hookpoint, context)
+    if let autoencoderPath { return autoencoder.reading(.named(autoencoderPath)) }
+    if autoencoder.trainingPrompts != nil { return autoencoder.training(sampler: samplerSettings, seed: seed) }
+    return autoencoder.reading(.declaredAutoencoder(layer: autoencoder.layer))
   }
 
   private func statistics(_ set: String, _ activations: LayerActivations, seed: UInt64) -> Estimate {
     Estimate(
       name: "statistics.\(set)",
       inputs: [
-        "autoencoder": autoencoderInputs(seed: seed), "prompts": activations.prompts.json,
-        "images": activations.repetitions.json, "sampler": samplerInputs, "seed": .integer(Int(seed)),
+        "autoencoder": autoencoder(seed: seed).inputs, "prompts": activations.prompts.json,
+        "images": activations.repetitions.json, "sampler": activations.sampler.inputs, "seed": .integer(Int(seed)),
       ],
-      needs: ["autoencoder"], files: files
+      needs: ["autoencoder"]
     ) { context in
-      let autoencoder = try self.autoencoder(context.estimate("autoencoder"))
+      let autoencoder = try autoencoder.autoencoder(of: context.estimate("autoencoder"))
       return [
         "means": try FeatureStatistics(activations).means(context.model, autoencoder, monitor: context.monitor)
       ]
     }
   }
 
-  private func autoencoder(_ tensors: [String: Tensor]) throws -> SparseAutoencoder {
-    try SparseAutoencoder(
-      layer: hookpoint, k: tensors["k"].map { Int($0.item) } ?? 0, tensors: tensors, source: "the autoencoder")
-  }
-
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate("autoencoder")
     let suppression = try self.suppression(context)
-    var tensors = try self.autoencoder(trained).tensors
+    var tensors = try autoencoder.autoencoder(of: trained).tensors
     tensors["k"] = trained["k"]
     tensors["feature.change"] = suppression.change
     tensors["feature.threshold"] = suppression.threshold
     let features = suppression.features
-    return ModelEdit(
-      inferenceTensors: tensors,
-      details: [
-        "feature_score": contrastPrompts == nil ? "mean magnitude" : "contrast",
-        "features_by_step": .array(features.map(\.json)),
-        "latents": .integer(suppression.change.shape[1]),
-        // The share of variance that the autoencoder leaves unexplained, in the course of its training.
-        "training_loss": .array((trained["losses"]?.values ?? []).map { .number(Double($0)) }),
-      ])
+    var details: [String: JSON] = [
+      "feature_score": contrastPrompts == nil ? "mean magnitude" : "contrast",
+      "features_by_step": .array(features.map(\.json)), "latents": .integer(suppression.change.shape[1]),
+    ]
+    // Known where it was trained here.
+    details["autoencoder_fit"] = SparseAutoencoder.Fit(tensors: trained)?.json
+    return ModelEdit(inferenceTensors: tensors, details: .object(details))
   }
 
   private func suppression(_ context: EditContext) throws -> FeatureSuppression {
@@ -266,10 +182,10 @@ extension SAeUronConfiguration: Technique {
     guard let change = tensors["feature.change"], let threshold = tensors["feature.threshold"] else {
       throw ErasureError("the edit has no features")
     }
-    let autoencoder = try self.autoencoder(tensors)
-    try autoencoder.check(fits: hookpoint, of: model)
+    let trained = try autoencoder.autoencoder(of: tensors)
+    try trained.check(fits: autoencoder.layer, of: model)
     return FeatureSuppression(change: change, threshold: threshold)
-      .intervention(autoencoder, halves: halves, turnsResidual: turnResidual)
+      .intervention(trained, halves: halves, turnsResidual: turnResidual)
   }
 }
 

@@ -18,8 +18,13 @@ public struct BaseDeclaration: Sendable {
 
   /// The model's own values for settings that an experiment leaves out, by key.
   public var defaults: [String: JSON] {
-    guard let sampler = card?.sampler else { return [:] }
-    return ["num_inference_steps": sampler.steps.json, "guidance_scale": sampler.guidanceScale.json]
+    guard let card else { return [:] }
+    var defaults = [
+      "num_inference_steps": card.sampler.steps.json, "guidance_scale": card.sampler.guidanceScale.json,
+    ]
+    // Of several layers none is more meant than the others.
+    if let layers = card.sparseAutoencoders?.keys, layers.count == 1 { defaults["hookpoint"] = layers.first.json }
+    return defaults
   }
 
   /// The words of prompts that the model never saw in training, each once, in their order.

@@ -72,22 +72,32 @@ public struct Component: Sendable {
   /// This component with the settings that its file left to others taken from the base model and the technique.
   func filled(from base: BaseDeclaration, technique: Component?, file: String) throws(ConfigurationError) -> Component {
     guard let configuration else { return self }
-    var settings = config.object ?? [:]
-    for (key, filler) in configuration.leftOpen {
+    do throws(ConfigurationError) {
+      return Component(self, configuration: try configuration.filled(from: base, technique: technique?.config))
+    } catch {
+      throw error.inside(file: file, keyPath: keyPath + ".config")
+    }
+  }
+}
+
+extension Configuration {
+  /// This configuration with the settings that its file left to others taken from the base model and the technique.
+  ///
+  /// - Throws: `ConfigurationError` for a setting that nobody has a value for.
+  func filled(from base: BaseDeclaration, technique: JSON? = nil) throws(ConfigurationError) -> Self {
+    var settings = encode().object ?? [:]
+    for (key, filler) in leftOpen {
       let value =
         switch filler {
         case .baseModel: base.defaults[key]
-        case .technique(let theirs): technique?.config[theirs]
+        case .technique(let theirs): technique?[theirs]
         }
       if let value, !value.isNull { settings[key] = value }
       if settings[key] ?? .null == .null {
-        throw ConfigurationError(
-          file: file, keyPath: "\(keyPath).config.\(key)",
-          "it must be written here, because \(filler) does not say it")
+        throw ConfigurationError(keyPath: key, "it must be written here, because \(filler) does not say it")
       }
     }
-    let filled = try type(of: configuration).parse(.object(settings), file: file, keyPath: keyPath + ".config")
-    return Component(self, configuration: filled)
+    return try .parse(.object(settings))
   }
 }
 

@@ -113,10 +113,7 @@ extension Overrides {
   func placed(in document: JSON, _ catalogue: Catalogue) throws(ConfigurationError) -> JSON {
     var document = document
     if let baseModel {
-      // A folder on the command line is meant from where the command is typed, not from the experiment file.
-      let isRelative = baseModel.contains("/") && !baseModel.hasPrefix("/")
-      let place = isRelative ? FileManager.default.currentDirectoryPath + "/" + baseModel : baseModel
-      document = try document.setting("base_model", to: .string(place))
+      document = try document.setting("base_model", to: .string(Locations.absoluteModel(baseModel)))
     }
     if let device {
       let name = JSON.string(device.rawValue)

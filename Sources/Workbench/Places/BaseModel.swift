@@ -54,6 +54,19 @@ public struct BaseModel: Sendable {
     return files.sorted()
   }
 
+  /// The file of the sparse autoencoder that the model declares for a layer.
+  ///
+  /// - Throws: `ConfigurationError` where it declares none, which says what to do.
+  func declaredAutoencoder(of layer: String) throws(ConfigurationError) -> String {
+    if let path = card?.sparseAutoencoders?[layer] { return "\(folder)/\(path)" }
+    let others = (card?.sparseAutoencoders ?? [:]).keys.sorted()
+    let found = others.isEmpty ? "none" : "some for \(others.joined(separator: ", "))"
+    throw ConfigurationError(
+      keyPath: "technique.config.autoencoder_path",
+      "the base model \"\(name)\" declares no sparse autoencoder for the hookpoint \(layer) (it declares \(found)): name "
+        + "a file that lethe train sae wrote, or set training_prompts to train one here")
+  }
+
   /// How the record of a run names the model.
   var json: JSON {
     var json: [String: JSON] = [

@@ -52,6 +52,12 @@ public struct Locations: Sendable {
     return nil
   }
 
+  /// A base model that the command line names. A folder is meant from where the command is typed, not from the file that
+  /// the command reads.
+  static func absoluteModel(_ model: String) -> String {
+    model.contains("/") && !model.hasPrefix("/") ? currentFolder + "/" + model : model
+  }
+
   /// The names of all base models that can be used by name, sorted.
   public var modelNames: [String] {
     var names: [String] = []

@@ -26,7 +26,9 @@ extension Runner {
       throw ConfigurationError("\(folder) holds a model already; an export takes another folder")
     }
     let base = try models.base(point.baseModel, from: point.folder)
-    let model = try edit.model(models.load(base), technique, from: store.objects)
+    var model = try edit.model(models.load(base), technique, from: store.objects)
+    // Those of the base model are not the edited one's.
+    model.card?.sparseAutoencoders = nil
     for (_, place) in base.card?.judges ?? [:] { try Self.copy(place, from: base.folder, to: folder) }
     try model.write(to: folder, half: technique.generation.useFP16)
     return base.digest

@@ -33,7 +33,7 @@ extension Runner {
     let check = AttributionCheck(
       technique.attribution(seed: plan.seed), modules: technique.modules, trials: trials, share: share)
     let result = try check.run(
-      model, values: estimates["attribution"] ?? [:], monitor: execution.workMonitor("check"))
+      model, values: estimates["attribution"] ?? [:], monitor: monitor.work("check"))
     return AttributionReport(predicted: result.predicted, actual: result.actual, correlation: result.correlation)
   }
 }

@@ -104,7 +104,7 @@ final class PointExecution {
     func context(_ file: String?) -> EditContext {
       EditContext(
         model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file,
-        files: plan.files.mapValues(\.path))
+        files: plan.files.mapValues(\.path), modelDigest: plan.base.digest.hex)
     }
     guard runner.options.readsCache else { return try compute(context(nil)) }
     return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }
@@ -144,7 +144,7 @@ final class PointExecution {
       var batchBegan = ContinuousClock.now
       try ImageStage.draw(
         missing.map { requests[$0] }, drawing, plan.technique.samplerSettings, batchSize: runner.options.batchSize,
-        monitor: workMonitor(stage)
+        monitor: monitor.work(stage)
       ) { range, files in
         let batch = ObjectBatch(objects)
         var entries: [CacheEntry] = []
@@ -216,7 +216,7 @@ final class PointExecution {
       return entry
     }
     monitor.handle(.stageStarted(name, units: nil))
-    let found = try compute(workMonitor(name))
+    let found = try compute(monitor.work(name))
     let entry = CacheEntry(key: key, outputs: found, seconds: seconds(since: began))
     try results.put([entry])
     finish(name, key.digest, cached: false, since: began, details: try details(entry))
@@ -243,30 +243,9 @@ final class PointExecution {
     monitor.handle(.stageFinished(stage))
   }
 
-  /// Tells of the progress of a stage.
-  func workMonitor(_ stage: String) -> WorkMonitor {
-    let monitor = monitor
-    let began = ContinuousClock.now
-    let loss = SmoothedLoss()
-    return WorkMonitor(
-      progress: { done, total in
-        guard total > 0 else { return }
-        let fraction = min(1, Double(done) / Double(total))
-        let left = fraction > 0 ? seconds(since: began) / fraction * (1 - fraction) : nil
-        monitor.handle(.progress(stage: stage, fraction: fraction, loss: loss.last, secondsLeft: left))
-      }, loss: { loss.add($0) }, isCancelled: monitor.isCancelled)
-  }
-
   private func checkCancellation() throws {
     if monitor.isCancelled() { throw CancellationError() }
   }
-}
-
-/// A running average of the last ten losses or so: single steps of diffusion training say little.
-private final class SmoothedLoss {
-  private(set) var last: Double?
-
-  func add(_ loss: Float) { last = last.map { 0.9 * $0 + 0.1 * Double(loss) } ?? Double(loss) }
 }
 
 /// Seconds since a moment, to the millisecond.

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Tensors
 
 /// How runs tell of their progress and are asked to stop.
 ///
@@ -13,6 +14,28 @@ public struct RunMonitor {
     self.handle = handle
     self.isCancelled = isCancelled
   }
+}
+
+extension RunMonitor {
+  /// Tells of the progress of a stage.
+  func work(_ stage: String) -> WorkMonitor {
+    let began = ContinuousClock.now
+    let loss = SmoothedLoss()
+    return WorkMonitor(
+      progress: { done, total in
+        guard total > 0 else { return }
+        let fraction = min(1, Double(done) / Double(total))
+        let left = fraction > 0 ? seconds(since: began) / fraction * (1 - fraction) : nil
+        handle(.progress(stage: stage, fraction: fraction, loss: loss.last, secondsLeft: left))
+      }, loss: { loss.add($0) }, isCancelled: isCancelled)
+  }
+}
+
+/// A running average of the last ten losses or so: single steps of diffusion training say little.
+private final class SmoothedLoss {
+  private(set) var last: Double?
+
+  func add(_ loss: Float) { last = last.map { 0.9 * $0 + 0.1 * Double(loss) } ?? Double(loss) }
 }
 
 /// Something that happens while experiments run.

@@ -62,18 +62,25 @@ public final class Runner {
   }
 
   /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
-  /// answer, and edits in a format that cannot be written. A mistake in the last point is then no loss of hours.
+  /// answer, files that are missing or not for their base model, and edits in a format that cannot be written. A
+  /// mistake in the last point is then no loss of hours.
   ///
-  /// - Throws: `ConfigurationError`
+  /// - Throws: `ConfigurationError`, or what a file is refused for.
   public func check(_ points: [ExperimentPoint]) throws {
     for point in points {
-      let base = try models.base(point.baseModel, from: point.folder)
-      _ = try PointStages.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
-      if let technique = point.technique.configuration as? any Technique, let path = technique.savePath {
-        try EditFile.check(savePath: path, base: base, point: point)
+      let stages = try stages(of: point)
+      if let path = stages.technique.savePath { try EditFile.check(savePath: path, base: stages.base, point: point) }
+      for estimate in stages.estimates {
+        // What the cache answers has passed already.
+        guard let check = estimate.check, let key = stages.key(of: estimate, estimates: [:]),
+          try results.lookup(key) == nil
+        else { continue }
+        try check(
+          EditContext(
+            model: models.load(stages.base), seed: stages.seed, files: stages.files.mapValues(\.path),
+            modelDigest: stages.base.digest.hex))
       }
     }
-    digests.save()
   }
 
   // MARK: Running

@@ -28,43 +28,18 @@ public struct TrainingRun {
   /// - Throws: `StoreError` where the record cannot be kept; what ends the training is in the record.
   public func run(
     to folder: String, isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void,
-    handle: (RunEvent) -> Void
+    handle: @escaping (RunEvent) -> Void
   ) throws -> RunOutcome {
-    let started = Timestamp.now()
-    let environment = Environment.capture(threads: Parallel.threadCount)
-    let sources = try Sources(around: recipeFolder, store: store)
-    for warning in sources.warnings { handle(.warning(warning)) }
-    var stages: [RunRecord.Stage] = []
-    var outputs: [RunRecord.Output] = []
-    var status = RunRecord.Status.finished
-    var sentence: String?
-    do {
-      try trainParts(to: folder, isCancelled: isCancelled, report: report) { stage, output in
-        stages.append(stage)
-        outputs.append(output)
-        handle(.stageFinished(stage))
-      } begin: { handle(.stageStarted($0, units: nil)) }
-    } catch let error as TrainingInterrupted {
-      status = .interrupted
-      sentence = error.description
-    } catch {
-      status = .failed
-      sentence = "\(error)"
+    try RecordedTraining(store: store, name: "shapes", file: recipeFolder, recipe: recipe.json).run(handle) { finish in
+      try trainParts(to: folder, isCancelled: isCancelled, report: report, finish: finish) {
+        handle(.stageStarted($0, units: nil))
+      }
     }
-    let question = JSON.object(["train": "shapes", "recipe": recipe.json])
-    let hash = Digest(hashing: question.canonical())
-    let record = RunRecord(
-      experiment: question, name: "train shapes", file: recipeFolder, technique: "train", seed: 0, configHash: hash,
-      groupHash: hash, status: status, error: sentence, stages: stages, outputs: outputs, git: sources.git,
-      environment: environment, started: started, finished: Timestamp.now(), warnings: sources.warnings)
-    let outcome = RunOutcome(run: try store.add(record), record: record, conflicts: [])
-    handle(.runFinished(outcome))
-    return outcome
   }
 
   private func trainParts(
     to folder: String, isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void,
-    finish: (RunRecord.Stage, RunRecord.Output) -> Void, begin: (String) -> Void
+    finish: (RunRecord.Stage, RunRecord.Output?) -> Void, begin: (String) -> Void
   ) throws {
     let training = try ShapesTraining(recipe: recipe, workFolder: store.folder + "/training")
     var trained: [ShapesPart: Weights] = [:]

@@ -25,13 +25,13 @@ struct PointStages {
   let requests: [ImageRequest]
   /// The images of the base model that metrics compare with, each once.
   let baseRequests: [ImageRequest]
-  /// Where the files lie that estimates are made from, and their digests, by the names that the experiment gives them.
-  let files: [String: (path: String, digest: Digest)]
+  /// Where the files lie that estimates are made from, and their digests.
+  let files: [EstimateFile: (path: String, digest: Digest)]
   /// The digest of the file that the edit is loaded from instead of being computed.
   let loaded: Digest?
 
   private let code: ComputingCode
-  private let techniqueFiles: [String]
+  private let techniqueCode: TechniqueCode
   private let imageParts: [String: JSON]
 
   init(
@@ -47,13 +47,8 @@ struct PointStages {
     self.seed = seed
     self.code = code
     estimates = technique.estimates(seed: seed)
-    var files: [String: (path: String, digest: Digest)] = [:]
-    for file in estimates.flatMap(\.files) where files[file] == nil {
-      let path = point.resolve(file)
-      files[file] = (path, try digests.digest(ofFile: path))
-    }
-    self.files = files
-    techniqueFiles = catalogue.techniqueFiles
+    files = try Self.files(of: estimates, point, base, digests)
+    techniqueCode = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
     loaded = try technique.loadPath.map { path in
       try digests.digest(ofFile: EditFile(point.resolve(path), toBe: "read").path)
     }
@@ -72,6 +67,26 @@ struct PointStages {
     parts["height"] = settings.height.map { .integer($0) }
     parts["width"] = settings.width.map { .integer($0) }
     imageParts = parts
+  }
+
+  private static func files(
+    of estimates: [Estimate], _ point: ExperimentPoint, _ base: BaseModel, _ digests: FileDigests
+  ) throws -> [EstimateFile: (path: String, digest: Digest)] {
+    var files: [EstimateFile: (path: String, digest: Digest)] = [:]
+    for file in estimates.flatMap(\.files) where files[file] == nil {
+      let path: String
+      switch file {
+      case .named(let name): path = point.resolve(name)
+      case .declaredAutoencoder(let layer):
+        do throws(ConfigurationError) {
+          path = try base.declaredAutoencoder(of: layer)
+        } catch {
+          throw error.inside(file: point.file, keyPath: "")
+        }
+      }
+      files[file] = (path, try digests.digest(ofFile: path))
+    }
+    return files
   }
 
   /// The metrics of a point.
@@ -106,29 +121,10 @@ struct PointStages {
     return .object(config)
   }
 
-  /// The code that estimates and edits are computed with.
-  ///
-  /// - Parameter source: the file of the technique, or of the estimate.
-  private func techniqueCode(_ stage: String, _ source: String) -> JSON {
-    let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: stage)
-    let own = code.parts(component: source, among: techniqueFiles)
-    return .object(rooms.merging(own) { $1 })
-  }
-
   /// - Parameter estimates: the digest of each estimate's tensor set, by its name.
   /// - Returns: nil while one that it needs is not there.
   func key(of estimate: Estimate, estimates: [String: Digest]) -> StageKey? {
-    var parts: [String: JSON] = [
-      "base": .string(base.digest.hex), "inputs": estimate.inputs,
-      "code": techniqueCode(EstimateStage.sourceFile, estimate.sourceFile), "blas": code.blas,
-    ]
-    if !estimate.needs.isEmpty {
-      let found = estimate.needs.compactMap { need in estimates[need].map { (need, JSON.string($0.hex)) } }
-      guard found.count == estimate.needs.count else { return nil }
-      parts["needs"] = .object(Dictionary(uniqueKeysWithValues: found))
-    }
-    if !estimate.files.isEmpty { parts["files"] = .array(estimate.files.map { .string(files[$0]?.digest.hex ?? "") }) }
-    return StageKey(stage: estimate.name, parts: .object(parts))
+    estimate.key(base: base, code: techniqueCode, estimates: estimates, files: files.mapValues(\.digest))
   }
 
   /// - Parameter estimates: the digest of each estimate's tensor set, by its name.
@@ -144,7 +140,7 @@ struct PointStages {
     parts["config"] = techniqueConfig
     parts["estimates"] = .object(estimates.mapValues { .string($0.hex) })
     parts["seed"] = seed.json
-    parts["code"] = techniqueCode(EditStage.sourceFile, type(of: technique).sourceFile)
+    parts["code"] = techniqueCode.json(stage: EditStage.sourceFile, component: type(of: technique).sourceFile)
     parts["blas"] = code.blas
     return StageKey(stage: "edit", parts: .object(parts))
   }
@@ -165,7 +161,7 @@ struct PointStages {
       parts["inference"] = [
         "technique": .string(point.technique.name), "config": techniqueConfig,
         "tensors": edit.inference.map { .string($0.hex) } ?? .null,
-        "code": techniqueCode(ImageStage.sourceFile, type(of: technique).sourceFile),
+        "code": techniqueCode.json(stage: ImageStage.sourceFile, component: type(of: technique).sourceFile),
       ]
     }
     return key(of: request, parts)

@@ -6,7 +6,27 @@ import Workbench
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a model.", subcommands: [TrainShapes.self])
+    abstract: "Train a model, or a sparse autoencoder of one.", subcommands: [TrainShapes.self, TrainSAE.self])
+
+  /// The `--set` options of a recipe.
+  static func overrides(_ texts: [String]) throws -> [(keyPath: String, value: JSON)] {
+    try texts.map { text in
+      let assignment = try Assignment(parsing: text)
+      guard let value = assignment.values.first, assignment.values.count == 1 else {
+        throw ValidationError("--set \(text): a recipe has one value for each key; write a list as JSON")
+      }
+      return (assignment.keyPath, value)
+    }
+  }
+
+  /// Ends with the status of a training that was interrupted or failed, and says which.
+  static func end(_ outcome: RunOutcome) throws {
+    if outcome.record.status == .interrupted { throw Exit.resumable() }
+    if let error = outcome.record.error {
+      Console.note("lethe: \(Style.red("error:")) run \(outcome.run.short) failed: \(error)")
+      throw ExitCode.failure
+    }
+  }
 }
 
 struct TrainShapes: ParsableCommand, ComputingCommand {
@@ -40,15 +60,8 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let overrides = try set.map { text -> (keyPath: String, value: JSON) in
-      let assignment = try Assignment(parsing: text)
-      guard let value = assignment.values.first, assignment.values.count == 1 else {
-        throw ValidationError("--set \(text): a recipe has one value for each key; write a list as JSON")
-      }
-      return (assignment.keyPath, value)
-    }
     let training = TrainingRun(
-      store: try store.open(create: true), recipe: try ShapesRecipe(folder: recipe, overrides: overrides),
+      store: try store.open(create: true), recipe: try ShapesRecipe(folder: recipe, overrides: Train.overrides(set)),
       recipeFolder: recipe)
     Interruption.listen()
     let progress = ProgressLine()
@@ -67,10 +80,6 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
       })
     progress.finish()
     output.print(outcome.json, else: { "\(out): run \(outcome.run.short) \(outcome.record.status.rawValue)" })
-    if outcome.record.status == .interrupted { throw Exit.resumable() }
-    if let error = outcome.record.error {
-      Console.note("lethe: \(Style.red("error:")) run \(outcome.run.short) failed: \(error)")
-      throw ExitCode.failure
-    }
+    try Train.end(outcome)
   }
 }

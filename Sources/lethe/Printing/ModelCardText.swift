@@ -15,6 +15,10 @@ enum ModelCardText {
     columns.add("prompt sets", sets.joined(separator: ", "))
     columns.add(
       "judges", card.judges.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }.joined(separator: ", "))
+    if let autoencoders = card.sparseAutoencoders {
+      let files = autoencoders.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }
+      columns.add("sparse autoencoders", files.joined(separator: ", "))
+    }
     columns.add("vocabulary", card.vocabulary.isEmpty ? "any word" : card.vocabulary.joined(separator: " "))
     return "\(Style.bold(card.name)), a base model\n\(card.description)\n\n" + columns.text()
   }
@@ -34,6 +38,7 @@ enum ModelCardText {
         }),
       "prompt_sets": .object(card.promptSets.mapValues { .integer($0.count) }),
       "judges": .object(card.judges.mapValues(JSON.string)),
+      "sparse_autoencoders": .object((card.sparseAutoencoders ?? [:]).mapValues(JSON.string)),
       "vocabulary": .array(card.vocabulary.map(JSON.string)),
     ]
   }
