@@ -7,6 +7,7 @@ public import Tensors
 /// (after Hessel et al. 2021, arXiv 2104.08718, without its clamp at zero and its factor 2.5).
 public struct CLIPScoreConfiguration: Configuration {
   public var limit = 300
+  public var withoutConcept: String?
   public var judge: String?
   public var device: Device?
 
@@ -15,6 +16,7 @@ public struct CLIPScoreConfiguration: Configuration {
   public static let fields: [Field<CLIPScoreConfiguration>] = [
     Field(
       "limit", \.limit, .between(1...mostImages), "Images drawn, one for each prompt", source: "seed document 000"),
+    .withoutConcept(\.withoutConcept),
     Field("judge", \.judge, .notEmpty, "The CLIP model that judges, of those the base model names; \"clip\" if unset"),
     .device(\.device),
   ]
@@ -25,11 +27,8 @@ extension CLIPScoreConfiguration: Metric {
   public static let sourceFile = #fileID
 
   public func requests(_ context: MetricContext) throws -> [ImageRequest] {
-    let card = try context.requireCard(for: Self.name)
-    guard let prompts = card.promptSets["general"], !prompts.isEmpty else {
-      throw MetricError("clip_score: the base model \"\(card.name)\" declares no prompts under prompt_sets.general")
-    }
-    return context.requests(limit, prompts.map(\.text))
+    context.requests(
+      limit, try context.generalPrompts(for: Self.name, without: withoutConcept.map { [$0] } ?? []))
   }
 
   public func judges(_ context: MetricContext) throws -> [String] {
@@ -49,7 +48,7 @@ extension CLIPScoreConfiguration: Metric {
     let variance = cosines.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, cosines.count - 1))
     return [
       MetricValue(
-        Self.name, 100 * mean, unit: "100 x cosine", .higher, count: images.count, judge: judge.source.label,
+        Self.name, 100 * mean, unit: unit("100 x cosine", without: withoutConcept), .higher, count: images.count, judge: judge.source.label,
         details: ["standard_deviation": .number(100 * variance.squareRoot())])
     ]
   }

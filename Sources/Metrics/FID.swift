@@ -4,7 +4,7 @@ internal import Shapes
 public import Tensors
 
 /// The Fréchet distance (Heusel et al. 2017, arXiv 1706.08500) between the judge network's features of the images of the
-/// card's general prompts and of reference images, each summed up by mean and covariance.
+/// card's general prompts, or of those of them that do not name a concept, and of reference images, each summed up by mean and covariance.
 ///
 /// The number of images is part of the value: a covariance of few samples is off by an amount that falls like 1 / N, so
 /// that two sets of one distribution are far apart while they are small (real pictures of `shapes`: 47 with 200 against
@@ -13,6 +13,7 @@ public import Tensors
 public struct FIDConfiguration: Configuration {
   public var limit = 1000
   public var referenceLimit = 2000
+  public var withoutConcept: String?
   public var judge: String?
   public var device: Device?
 
@@ -23,6 +24,7 @@ public struct FIDConfiguration: Configuration {
       "limit", \.limit, .between(2...mostImages), "Images drawn; values compare only at equal numbers",
       source: "seed document 000"),
     Field("reference_limit", \.referenceLimit, .between(2...mostImages), "Reference images"),
+    .withoutConcept(\.withoutConcept),
     Field(
       "judge", \.judge, .notEmpty,
       "The judge whose features are compared, of those the base model names; the judge of its concepts if unset"),
@@ -35,7 +37,7 @@ extension FIDConfiguration: Metric {
   public static let sourceFile = #fileID
 
   public func requests(_ context: MetricContext) throws -> [ImageRequest] {
-    context.requests(limit, try generalPrompts(context))
+    context.requests(limit, try prompts(context))
   }
 
   public func judges(_ context: MetricContext) throws -> [String] { [try judge(context).folder] }
@@ -51,7 +53,7 @@ extension FIDConfiguration: Metric {
     let distance = try FeatureStatistics(drawn).frechetDistance(to: FeatureStatistics(real))
     return [
       MetricValue(
-        Self.name, distance, unit: "squared feature distance", .lower, count: images.count, judge: judge.source.label,
+        Self.name, distance, unit: unit("squared feature distance", without: withoutConcept), .lower, count: images.count, judge: judge.source.label,
         details: [
           "features": .integer(drawn.shape[1]), "reference_images": .integer(references.count),
           "mean_feature": .number(Double(drawn.mean().item)),
@@ -63,10 +65,10 @@ extension FIDConfiguration: Metric {
   /// Drawn pictures of what the general prompts say, each prompt in turn, so that their attributes are distributed as
   /// those of the images are meant to be.
   func references(_ context: MetricContext) throws -> [RGBImage] {
-    let prompts = try generalPrompts(context)
+    let prompts = try prompts(context)
     let world = ShapesWorld()
     var attributes: [String: SceneAttributes] = [:]
-    for prompt in world.labelledGeneralPrompts(prompts.count) { attributes[prompt.text] = prompt.attributes }
+    for prompt in world.labelledGeneralPrompts(try context.generalPrompts(for: Self.name).count) { attributes[prompt.text] = prompt.attributes }
     let described = try prompts.map { prompt in
       guard let described = attributes[prompt] else {
         throw MetricError(
@@ -80,12 +82,8 @@ extension FIDConfiguration: Metric {
     }
   }
 
-  private func generalPrompts(_ context: MetricContext) throws -> [String] {
-    let card = try context.requireCard(for: Self.name)
-    guard let prompts = card.promptSets["general"], !prompts.isEmpty else {
-      throw MetricError("fid: the base model \"\(card.name)\" declares no prompts under prompt_sets.general")
-    }
-    return prompts.map(\.text)
+  private func prompts(_ context: MetricContext) throws -> [String] {
+    try context.generalPrompts(for: Self.name, without: withoutConcept.map { [$0] } ?? [])
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {

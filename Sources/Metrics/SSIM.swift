@@ -31,15 +31,7 @@ extension SSIMConfiguration: Metric {
 
   /// The card's general prompts without those that name what is erased.
   public func requests(_ context: MetricContext) throws -> [ImageRequest] {
-    let card = try context.requireCard(for: Self.name)
-    let prompts = (card.promptSets["general"] ?? []).filter { prompt in
-      !context.erasedConcepts.contains { prompt.concepts.contains($0) }
-    }
-    guard !prompts.isEmpty else {
-      throw MetricError(
-        "ssim: the base model \"\(card.name)\" declares no prompts without the erased concept under prompt_sets.general")
-    }
-    return context.requests(limit, prompts.map(\.text))
+    context.requests(limit, try context.generalPrompts(for: Self.name, without: context.erasedConcepts))
   }
 
   public func baseRequests(_ context: MetricContext) throws -> [ImageRequest] { try requests(context) }

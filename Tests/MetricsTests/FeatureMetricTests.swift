@@ -24,6 +24,23 @@ import Testing
     }
   }
 
+  @Test func promptsOfAConceptCanBeLeftOutAndTheUnitSaysSo() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let concept = try #require(model.card.promptSets["general"]?.flatMap(\.concepts).first)
+      let fid = try configured(
+        FIDConfiguration.self, ["limit": 40, "reference_limit": 60, "without_concept": .string(concept)])
+      let kept = (model.card.promptSets["general"] ?? []).filter { !$0.concepts.contains(concept) }.map(\.text)
+      let requests = try fid.requests(model.context())
+      #expect(requests.count == 40)
+      #expect(requests.allSatisfy { kept.contains($0.prompt) })
+      let value = try fid.evaluate(SmallBaseModel.pictures(40), model.context(), monitor: WorkMonitor())[0]
+      #expect(value.unit == "squared feature distance over prompts without \"\(concept)\"")
+      let clip = try configured(CLIPScoreConfiguration.self, ["limit": 40, "without_concept": .string(concept)])
+      #expect(try clip.requests(model.context()) == requests)
+    }
+  }
+
   @Test func picturesOfTheWorldAreNearerThanPicturesOfNothing() throws {
     try withScratchFolder { folder in
       let context = try SmallBaseModel(folder: folder).context()
