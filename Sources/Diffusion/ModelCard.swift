@@ -26,8 +26,8 @@ public struct ModelCard: Codable, Equatable, Sendable {
 
   public init(
     name: String, description: String, sampler: Sampler, judges: [String: String] = [:],
-    sparseAutoencoders: [String: String]? = nil, concepts: [Concept] = [], neutralPrompts: [String] = [], promptSets: [String: [Prompt]] = [:],
-    vocabulary: [String] = []
+    sparseAutoencoders: [String: String]? = nil, concepts: [Concept] = [], neutralPrompts: [String] = [],
+    promptSets: [String: [Prompt]] = [:], vocabulary: [String] = []
   ) {
     format = Self.format
     self.name = name

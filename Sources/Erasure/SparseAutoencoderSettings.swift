@@ -53,8 +53,8 @@ public struct SparseAutoencoderSettings: Configuration, Equatable {
 
   // MARK: Where an autoencoder comes from
 
-  /// The autoencoder that is trained on the activations of the conditional half of guidance, at all steps and positions,
-  /// with its ``SparseAutoencoder/Fit`` to them.
+  /// The autoencoder that is trained on the activations of the conditional half of guidance, of all steps and
+  /// positions, with its ``SparseAutoencoder/Fit`` to them.
   ///
   /// - Parameter sampler: how the pictures are drawn
   public func training(sampler: SamplerSettings, seed: UInt64) -> Estimate {

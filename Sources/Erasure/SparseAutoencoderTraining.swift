@@ -30,7 +30,8 @@ public struct SparseAutoencoderTraining: Sendable {
     }
     let stepsOfEpoch = count / batchSize
     var training = FineTuning(
-      steps: settings.numEpochs * stepsOfEpoch, learningRate: settings.learningRate, optimizer: .init(epsilon: 6.25e-10), maximumNorm: 1)
+      steps: settings.numEpochs * stepsOfEpoch, learningRate: settings.learningRate,
+      optimizer: .init(epsilon: 6.25e-10), maximumNorm: 1)
     training.schedule = .linearDecay
     var order: (epoch: Int, vectors: [Int]) = (-1, [])
     let fired = Fired()

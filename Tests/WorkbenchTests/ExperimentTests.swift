@@ -28,7 +28,7 @@ struct ExperimentTests {
               "device": nil,
             ],
           ],
-          ["name": "fid", "config": ["limit": 100, "reference_limit": 2000, "without_concept": .null, "judge": nil, "device": nil]],
+          ["name": "fid", "config": ["limit": 100, "reference_limit": 2000, "without_concept": nil, "judge": nil, "device": nil]],
         ],
       ])
   }

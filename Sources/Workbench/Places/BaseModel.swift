@@ -63,8 +63,8 @@ public struct BaseModel: Sendable {
     let found = others.isEmpty ? "none" : "some for \(others.joined(separator: ", "))"
     throw ConfigurationError(
       keyPath: "technique.config.autoencoder_path",
-      "the base model \"\(name)\" declares no sparse autoencoder for the hookpoint \(layer) (it declares \(found)): name "
-        + "a file that lethe train sae wrote, or set training_prompts to train one here")
+      "the base model \"\(name)\" declares no sparse autoencoder for the hookpoint \(layer) (it declares \(found)): "
+        + "name a file that lethe train sae wrote, or set training_prompts to train one here")
   }
 
   /// How the record of a run names the model.

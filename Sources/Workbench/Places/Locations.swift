@@ -52,8 +52,8 @@ public struct Locations: Sendable {
     return nil
   }
 
-  /// A base model that the command line names. A folder is meant from where the command is typed, not from the file that
-  /// the command reads.
+  /// A base model that the command line names. A folder is meant from where the command is typed, not from the file
+  /// that the command reads.
   static func absoluteModel(_ model: String) -> String {
     model.contains("/") && !model.hasPrefix("/") ? currentFolder + "/" + model : model
   }

@@ -13,8 +13,8 @@ public enum SparseAutoencoderPlace: Equatable, Sendable {
 }
 
 extension Runner {
-  /// Trains a sparse autoencoder on the activations of a base model, and writes it. The training is the estimate that the
-  /// technique `saeuron` makes with the same settings: what the cache has of either is not computed again.
+  /// Trains a sparse autoencoder on the activations of a base model, and writes it. The training is the estimate that
+  /// the technique `saeuron` makes with the same settings: what the cache has of either is not computed again.
   ///
   /// - Parameter file: the recipe's, from which a relative folder of the base model is seen
   /// - Throws: `ConfigurationError`, `ErasureError` and the like for what is wrong before the training begins;
@@ -99,8 +99,8 @@ extension Runner {
     case .baseModel:
       guard base.card != nil else {
         throw ConfigurationError(
-          "\(base.folder) has no \(ModelCard.fileName) that could declare an autoencoder: write it into a file, and name "
-            + "that as autoencoder_path")
+          "\(base.folder) has no \(ModelCard.fileName) that could declare an autoencoder: write it into a file, and "
+            + "name that as autoencoder_path")
       }
       return "\(base.folder)/sae/\(layer).safetensors"
     }

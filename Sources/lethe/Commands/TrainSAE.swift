@@ -8,9 +8,9 @@ struct TrainSAE: ParsableCommand, ComputingCommand {
     commandName: "sae",
     abstract: "Train the sparse autoencoder that saeuron erases with, on the activations of a model.",
     discussion: """
-      The model draws the recipe's training_prompts; what one of its transformers puts out on the way, at every step and \
-      position, is what the autoencoder learns to write with k of many latents. It comes as one .safetensors file, which \
-      knows its layer, its k and its base model; saeuron reads it as autoencoder_path.
+      The model draws the recipe's training_prompts; what one of its transformers puts out on the way, at every step \
+      and position, is what the autoencoder learns to write with k of many latents. It comes as one .safetensors file, \
+      which knows its layer, its k and its base model; saeuron reads it as autoencoder_path.
 
         lethe train sae --out shapes.safetensors
         lethe train sae --set hookpoint=mid_block.attentions.0 --out mid.safetensors
@@ -19,8 +19,9 @@ struct TrainSAE: ParsableCommand, ComputingCommand {
 
       With --declare it is written into the model's folder and declared in the model's lethe.json, where saeuron finds \
       it without being told. That is how the autoencoder of shapes was made, and how one is made for shapes that were \
-      trained anew. A training that was stopped or killed goes on when the same command is given again, and one that the \
-      store knows is only written. The recipe's keys are those that saeuron trains by itself with: lethe describe saeuron.
+      trained anew. A training that was stopped or killed goes on when the same command is given again, and one that \
+      the store knows is only written. The recipe's keys are those that saeuron trains with by itself: lethe describe \
+      saeuron.
       """)
 
   @Option(help: ArgumentHelp("The recipe.", valueName: "file"))

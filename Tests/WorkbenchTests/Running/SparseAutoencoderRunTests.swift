@@ -2,8 +2,10 @@ import Configuration
 import Diffusion
 import Erasure
 import Foundation
+import Shapes
 import Store
 import Tensors
+import TestSupport
 import Testing
 import Workbench
 
@@ -89,8 +91,8 @@ struct SparseAutoencoderRunTests {
     let bench = try SmallWorkbench()
     #expect(
       bench.refusal { try bench.erase(experiment([:])) }.contains(
-        "e.json: technique.config.autoencoder_path: the base model \"./models/tiny\" declares no sparse autoencoder for "
-          + "the hookpoint up_blocks.1.attentions.1 (it declares none)"))
+        "e.json: technique.config.autoencoder_path: the base model \"./models/tiny\" declares no sparse autoencoder "
+          + "for the hookpoint up_blocks.1.attentions.1 (it declares none)"))
     let itself = try bench.erase(trained)
     let training = try bench.train(to: .baseModel)
     #expect(training.computed.isEmpty)
@@ -115,8 +117,8 @@ struct SparseAutoencoderRunTests {
     }
     #expect(
       refusal("mid_block.attentions.0")
-        == "\(bench.path("sae.safetensors")) is an autoencoder of the layer 'up_blocks.1.attentions.0', and hookpoint is "
-        + "'mid_block.attentions.0'")
+        == "\(bench.path("sae.safetensors")) is an autoencoder of the layer 'up_blocks.1.attentions.0', and hookpoint "
+        + "is 'mid_block.attentions.0'")
     let narrow = Tensor.zeros([4, 2])
     try Safetensors.write(
       [
@@ -182,5 +184,25 @@ struct SparseAutoencoderRunTests {
     try FileManager.default.removeItem(atPath: bench.modelFolder + "/lethe.json")
     let found = bench.refusal { try bench.train(to: .baseModel) }
     #expect(found.contains("has no lethe.json that could declare an autoencoder"))
+  }
+
+  @Test("the autoencoder that ships is of the model that ships, by the recipe that ships")
+  func shipped() throws {
+    let folder = String(experimentsFolder.dropLast("experiments".count)) + "store/models/shapes"
+    var card = try #require(try ModelCard.load(folder: folder))
+    let recipe = try SparseAutoencoderRecipe(reading: experimentsFolder + "/shapes/sae.json")
+    let layer = recipe.autoencoder.layer
+    let file = try #require(card.sparseAutoencoders?[layer])
+    let autoencoder = try SparseAutoencoder(loading: "\(folder)/\(file)")
+    try withScratchFolder { scratch in
+      let base = try BaseModel(name: "shapes", folder: folder, digests: FileDigests(storeFolder: scratch))
+      #expect(autoencoder.base == base.digest.hex)
+    }
+    let settings = recipe.autoencoder
+    #expect(autoencoder.layer == layer && autoencoder.k == settings.k)
+    #expect(autoencoder.latents == settings.expansionFactor * autoencoder.width)
+    // What training the model writes is the rest of the card.
+    card.sparseAutoencoders = nil
+    #expect(card == ShapesWorld().modelCard())
   }
 }
