@@ -66,8 +66,8 @@ demo: build ## run the base model and SSD on it, then print the table and where 
 	$(LETHE) report experiments/tables/quickstart.json
 
 techniques: build ## run every technique on the base model and write reports/techniques.md; about an hour, and goes on if stopped
-	$(LETHE) run experiments/techniques/*.json
-	for table in techniques techniques_style techniques_mark techniques_costs; do \
+	$(LETHE) run experiments/techniques/*.json experiments/cad_modules.json
+	for table in techniques techniques_style techniques_mark techniques_modules techniques_costs; do \
 	  echo; $(LETHE) report experiments/tables/$$table.json; \
 	done
 
