@@ -170,6 +170,8 @@ public enum FieldRole: Sendable {
   case setting
   /// A concept, or concepts, of the base model.
   case concept
+  /// What takes a concept's place, in words that the base model must know.
+  case anchor
   /// A prompt, or prompts, that the base model is given.
   case prompt
   /// A file or folder, relative to the file that names it.

@@ -23,6 +23,11 @@ struct ExperimentRefusalTests {
       ("technique.config.device", "cuda", "technique.config.device: this machine cannot serve \"cuda\"; --device cpu"),
       ("technique.config.num_inference_steps", 0, "config.num_inference_steps: expected an integer, between 1"),
       ("technique.config.erase_concept", "cirlce", "declares no concept \"cirlce\"; did you mean \"circle\"?"),
+      (
+        "technique", ["name": "uce", "config": ["erase_concept": "circle", "guide_concepts": ["a cirle"]]],
+        "technique.config.guide_concepts: the base model \"shapes\" never saw the word \"cirle\" in training; did you "
+          + "mean \"circle\"?"
+      ),
       ("technique.config", [1], "technique.config: expected an object, found a list"),
       ("technique", "ssd", "technique: expected an object, found the string \"ssd\""),
       ("technique", [:], "expected a \"technique\" with its name and config, found none"),

@@ -44,7 +44,7 @@ public struct MACEConfiguration: Configuration {
       "mapping_concept", \.mappingConcept, .notEmpty,
       "What takes the concept's place in phrases, one for each concept or one for all; \"art\" for a style, else \"\" "
         + "if unset",
-      source: script, role: .prompt),
+      source: script, role: .anchor),
     Field(
       "prompt_templates", \.promptTemplates,
       .each(Rule("with {} where the concept goes") { $0.contains("{}") }),

@@ -34,7 +34,7 @@ public struct RECEConfiguration: Configuration {
       "guide_concepts", \.guideConcepts, .notEmpty,
       "What takes the place of the concept and of its adversarial embeddings, one for each concept or one for all; "
         + "\"art\" for a style, else \"\" if unset",
-      source: script, role: .prompt),
+      source: script, role: .anchor),
     Field(
       "preserve_concepts", \.preserveConcepts, .notEmpty,
       "Prompts whose keys and values stay in every edit; \"\" alone if unset", source: script, role: .prompt),

@@ -63,7 +63,7 @@ public struct SurgicalConfiguration: Configuration {
         + "signal of instruction_concepts (explicit) or of weakened attention (implicit)", source: paper),
     Field(
       "replacement_concept", \.replacementConcept,
-      "What is put in erase_concept's place in the prompts; \"\" takes it out", source: paper, role: .prompt),
+      "What is put in erase_concept's place in the prompts; \"\" takes it out", source: paper, role: .anchor),
     Field(
       "instruction_concepts", \.instructionConcepts, .notEmpty,
       "Concepts that the explicit signal leads away from or to, each an object of prompt, guidance, percentile, t_high "

@@ -49,7 +49,7 @@ public struct UCEConfiguration: Configuration {
     Field(
       "guide_concepts", \.guideConcepts, .notEmpty,
       "What takes the concept's place, one for each phrase or one for all; \"art\" for a style, else \"\" if unset",
-      source: "script trainscripts/uce_sd_erase.py", role: .prompt),
+      source: "script trainscripts/uce_sd_erase.py", role: .anchor),
     Field(
       "preserve_concepts", \.preserveConcepts, .notEmpty,
       "Concepts and prompts whose keys and values stay; none but \"\" (2023) or none at all (2025) if unset",

@@ -27,6 +27,9 @@ public struct BaseDeclaration: Sendable {
     return defaults
   }
 
+  /// The words that the model was trained on; empty if it does not say.
+  public var vocabulary: [String] { card?.vocabulary ?? [] }
+
   /// The words of prompts that the model never saw in training, each once, in their order.
   public func unknownWords(in prompts: [String]) -> [String] {
     card?.unknownWords(in: prompts.joined(separator: " ")) ?? []

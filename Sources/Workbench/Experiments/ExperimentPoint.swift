@@ -53,6 +53,14 @@ public struct ExperimentPoint: Sendable {
               + suggestion(for: concept, among: base.concepts))
         }
       }
+      for (key, anchors) in component.strings(.anchor) {
+        if let word = base.unknownWords(in: anchors.filter { $0 != "*" }).first {
+          throw ConfigurationError(
+            file: file, keyPath: place + key,
+            "the base model \"\(baseModel)\" never saw the word \"\(word)\" in training"
+              + suggestion(for: word, among: base.vocabulary))
+        }
+      }
       for (key, names) in component.strings(.device) {
         for name in names where !devices.map(\.rawValue).contains(name) {
           throw ConfigurationError(
