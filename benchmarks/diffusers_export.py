@@ -2,16 +2,16 @@
 
     python diffusers_export.py --lethe .build/release/lethe --store store [--pictures 4] [RUN ...]
 
-Without a RUN: every finished run of a technique that edits weights or prunes them. Each is exported to a temporary folder.
-StableDiffusionPipeline draws there some of the run's own pictures from the noise that Lethe drew them from, and the pixels are
-held against the PNG files of the store, the final latents against those of `lethe generate --run`.
+Without a RUN: every finished run of a technique that edits weights or prunes them. Each is exported to a temporary
+folder. StableDiffusionPipeline draws there some of the run's own pictures from the noise that Lethe drew them from, and
+the pixels are held against the PNG files of the store, the final latents against those of `lethe generate --run`.
 
-The noise is not written down anywhere: it is what a UNet whose last layer is zero leaves of it in one step, which is the noise
-times a number that the scheduler gives.
+The noise is not written down anywhere: it is what a UNet whose last layer is zero leaves of it in one step, which is
+the noise times a number that the scheduler gives.
 
-One row a run: the largest difference of any channel of any pixel of the 8-bit pictures (bound: one level, where rounding falls
-either way), the share of pixels that differ at all, and the largest absolute difference of the latents over the largest value
-(bound: --tolerance). Exit status 0 if all rows hold, 1 if not.
+One row a run: the largest difference of any channel of any pixel of the 8-bit pictures (bound: one level, where
+rounding falls either way), the share of pixels that differ at all, and the largest absolute difference of the latents
+over the largest value (bound: --tolerance). Exit status 0 if all rows hold, 1 if not.
 """
 
 import argparse
@@ -94,9 +94,11 @@ def compare(run, scratch):
     # What one step makes of a latent of ones where zero is predicted.
     pipeline.scheduler.set_timesteps(1)
     factor = pipeline.scheduler.step(
-        torch.zeros(1, dtype=torch.float64), pipeline.scheduler.timesteps[0], torch.ones(1, dtype=torch.float64)).prev_sample
+        torch.zeros(1, dtype=torch.float64), pipeline.scheduler.timesteps[0],
+        torch.ones(1, dtype=torch.float64)).prev_sample
 
-    images = json.loads(stored(next(o["digest"] for o in record["outputs"] if o["name"] == "images")).read_text())["images"]
+    images = json.loads(
+        stored(next(o["digest"] for o in record["outputs"] if o["name"] == "images")).read_text())["images"]
     # Spread over the prompts of all metrics.
     images = images[::max(1, len(images) // options.pictures)][:options.pictures]
     pixels, share, latents = 0, 0.0, 0.0
@@ -121,7 +123,8 @@ def main():
     diffusers.utils.logging.set_verbosity_error()
     logging.disable_progress_bar()
     holds = True
-    print(f"{'technique':16}{'run':10}{'pictures':>8}{'largest difference':>20}{'pixels that differ':>20}{'latents':>10}")
+    print(f"{'technique':16}{'run':10}{'pictures':>8}{'largest difference':>20}{'pixels that differ':>20}"
+          f"{'latents':>10}")
     for run in options.runs or finished_runs():
         with tempfile.TemporaryDirectory() as scratch:
             technique, run_id, count, pixels, share, latents = compare(run, Path(scratch))

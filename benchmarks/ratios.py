@@ -20,7 +20,8 @@ for name, ours in rows(lethe):
     ratio = f"{other:12.4f}{other / ours:9.2f}x" if other is not None else f"{'-':>12}{'-':>10}"
     print(f"{name:40}{ours:10.4f}{ratio}")
 print(f"\n{lethe['steps']} DDIM steps, guidance scale {lethe['guidance_scale']}, {lethe['threads']} threads")
-different = [key for key in ("steps", "guidance_scale", "unet_parameters", "threads") if lethe.get(key) != peer.get(key)]
+different = [key for key in ("steps", "guidance_scale", "unet_parameters", "threads")
+             if lethe.get(key) != peer.get(key)]
 for key in different:
     print(f"not the same work: {key} is {lethe.get(key)} in Lethe and {peer.get(key)} in diffusers")
 sys.exit(1 if different else 0)

@@ -1,10 +1,12 @@
-"""The loops of ESD, P-ESD and CAD-Erase in plain PyTorch and diffusers, as `make bench-techniques` times them beside Lethe's.
+"""The loops of ESD, P-ESD and CAD-Erase in plain PyTorch and diffusers, as `make bench-techniques` times them beside
+Lethe's.
 
     python technique_peers.py --experiment experiment.json --folder store/models/shapes [--threads 2] [--one-by-one]
 
 The experiment is one with every default filled in: the member `experiment` of the record that `lethe show RUN --json`
-prints. The samples of an iteration (ESD, P-ESD) or of a round over the timesteps (CAD-Erase) go through the UNet together;
-with --one-by-one each is drawn alone, as the published scripts do it, and CAD-Erase's gradients are taken one by one, too.
+prints. The samples of an iteration (ESD, P-ESD) or of a round over the timesteps (CAD-Erase) go through the UNet
+together; with --one-by-one each is drawn alone, as the published scripts do it, and CAD-Erase's gradients are taken one
+by one, too.
 
 Prints one JSON document on stdout:
 
@@ -69,7 +71,8 @@ class Model:
 
     @torch.no_grad()
     def points(self, unet, states, empty, steps, guidance):
-        """Latents of trajectories after `steps[i]` guided DDIM steps each; those that are not there yet go on together."""
+        """Latents of trajectories after `steps[i]` guided DDIM steps each; those that are not there yet go on
+        together."""
         if options.one_by_one and len(steps) > 1:
             return torch.cat([self.points(unet, states[i:i + 1], empty, steps[i:i + 1], guidance)
                               for i in range(len(steps))])
@@ -117,7 +120,8 @@ def refuse_unless(**expected):
 
 
 def train(model, trained, optimiser):
-    """ESD's loop; `trained` gives the UNet of an iteration, on the tape of what the optimiser steps. Returns the losses."""
+    """ESD's loop; `trained` gives the UNet of an iteration, on the tape of what the optimiser steps. Returns the
+    losses."""
     refuse_unless(erase_from=None, timestep_pairing="next", train_method="noxattn")
     prompts = config["erase_prompts"] or [config["erase_concept"]] + (config["erase_concepts"] or [])
     texts, empty = model.states(prompts), model.states([""])
@@ -127,7 +131,8 @@ def train(model, trained, optimiser):
         chosen = texts[torch.randint(len(prompts), (batch,))]
         steps = [random.randrange(config["num_inference_steps"]) for _ in range(batch)]
         sampled = model.unet if config["sampled_model"] == "frozen" else unet
-        latents, timesteps = model.points(sampled, chosen, empty, steps, config["start_guidance"]), model.timesteps(steps)
+        latents, timesteps = (
+            model.points(sampled, chosen, empty, steps, config["start_guidance"]), model.timesteps(steps))
         with torch.no_grad():
             unconditional, conditional = model.unet(
                 torch.cat([latents, latents]), torch.cat([timesteps, timesteps]),
@@ -145,7 +150,8 @@ def train(model, trained, optimiser):
 def esd(model):
     # The copy is counted, too: it has the same hook.
     unet = copy.deepcopy(model.unet)
-    learning = {name: weight.requires_grad_() for name, weight in unet.named_parameters() if all_but_cross_attention(name)}
+    learning = {name: weight.requires_grad_() for name, weight in unet.named_parameters()
+                if all_but_cross_attention(name)}
     losses = train(model, lambda: unet, torch.optim.Adam(learning.values(), lr=config["learning_rate"]))
     base = dict(model.unet.named_parameters())
     change = sum((weight.detach() - base[name]).square().sum() for name, weight in learning.items()).sqrt()

@@ -1,15 +1,17 @@
 """Times techniques in Lethe and in plain PyTorch, one after the other, and shows that both do the same work.
 
-    python technique_ratios.py --lethe .build/release/lethe [--steps 20] [--rounds 1] [--repeats 3] [esd p_esd cad_erase]
+    python technique_ratios.py --lethe .build/release/lethe [--steps 20] [--rounds 1] [--repeats 3]
+        [esd p_esd cad_erase]
 
-For each technique: `lethe run` of experiments/techniques/NAME.json into a store of its own, whose record has the seconds of
-the estimate and of the edit, and the settings with every default filled in; with these, technique_peers.py twice: the samples
-of an iteration together, and one by one as in the published scripts. PyTorch gets as many threads as the record says that
-Lethe had. --steps and --rounds shorten a trial; without them the experiment's own numbers hold. OPENBLAS_CORETYPE in the
-environment decides which kernels Lethe runs; without it Lethe chooses.
+For each technique: `lethe run` of experiments/techniques/NAME.json into a store of its own, whose record has the
+seconds of the estimate and of the edit, and the settings with every default filled in; with these, technique_peers.py
+twice: the samples of an iteration together, and one by one as in the published scripts. PyTorch gets as many threads as
+the record says that Lethe had. --steps and --rounds shorten a trial; without them the experiment's own numbers hold.
+OPENBLAS_CORETYPE in the environment decides which kernels Lethe runs; without it Lethe chooses.
 
-The second table says whether the work is the same. Noise and prompts are drawn otherwise in PyTorch, so that figures agree
-as those of two seeds do. The passes are PyTorch's as counted; beside them stands how many there should be on average.
+The second table says whether the work is the same. Noise and prompts are drawn otherwise in PyTorch, so that figures
+agree as those of two seeds do. The passes are PyTorch's as counted; beside them stands how many there should be on
+average.
 """
 
 import argparse
@@ -45,11 +47,13 @@ def in_lethe(technique, folder):
     """The record of a run into a new store, its seconds, and the losses that it showed, by their place in percent."""
     (folder / "overlay.json").write_text(json.dumps({"metrics": [{"name": "clip_score", "config": {"limit": 1}}]}))
     shortened = {"train_steps": options.steps} if technique != "cad_erase" else {"n_est": options.rounds}
-    settings = [part for key, value in shortened.items() if value for part in ("--set", f"technique.config.{key}={value}")]
+    settings = [part for key, value in shortened.items() if value
+                for part in ("--set", f"technique.config.{key}={value}")]
     run = lethe("run", experiments / f"{technique}.json", "--seeds", 0, "--overlay", folder / "overlay.json",
                 "--store", folder / "store", "--json", *settings, capture_output=True)
     run_id = json.loads(run.stdout)["runs"][0]["run_id"]
-    record = json.loads(lethe("show", run_id, "--store", folder / "store", "--json", capture_output=True).stdout)["record"]
+    record = json.loads(
+        lethe("show", run_id, "--store", folder / "store", "--json", capture_output=True).stdout)["record"]
     stages = [stage for stage in record["stages"] if stage["name"] not in ("base", "images")
               and not stage["name"].startswith("metric.")]
     losses = [(int(percent), float(loss)) for percent, loss in re.findall(r"(\d+) %, loss ([-+.e\d]+)", run.stderr)]

@@ -17,9 +17,9 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
 extension JSON {
   /// Parses one JSON value that fills the whole text.
   ///
-  /// Strict RFC 8259: no comments, no trailing commas, no `NaN`, no unpaired surrogates, valid UTF-8. A key that appears
-  /// twice in one object is refused too, because readers disagree on which of the two counts. A number that is whole and
-  /// within ±2⁵³ becomes `.integer` however it is spelled; every other number becomes the nearest double.
+  /// Strict RFC 8259: no comments, no trailing commas, no `NaN`, no unpaired surrogates, valid UTF-8. A key that
+  /// appears twice in one object is refused too, because readers disagree on which of the two counts. A number that is
+  /// whole and within ±2⁵³ becomes `.integer` however it is spelled; every other number becomes the nearest double.
   ///
   /// - Parameters:
   ///   - text: UTF-8 bytes (`Data`, `[UInt8]`, a string's `utf8` …).

@@ -1,7 +1,8 @@
 /// The candidate that `word` was probably meant to be, or `nil` if none is near.
 ///
 /// Near is an edit distance (insertion, deletion, substitution, swap of neighbours) of at most a third of the longer
-/// word, rounded, and at least one; letter case and `-` for `_` cost nothing. Of equally near candidates the first one given wins.
+/// word, rounded, and at least one; letter case and `-` for `_` cost nothing. Of equally near candidates the first one
+/// given wins.
 public func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
   let folded = fold(word)
   var best: (candidate: String, distance: Int)?

@@ -3,8 +3,8 @@ public import Diffusion
 public import Tensors
 
 /// How much each neuron of a UNet's feed-forward layers is used while the model draws some prompts: for each layer,
-/// step and neuron the norm of its activations over all prompts and positions, each position's activations first scaled to
-/// norm 1 (ConceptPrune, Chavhan et al., 2024, arXiv 2405.19237, after Wanda, Sun et al., 2023).
+/// step and neuron the norm of its activations over all prompts and positions, each position's activations first scaled
+/// to norm 1 (ConceptPrune, Chavhan et al., 2024, arXiv 2405.19237, after Wanda, Sun et al., 2023).
 public struct FeedForwardNorms: Sendable {
   /// Prompt i starts from the same noise in every set, so that sets of equal length are compared picture by picture.
   public var prompts: [String]

@@ -49,11 +49,11 @@ public struct FineTuning {
   ///
   /// - Parameters:
   ///   - start: the tensors to train, by name, as they are at first
-  ///   - prepare: what a step needs besides, made on the calling thread before its samples begin; it is given the number of
-  ///     the step and the tensors as they are
+  ///   - prepare: what a step needs besides, made on the calling thread before its samples begin; it is given the
+  ///     number of the step and the tensors as they are
   ///   - project: changes the tensors after each step, to freeze some of their elements for example
-  ///   - loss: the loss of a sample, given the number of the step, that of the sample, what was prepared, and the tensors
-  ///     under a tape; runs on several threads at once
+  ///   - loss: the loss of a sample, given the number of the step, that of the sample, what was prepared, and the
+  ///     tensors under a tape; runs on several threads at once
   public func run<Prepared>(
     _ context: EditContext, start: [String: Tensor],
     prepare: (Int, [String: Tensor]) throws -> Prepared,

@@ -1,7 +1,8 @@
 public import Configuration
 public import Diffusion
 
-/// How a technique's images are drawn: the settings that all techniques have, with the defaults of the source documents.
+/// How a technique's images are drawn: the settings that all techniques have, with the defaults of the source
+/// documents.
 public struct GenerationSettings: Configuration {
   public var numInferenceSteps: Int?
   public var guidanceScale: Double?

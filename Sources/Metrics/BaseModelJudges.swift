@@ -4,8 +4,8 @@ internal import FoundationEssentials
 internal import Shapes
 internal import Tensors
 
-/// The most images that a metric can be told to look at: far above what anyone draws, and few enough that their requests
-/// and their features fit into memory.
+/// The most images that a metric can be told to look at: far above what anyone draws, and few enough that their
+/// requests and their features fit into memory.
 let mostImages = 1_000_000
 
 /// A network of the base model's card that judges images.
@@ -17,7 +17,11 @@ struct NamedJudge {
 
     init?(folder: String) {
       guard let config = try? JSON.read(folder + "/config.json") else { return nil }
-      if config["text_config"] != nil { self = .clip } else if config["architecture"] != nil { self = .attributes } else {
+      if config["text_config"] != nil {
+        self = .clip
+      } else if config["architecture"] != nil {
+        self = .attributes
+      } else {
         return nil
       }
     }

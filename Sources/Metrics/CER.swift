@@ -147,8 +147,8 @@ private struct CERPlan {
     let kinds = AttributeKind.allCases
     guard let position = kinds.firstIndex(where: { $0.rawValue == concept.judge.head }) else {
       throw MetricError(
-        "cer: the concept \"\(concept.name)\" of \"\(card.name)\" is judged by a head \"\(concept.judge.head)\"; the judge"
-          + " has \(kinds.map(\.rawValue).joined(separator: ", "))")
+        "cer: the concept \"\(concept.name)\" of \"\(card.name)\" is judged by a head \"\(concept.judge.head)\"; the"
+          + " judge has \(kinds.map(\.rawValue).joined(separator: ", "))")
     }
     guard kinds[position].classes.indices.contains(concept.judge.classIndex) else {
       throw MetricError(

@@ -3,8 +3,8 @@ public import Diffusion
 internal import FoundationEssentials
 public import Tensors
 
-/// The CLIP score: a hundred times the mean cosine between the CLIP embeddings of a prompt and of the image drawn from it
-/// (after Hessel et al. 2021, arXiv 2104.08718, without its clamp at zero and its factor 2.5).
+/// The CLIP score: a hundred times the mean cosine between the CLIP embeddings of a prompt and of the image drawn from
+/// it (after Hessel et al. 2021, arXiv 2104.08718, without its clamp at zero and its factor 2.5).
 public struct CLIPScoreConfiguration: Configuration {
   public var limit = 300
   public var withoutConcept: String?
@@ -48,7 +48,8 @@ extension CLIPScoreConfiguration: Metric {
     let variance = cosines.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, cosines.count - 1))
     return [
       MetricValue(
-        Self.name, 100 * mean, unit: unit("100 x cosine", without: withoutConcept), .higher, count: images.count, judge: judge.source.label,
+        Self.name, 100 * mean, unit: unit("100 x cosine", without: withoutConcept), .higher, count: images.count,
+        judge: judge.source.label,
         details: ["standard_deviation": .number(100 * variance.squareRoot())])
     ]
   }
@@ -79,8 +80,8 @@ private struct CLIPJudge {
     // 2 is what old configurations say, whatever the tokenizer has; see CLIPTextModel.
     guard text.endToken == tokenizer.endToken || text.endToken == 2 else {
       throw MetricError(
-        "clip_score: the CLIP model \(source.folder) reads a prompt at its end token \(text.endToken), and the tokenizer"
-          + " ends it with \(tokenizer.endToken)")
+        "clip_score: the CLIP model \(source.folder) reads a prompt at its end token \(text.endToken), and the"
+          + " tokenizer ends it with \(tokenizer.endToken)")
     }
   }
 

@@ -3,8 +3,9 @@ public import Diffusion
 internal import Shapes
 public import Tensors
 
-/// The Fréchet distance (Heusel et al. 2017, arXiv 1706.08500) between the judge network's features of the images of the
-/// card's general prompts, or of those of them that do not name a concept, and of reference images, each summed up by mean and covariance.
+/// The Fréchet distance (Heusel et al. 2017, arXiv 1706.08500) between the judge network's features of the images of
+/// the card's general prompts, or of those of them that do not name a concept, and of reference images, each summed up
+/// by mean and covariance.
 ///
 /// The number of images is part of the value: a covariance of few samples is off by an amount that falls like 1 / N, so
 /// that two sets of one distribution are far apart while they are small (real pictures of `shapes`: 47 with 200 against
@@ -53,7 +54,8 @@ extension FIDConfiguration: Metric {
     let distance = try FeatureStatistics(drawn).frechetDistance(to: FeatureStatistics(real))
     return [
       MetricValue(
-        Self.name, distance, unit: unit("squared feature distance", without: withoutConcept), .lower, count: images.count, judge: judge.source.label,
+        Self.name, distance, unit: unit("squared feature distance", without: withoutConcept), .lower,
+        count: images.count, judge: judge.source.label,
         details: [
           "features": .integer(drawn.shape[1]), "reference_images": .integer(references.count),
           "mean_feature": .number(Double(drawn.mean().item)),
@@ -68,7 +70,9 @@ extension FIDConfiguration: Metric {
     let prompts = try prompts(context)
     let world = ShapesWorld()
     var attributes: [String: SceneAttributes] = [:]
-    for prompt in world.labelledGeneralPrompts(try context.generalPrompts(for: Self.name).count) { attributes[prompt.text] = prompt.attributes }
+    for prompt in world.labelledGeneralPrompts(try context.generalPrompts(for: Self.name).count) {
+      attributes[prompt.text] = prompt.attributes
+    }
     let described = try prompts.map { prompt in
       guard let described = attributes[prompt] else {
         throw MetricError(

@@ -20,8 +20,9 @@ public struct FeatureStatistics: Sendable {
   /// The squared Fréchet (2-Wasserstein) distance of the two Gaussians (Dowson and Landau 1982; Heusel et al. 2017,
   /// arXiv 1706.08500, equation 6): ‖μ₁ - μ₂‖² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½).
   ///
-  /// The trace of (Σ₁ Σ₂)^½ is the sum of the singular values of Σ₁^½ Σ₂^½. So nothing has to be inverted or regularised,
-  /// and covariances of less than full rank, from few images or from features that never vary, are no special case.
+  /// The trace of (Σ₁ Σ₂)^½ is the sum of the singular values of Σ₁^½ Σ₂^½. So nothing has to be inverted or
+  /// regularised, and covariances of less than full rank, from few images or from features that never vary, are no
+  /// special case.
   ///
   /// - Throws: `MatrixError` where a feature is not a finite number.
   public func frechetDistance(to other: FeatureStatistics) throws -> Double {

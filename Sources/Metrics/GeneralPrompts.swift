@@ -29,7 +29,8 @@ extension Field {
   static func withoutConcept(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {
     Field(
       "without_concept", path, .notEmpty,
-      "A concept whose prompts are left out: the one that is erased, also where the base model is measured; none if unset",
+      "A concept whose prompts are left out: the one that is erased, also where the base model is measured; "
+        + "none if unset",
       role: .concept)
   }
 }

@@ -2,8 +2,8 @@ public import Configuration
 public import Diffusion
 public import Tensors
 
-/// The structural similarity between the images of the edited model and those that the base model draws of the same prompts
-/// from the same noise: how much of the layout of unrelated images an edit leaves.
+/// The structural similarity between the images of the edited model and those that the base model draws of the same
+/// prompts from the same noise: how much of the layout of unrelated images an edit leaves.
 public struct SSIMConfiguration: Configuration {
   public var limit = 256
   public var window = 25
@@ -14,7 +14,8 @@ public struct SSIMConfiguration: Configuration {
   public static let fields: [Field<SSIMConfiguration>] = [
     Field("limit", \.limit, .between(1...1_000_000), "Pairs of images", source: "seed document 003"),
     Field(
-      "window", \.window, .between(3...1023), "Height and width of a window in pixels, odd", source: "seed document 003"),
+      "window", \.window, .between(3...1023), "Height and width of a window in pixels, odd",
+      source: "seed document 003"),
     .device(\.device),
   ]
 

@@ -1,8 +1,8 @@
 public import Diffusion
 
-/// The structural similarity of two images of one size (Wang et al., IEEE TIP 2004), as scikit-image computes it: uniform
-/// windows that lie wholly inside, sample covariances, K1 = 0.01, K2 = 0.03, levels 0 to 255, the mean over windows and
-/// channels. 1 is identity.
+/// The structural similarity of two images of one size (Wang et al., IEEE TIP 2004), as scikit-image computes it:
+/// uniform windows that lie wholly inside, sample covariances, K1 = 0.01, K2 = 0.03, levels 0 to 255, the mean over
+/// windows and channels. 1 is identity.
 public struct StructuralSimilarity: Sendable {
   /// Height and width of a window in pixels, odd and at least 3.
   public let window: Int

@@ -30,10 +30,13 @@ public struct Report: Sendable {
     var files: [File] = []
     if let scatter = spec.scatter, let result = PlotBuilder.plot(scatter, of: table) {
       let drawing = result.plot.drawing()
-      files.append(File(name: spec.fileName("scatter", "svg"), bytes: Array(try SVG.document(drawing, title: table.title).utf8)))
+      files.append(
+        File(name: spec.fileName("scatter", "svg"), bytes: Array(try SVG.document(drawing, title: table.title).utf8)))
       files.append(File(name: spec.fileName("scatter", "png"), bytes: try PNG.encode(Raster.image(of: drawing))))
       figures.append(
-        Markdown.Figure(caption: "\(result.columns.y.header) against \(result.columns.x.header)", path: spec.fileName("scatter", "svg")))
+        Markdown.Figure(
+          caption: "\(result.columns.y.header) against \(result.columns.x.header)",
+          path: spec.fileName("scatter", "svg")))
       if !result.left.isEmpty {
         table.notes.append("Not in the plot, for want of one of its values: \(result.left.joined(separator: "; ")).")
       }
@@ -45,7 +48,10 @@ public struct Report: Sendable {
         table.notes.append("Images: the rows have no prompt in common that all of them drew, so there is no grid.")
       } else {
         files.append(File(name: spec.fileName("grid", "png"), bytes: try PNG.encode(result.grid.image())))
-        figures.append(Markdown.Figure(caption: "One row for each \(table.corner), one column for each prompt", path: spec.fileName("grid", "png")))
+        figures.append(
+          Markdown.Figure(
+            caption: "One row for each \(table.corner), one column for each prompt",
+            path: spec.fileName("grid", "png")))
         table.notes += result.notes
       }
     }

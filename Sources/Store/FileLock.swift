@@ -6,8 +6,8 @@ struct FileLock {
   private let descriptor: Int32
 
   /// Waits for the lock; nil in a store that may only be read, where the file can be neither made nor written.
-  /// - Throws: ``StoreError`` `unwritable` for whatever else keeps the lock from being had: to go on without it would be
-  ///   to go on beside others.
+  /// - Throws: ``StoreError`` `unwritable` for whatever else keeps the lock from being had: to go on without it would
+  ///   be to go on beside others.
   init?(_ path: String) throws(StoreError) {
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {

@@ -34,7 +34,8 @@ public struct RandomStream: Sendable {
 
   /// A stream of its own, named under this one; the item becomes part of the name.
   public func substream(_ name: String) -> RandomStream {
-    RandomStream(key: RandomStream.absorb(name, into: RandomStream.mix(key ^ itemIndex &* 0xD1B5_4A32_D192_ED03)), itemIndex: 0)
+    RandomStream(
+      key: RandomStream.absorb(name, into: RandomStream.mix(key ^ itemIndex &* 0xD1B5_4A32_D192_ED03)), itemIndex: 0)
   }
 
   // FNV-1a over the bytes of a part and its length, then the finaliser of SplitMix64.

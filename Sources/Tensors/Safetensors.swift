@@ -50,12 +50,15 @@ public final class SafetensorsFile {
     self.path = path
     self.mapping = mapping
     guard mapping.count >= 8 else {
-      throw SafetensorsError(path, "not a safetensors file: it has \(mapping.count) bytes, and its header length takes 8")
+      throw SafetensorsError(
+        path, "not a safetensors file: it has \(mapping.count) bytes, and its header length takes 8")
     }
     let headerLength = mapping.bytes.loadUnaligned(as: UInt64.self).littleEndian
     guard headerLength <= UInt64(mapping.count - 8) else {
       throw SafetensorsError(
-        path, "truncated or not a safetensors file: its header of \(headerLength) bytes ends past the file's \(mapping.count)")
+        path,
+        "truncated or not a safetensors file: its header of \(headerLength) bytes ends past the file's "
+          + "\(mapping.count)")
     }
     dataStart = 8 + Int(headerLength)
     let header = try SafetensorsFile.parseHeader(mapping.bytes[8..<dataStart], path)
@@ -107,7 +110,9 @@ public final class SafetensorsFile {
     } catch {
       throw SafetensorsError(path, "the header is not JSON: \(error)")
     }
-    guard let object = header.object else { throw SafetensorsError(path, "the header is \(header.kind), not an object") }
+    guard let object = header.object else {
+      throw SafetensorsError(path, "the header is \(header.kind), not an object")
+    }
     return object
   }
 
@@ -132,11 +137,14 @@ public final class SafetensorsFile {
       }
       guard first >= 0, first <= last, last <= dataCount else {
         throw SafetensorsError(
-          path, "tensor '\(name)' has bytes \(first) to \(last) of \(dataCount): the file is truncated or its offsets are wrong")
+          path,
+          "tensor '\(name)' has bytes \(first) to \(last) of \(dataCount): the file is truncated or its offsets are "
+            + "wrong")
       }
       let extents = shape.map { $0! }
       guard byteCount(extents, elementByteCount) == last - first else {
-        throw SafetensorsError(path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(last - first) bytes")
+        throw SafetensorsError(
+          path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(last - first) bytes")
       }
       if let element { entries[name] = Entry(element: element, shape: extents, offset: first) }
       if first < last { ranges.append((first..<last, name)) }

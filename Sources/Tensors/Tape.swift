@@ -59,7 +59,9 @@ public final class Tape {
     var gradients = Gradients(count: nodeCount)
     var wanted = Set<Int>()
     for tensor in tensors {
-      guard let node = tensor.node, node.tape === self else { preconditionFailure("a tensor that this tape does not watch") }
+      guard let node = tensor.node, node.tape === self else {
+        preconditionFailure("a tensor that this tape does not watch")
+      }
       wanted.insert(node.index)
     }
     if let node = output.node {

@@ -43,7 +43,9 @@ public struct Tensor {
   public static func ones(_ shape: [Int]) -> Tensor { full(1, shape) }
 
   /// A tensor whose values `fill` writes; it must set all of them.
-  public static func make(_ shape: [Int], _ fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows -> Tensor {
+  public static func make(
+    _ shape: [Int], _ fill: (UnsafeMutableBufferPointer<Float>) throws -> Void
+  ) rethrows -> Tensor {
     let result = Tensor(unset: shape)
     try fill(UnsafeMutableBufferPointer(start: result.storage.pointer, count: result.count))
     return result

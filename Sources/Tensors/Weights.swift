@@ -95,7 +95,8 @@ public struct Weights {
     if let tensor = contents.tensors[name] {
       guard tensor.shape == shape else {
         throw WeightsError(
-          description: "\(contents.source): '\(name)' has the shape \(tensor.shape), the configuration asks for \(shape)")
+          description:
+            "\(contents.source): '\(name)' has the shape \(tensor.shape), the configuration asks for \(shape)")
       }
       return tensor
     }

@@ -9,9 +9,9 @@ struct Lethe: ParsableCommand {
     commandName: "lethe",
     abstract: "A workbench for concept erasure in text-to-image diffusion models.",
     discussion: """
-      An experiment is a small JSON file: a technique, a concept, the metrics to judge it by. Lethe runs it, records all \
-      that could have changed the result, computes nothing twice, and can run any past result again and prove that it \
-      comes out the same.
+      An experiment is a small JSON file: a technique, a concept, the metrics to judge it by. Lethe runs it, records \
+      all that could have changed the result, computes nothing twice, and can run any past result again and prove that \
+      it comes out the same.
 
         lethe run experiments/base.json experiments/ssd.json
         lethe report experiments/tables/quickstart.json
@@ -23,7 +23,8 @@ struct Lethe: ParsableCommand {
       """,
     version: "0.1.0",
     groupedSubcommands: [
-      CommandGroup(name: "Experiments", subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self, Check.self]),
+      CommandGroup(
+        name: "Experiments", subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self, Check.self]),
       CommandGroup(
         name: "Results", subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Reproduce.self]),
       CommandGroup(name: "Models", subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self]),

@@ -61,7 +61,8 @@ struct HelpTests {
 }
 
 let commandNames = [
-  "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "purify", "export", "techniques", "check", "train", "bench", "verify",
+  "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "purify", "export",
+  "techniques", "check", "train", "bench", "verify",
   "gc",
   "reindex",
 ]

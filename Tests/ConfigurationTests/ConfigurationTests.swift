@@ -104,14 +104,19 @@ struct ConfigurationTests {
         "e.json: technique.config.scope: \"ful\" is not one of its values; did you mean \"full\"?"
       ),
       (#"{"scope": 3}"#, "e.json: technique.config.scope: expected a string, found the number 3"),
-      (#"{"prompts": ["a", 1]}"#, "e.json: technique.config.prompts: expected a list of strings or null, found the number 1 at position 1"),
+      (
+        #"{"prompts": ["a", 1]}"#,
+        "e.json: technique.config.prompts: expected a list of strings or null, found the number 1 at position 1"
+      ),
       (
         #"{"prompts": []}"#,
-        "e.json: technique.config.prompts: expected a list of strings or null, not empty, each not empty, found an empty list"
+        "e.json: technique.config.prompts: expected a list of strings or null, not empty, each not empty, "
+          + "found an empty list"
       ),
       (
         #"{"ratios": [2]}"#,
-        "e.json: technique.config.ratios: expected a list of numbers, not empty, each between 0 and 1, found the number 2 at position 0"
+        "e.json: technique.config.ratios: expected a list of numbers, not empty, each between 0 and 1, "
+          + "found the number 2 at position 0"
       ),
       (#"{"limit": 0}"#, "e.json: technique.config.limit: expected an integer or null, at least 1, found the number 0"),
       (#"{"steps": null}"#, "e.json: technique.config.steps: expected an integer, found null"),

@@ -12,7 +12,8 @@ import Testing
 
   private func noise(_ count: Int) throws -> Tensor {
     let sampler = try Sampler(model, settings)
-    return concatenate((0..<count).map { sampler.noise(ImageRequest(prompt: prompt, seed: 1, repetition: $0)) }, axis: 0)
+    return concatenate(
+      (0..<count).map { sampler.noise(ImageRequest(prompt: prompt, seed: 1, repetition: $0)) }, axis: 0)
   }
 
   private func draw(_ intervention: SamplingIntervention, _ settings: SamplerSettings? = nil) throws -> Tensor {
@@ -65,7 +66,9 @@ import Testing
     zeroed.transformerOutput = { _, x in x * 0 }
     let last = try draw(SamplingIntervention(hooks: { $0 == 3 ? zeroed : UNetHooks() }))
     #expect(bits(last) != bits(try draw(SamplingIntervention())))
-    #expect(try bits(draw(SamplingIntervention(hooks: { $0 == 9 ? zeroed : UNetHooks() }))) == bits(draw(SamplingIntervention())))
+    #expect(
+      try bits(draw(SamplingIntervention(hooks: { $0 == 9 ? zeroed : UNetHooks() })))
+        == bits(draw(SamplingIntervention())))
   }
 
   @Test func `guidance of one's own that follows the rule is classifier-free guidance`() throws {

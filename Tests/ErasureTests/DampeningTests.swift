@@ -44,6 +44,7 @@ import Testing
       "forget_prompts": ["a"], "retain_prompts": ["b"], "alpha": 21, "dampening_coeff": 1.5,
     ])
     #expect(strong.warnings.count == 2)
-    #expect(strong.warnings.contains { $0.contains("alpha") } && strong.warnings.contains { $0.contains("dampening_coeff") })
+    #expect(
+      strong.warnings.contains { $0.contains("alpha") } && strong.warnings.contains { $0.contains("dampening_coeff") })
   }
 }

@@ -15,7 +15,8 @@ import Testing
   private func train(_ steps: Int, _ monitor: WorkMonitor = WorkMonitor(), stateFile: String? = nil) throws -> [Float] {
     let context = EditContext(model: model, seed: 1, monitor: monitor, stateFile: stateFile)
     let tuning = FineTuning(steps: steps, learningRate: 0.1, batchSize: 3)
-    let result = try tuning.run(context, start: start, prepare: { step, _ in step }) { step, sample, prepared, tensors in
+    let result = try tuning.run(context, start: start, prepare: { step, _ in step }) {
+      step, sample, prepared, tensors in
       #expect(prepared == step)
       let noise = RandomStream(seed: 1, "noise").item(step * 3 + sample).normal([3])
       return mseLoss(try #require(tensors["w"]), noise * 0.01 + 1)

@@ -23,7 +23,8 @@ import Testing
     #expect(old.isDisjoint(with: cross) && new.isDisjoint(with: cross))
     #expect(new.contains("conv_out.weight") && !old.contains("conv_out.weight"))
     #expect(new.contains("time_embedding.linear_1.weight") && !old.contains("time_embedding.linear_1.weight"))
-    #expect(old.contains("down_blocks.0.resnets.0.norm1.weight") && !new.contains("down_blocks.0.resnets.0.norm1.weight"))
+    #expect(
+      old.contains("down_blocks.0.resnets.0.norm1.weight") && !new.contains("down_blocks.0.resnets.0.norm1.weight"))
     // The projections of the embedding inside the blocks are parts of these in both.
     #expect(old.contains("down_blocks.0.resnets.0.time_emb_proj.weight"))
   }

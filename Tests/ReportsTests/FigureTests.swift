@@ -51,7 +51,8 @@ import Testing
   }
 
   @Test func ratesHaveNoTicksBelowZeroOrAboveOne() throws {
-    let svg = try SVG.document(plot([.init(label: "a", x: 5, y: 0), .init(label: "b", x: 9, y: 1)]).drawing(), title: "t")
+    let svg = try SVG.document(
+      plot([.init(label: "a", x: 5, y: 0), .init(label: "b", x: 9, y: 1)]).drawing(), title: "t")
     #expect(svg.contains(">1.00<") && svg.contains(">0.00<"))
     #expect(!svg.contains(">1.25<") && !svg.contains(">-0.25<"))
   }
@@ -63,7 +64,8 @@ import Testing
         .line([Point(1, 2), Point(3.125, 4)], width: 1.5, Colour(0x0072B2), dash: [4, 2]),
         .disc(centre: Point(10, 10), radius: 5, fill: Colour(0xD55E00), rim: .white, rimWidth: 1),
         .polygon([Point(0, 0), Point(4, 0), Point(2, 3)], fill: Colour(0x00009E)),
-        .text("a < b & \"c\"", at: Point(20, 12), size: 8, .ink, anchor: .middle, weight: .bold, turned: true, halo: true),
+        .text(
+          "a < b & \"c\"", at: Point(20, 12), size: 8, .ink, anchor: .middle, weight: .bold, turned: true, halo: true),
       ])
     #expect(
       try SVG.document(drawing, title: "T & t") == """
@@ -128,14 +130,17 @@ import Testing
     let full = ImageGrid(title: "t", columns: ["a", "b"], rows: [.init(label: "r", pictures: [picture, picture])])
     let gap = ImageGrid(title: "t", columns: ["a", "b"], rows: [.init(label: "r", pictures: [picture, nil])])
     #expect(full.image().width == gap.image().width)
-    #expect(gap.drawing().shapes.contains { if case .text("no image", _, _, _, _, _, _, _) = $0 { true } else { false } })
+    #expect(
+      gap.drawing().shapes.contains { if case .text("no image", _, _, _, _, _, _, _) = $0 { true } else { false } })
   }
 
   @Test func aLongHeadingIsBrokenIntoLinesAndCut() {
     let prompt = Array(repeating: "a very long prompt", count: 20).joined(separator: " ")
     let grid = ImageGrid(
       title: "t", columns: [prompt], rows: [.init(label: "r", pictures: [RGBImage(width: 32, height: 32)])])
-    let lines = grid.drawing().shapes.filter { if case .text(_, _, 11.5, _, .middle, _, _, _) = $0 { true } else { false } }
+    let lines = grid.drawing().shapes.filter {
+      if case .text(_, _, 11.5, _, .middle, _, _, _) = $0 { true } else { false }
+    }
     #expect(lines.count == 5)
     #expect(grid.image().width < 800)
   }

@@ -69,7 +69,9 @@ import Testing
 
   @Test func aFolderThatCannotBeMadeIsNamed() throws {
     let report = try Report(wholeSpec(), runs: runs, images: images)
-    #expect { try report.write(to: "/dev/null/reports") } throws: { "\($0)".hasPrefix("/dev/null/reports: cannot make") }
+    #expect { try report.write(to: "/dev/null/reports") } throws: {
+      "\($0)".hasPrefix("/dev/null/reports: cannot make")
+    }
   }
 
   @Test func aGridRowThatIsNotThereIsRefusedWithTheNearestLabel() {

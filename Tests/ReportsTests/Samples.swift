@@ -54,7 +54,8 @@ let sampleTable: ReportTable = {
       ReportTable.Row(
         label: "SSD, alpha = 5", technique: "ssd", configuration: "bb22",
         cells: [
-          ReportTable.Cell(mean: 0.9375, deviation: 0.0625, count: 2), ReportTable.Cell(mean: 14.25, deviation: 0.5, count: 2),
+          ReportTable.Cell(mean: 0.9375, deviation: 0.0625, count: 2),
+          ReportTable.Cell(mean: 14.25, deviation: 0.5, count: 2),
         ],
         runs: [
           ReportTable.RunReference(id: "1123456789abcdef", seed: 0),

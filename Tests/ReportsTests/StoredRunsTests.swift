@@ -10,7 +10,9 @@ import Workbench
 @Suite struct StoredRunsTests {
   private let ssd: JSON = [
     "base_model": "./model",
-    "technique": ["name": "ssd", "config": ["erase_concept": "circle", "num_inference_steps": 25, "guidance_scale": 4.5]],
+    "technique": [
+      "name": "ssd", "config": ["erase_concept": "circle", "num_inference_steps": 25, "guidance_scale": 4.5],
+    ],
     "metrics": [["name": "fid", "config": [:]]],
     "sweep": ["technique.config.alpha": [1, 5]],
   ]
@@ -102,7 +104,9 @@ import Workbench
       var spec = spec()
       spec.file = folder + "/t.json"
       spec.remarks = "found.md"
-      #expect { try spec.readRemarks() } throws: { "\($0)".hasSuffix("remarks: there is no text file \(folder)/found.md") }
+      #expect { try spec.readRemarks() } throws: {
+        "\($0)".hasSuffix("remarks: there is no text file \(folder)/found.md")
+      }
       try "Found.".write(toFile: folder + "/found.md", atomically: true, encoding: .utf8)
       #expect(try spec.readRemarks() == "Found.")
     }

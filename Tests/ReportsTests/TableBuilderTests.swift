@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct TableBuilderTests {
   @Test func seedsOfOneConfigurationBecomeOneRow() throws {
-    let runs = [run("b", alpha: 5, seed: 1, cer: 0.8), run("a", alpha: 5, seed: 0, cer: 1.0), run("c", alpha: 1, cer: 0.2)]
+    let runs = [
+      run("b", alpha: 5, seed: 1, cer: 0.8), run("a", alpha: 5, seed: 0, cer: 1.0), run("c", alpha: 1, cer: 0.2),
+    ]
     let table = try TableBuilder(spec([select("ssd")]), runs: runs).table
     #expect(table.rows.map(\.label) == ["ssd, alpha = 1", "ssd, alpha = 5"])
     #expect(table.rows[1].runs.map(\.id) == ["a", "b"])

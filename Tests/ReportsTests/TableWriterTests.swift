@@ -13,7 +13,8 @@ import Testing
         | SSD, alpha = 5 | **0.94 ± 0.06** |  14.2 ± 0.5 |
         | SSD, "x\\|y"    |     0.50 ± 0.12 |           – |
 
-        Mean ± sample standard deviation over 2 seeds. Best value of each column in bold; base is the reference and does not compete.
+        Mean ± sample standard deviation over 2 seeds. Best value of each column in bold; base is the reference and \
+        does not compete.
 
         - CER: n = 160, judged by object classifier.
 

@@ -25,7 +25,9 @@ import Testing
       ],
     ]
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    for (name, json) in files { try json.pretty().write(toFile: "\(folder)/\(name).json", atomically: true, encoding: .utf8) }
+    for (name, json) in files {
+      try json.pretty().write(toFile: "\(folder)/\(name).json", atomically: true, encoding: .utf8)
+    }
     return try ShapesRecipe(folder: folder)
   }
 
@@ -109,7 +111,10 @@ import Testing
       "autoencoder", #"{"network": {"channels": [4, 4, 4, 4, 4, 4, 4]}}"#, "network.channels",
       "7 levels halve a picture of 32 pixels too often"
     ),
-    ("unet", #"{"network": {"channels": [18], "norm_groups": 2}}"#, "network.heads", "4 does not divide the channels 18"),
+    (
+      "unet", #"{"network": {"channels": [18], "norm_groups": 2}}"#, "network.heads",
+      "4 does not divide the channels 18"
+    ),
     ("unet", #"{"network": {"channels": [8], "norm_groups": 16}}"#, "network.norm_groups", "16 does not divide"),
     (
       "unet", #"{"network": {"channels": [16, 16, 16, 16, 16]}}"#, "network.channels",

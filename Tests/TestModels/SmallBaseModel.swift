@@ -15,8 +15,8 @@ public struct SmallBaseModel {
 
   /// - Parameters:
   ///   - folder: made where it is missing
-  ///   - draws: whether it is a model at all, with the random weights of `Fixtures/tiny-diffusers`; else there are card,
-  ///     judges and a tokenizer alone, which is all that metrics need
+  ///   - draws: whether it is a model at all, with the random weights of `Fixtures/tiny-diffusers`; else there are
+  ///     card, judges and a tokenizer alone, which is all that metrics need
   ///   - judge: false leaves the attribute judge's folder out
   public init(folder: String, draws: Bool = false, judge: Bool = true) throws {
     self.folder = folder

@@ -71,7 +71,8 @@ struct ExperimentRefusalTests {
   @Test("a single metric is named as the file writes it")
   func singleMetric() {
     let document: JSON = ["technique": ["name": "base"], "metric": ["name": "fid", "config": ["limit": 0]]]
-    #expect(refusal(document).hasPrefix("tests/e.json: metric.config.limit: expected an integer, between 2 and 1000000"))
+    #expect(
+      refusal(document).hasPrefix("tests/e.json: metric.config.limit: expected an integer, between 2 and 1000000"))
   }
 
   @Test("a metric that needs a concept is refused when neither it nor the technique names one")

@@ -24,11 +24,16 @@ struct ExperimentTests {
           [
             "name": "cer",
             "config": [
-              "concept": "circle", "limit": 128, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128, "judge": nil,
-              "device": nil,
+              "concept": "circle", "limit": 128, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128,
+              "judge": nil, "device": nil,
             ],
           ],
-          ["name": "fid", "config": ["limit": 100, "reference_limit": 2000, "without_concept": nil, "judge": nil, "device": nil]],
+          [
+            "name": "fid",
+            "config": [
+              "limit": 100, "reference_limit": 2000, "without_concept": nil, "judge": nil, "device": nil,
+            ],
+          ],
         ],
       ])
   }

@@ -52,8 +52,8 @@ public struct DDIMScheduler: Sendable {
     }
     if let first = timesteps.first, first >= count {
       throw SamplingError(
-        "\(steps) inference steps begin at timestep \(first) of \(count), because `steps_offset` is \(config.stepsOffset)"
-      )
+        "\(steps) inference steps begin at timestep \(first) of \(count), "
+          + "because `steps_offset` is \(config.stepsOffset)")
     }
     return timesteps
   }
@@ -73,8 +73,8 @@ public struct DDIMScheduler: Sendable {
     return clean * nextShare.squareRoot() + noise * (1 - nextShare).squareRoot()
   }
 
-  /// One step away from the clean sample, the inverse of ``step(noise:sample:timestep:steps:)``: from x_s to x_t, where s is
-  /// `timestep` less the run's stride, with the noise that the model sees in the cleaner x_s.
+  /// One step away from the clean sample, the inverse of ``step(noise:sample:timestep:steps:)``: from x_s to x_t, where
+  /// s is `timestep` less the run's stride, with the noise that the model sees in the cleaner x_s.
   ///
   /// - Parameters:
   ///   - noise: the noise predicted in `sample`

@@ -192,7 +192,8 @@ public struct Sampler {
     }
     return rule.combine(
       ConceptGuidance.Predictions(
-        step: step, unconditional: unconditional, conditional: conditional, concepts: rule.prompts.indices.map { part($0 + 1) }),
+        step: step, unconditional: unconditional, conditional: conditional,
+        concepts: rule.prompts.indices.map { part($0 + 1) }),
       &state)
   }
 }

@@ -13,8 +13,8 @@ public struct UNetHooks {
   /// The output of a transformer: (texts, channels, height, width), under its name, for example
   /// `up_blocks.1.attentions.0`.
   public var transformerOutput: ((String, Tensor) -> Tensor)?
-  /// What a feed-forward layer's gate lets through, the input of its `ff.net.2`: (texts, positions, 4 * channels), under
-  /// the name of that layer, for example `mid_block.attentions.0.transformer_blocks.0.ff.net.2`.
+  /// What a feed-forward layer's gate lets through, the input of its `ff.net.2`: (texts, positions, 4 * channels),
+  /// under the name of that layer, for example `mid_block.attentions.0.transformer_blocks.0.ff.net.2`.
   public var feedForwardActivation: ((String, Tensor) -> Tensor)?
   /// The probabilities of a cross-attention: (texts * heads, positions, tokens), under the name of the layer, for
   /// example `mid_block.attentions.0.transformer_blocks.0.attn2`.

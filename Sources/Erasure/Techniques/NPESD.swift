@@ -28,8 +28,8 @@ public struct NPESDConfiguration: Configuration {
         "neuron_samples", \.neuronSamples, .atLeast(1), "Drawings for each of these prompts", source: "own"),
       Field(
         "neuron_score", \.neuronScore,
-        "What a neuron's maps in the original and the erased model are compared by: the mean reduction (reduction), the "
-          + "mean absolute difference (absolute) or the norm of the difference (norm)",
+        "What a neuron's maps in the original and the erased model are compared by: the mean reduction (reduction), "
+          + "the mean absolute difference (absolute) or the norm of the difference (norm)",
         source: paper),
       Field(
         "neuron_position", \.neuronPosition, Rule("at least 0 and less than 1") { $0 >= 0 && $0 < 1 },

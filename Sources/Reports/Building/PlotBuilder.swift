@@ -1,7 +1,7 @@
 /// Makes the scatter plot of two columns of a table.
 enum PlotBuilder {
-  /// The plot, with the labels of rows that have no place in it because one of the two values is missing; `nil` if no row
-  /// has both. Where a value was measured in several ways, one way is shown: the one that most rows share.
+  /// The plot, with the labels of rows that have no place in it because one of the two values is missing; `nil` if no
+  /// row has both. Where a value was measured in several ways, one way is shown: the one that most rows share.
   static func plot(
     _ spec: ScatterSpec, of table: ReportTable
   ) -> (plot: ScatterPlot, left: [String], columns: (x: ReportTable.Column, y: ReportTable.Column))? {
@@ -27,7 +27,8 @@ enum PlotBuilder {
       }
       let mark = ScatterPlot.Mark(
         label: row.label, x: x.mean, y: y.mean, xDeviation: x.deviation, yDeviation: y.deviation)
-      if !row.isReference, let index = series.firstIndex(where: { !$0.series.isReference && $0.technique == row.technique })
+      if !row.isReference,
+        let index = series.firstIndex(where: { !$0.series.isReference && $0.technique == row.technique })
       {
         series[index].series.marks.append(mark)
       } else {

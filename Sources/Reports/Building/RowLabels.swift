@@ -34,8 +34,8 @@ enum RowLabels {
 
   private enum Scope { case technique, everything, hash }
 
-  /// The key paths, sorted, at which some of the configurations differ; a list is one value. Settings that only say where
-  /// things are put, and the seed, are passed over.
+  /// The key paths, sorted, at which some of the configurations differ; a list is one value. Settings that only say
+  /// where things are put, and the seed, are passed over.
   static func settings(thatDifferAmong configurations: [JSON]) -> [String] {
     var values: [String: [JSON?]] = [:]
     for (index, configuration) in configurations.enumerated() {
@@ -71,7 +71,9 @@ enum RowLabels {
     case .object(let members):
       return members.sorted { $0.key < $1.key }.flatMap { leaves(of: $0.value, under: child($0.key)) }
     case .array(let elements) where elements.contains { $0["name"]?.string != nil }:
-      return elements.enumerated().flatMap { leaves(of: $0.element, under: child($0.element["name"]?.string ?? "\($0.offset)")) }
+      return elements.enumerated().flatMap {
+        leaves(of: $0.element, under: child($0.element["name"]?.string ?? "\($0.offset)"))
+      }
     default:
       return [(path, json)]
     }

@@ -26,7 +26,8 @@ public struct RunSelection: Configuration, Equatable {
 
   public func validate() throws(ConfigurationError) {
     if file == nil, experiment == nil, technique == nil, config == nil, tag == nil, values.settings.isEmpty {
-      throw ConfigurationError("selects every run; give at least one of file, experiment, technique, config, tag, where")
+      throw ConfigurationError(
+        "selects every run; give at least one of file, experiment, technique, config, tag, where")
     }
   }
 

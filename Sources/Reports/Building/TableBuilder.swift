@@ -10,7 +10,8 @@ public struct TableBuilder: Sendable {
   /// - Parameters:
   ///   - runs: all runs there are; the specification selects among them.
   ///   - points: what the experiment files spell out that the specification names, by the name it gives them.
-  /// - Throws: ``ConfigurationError`` if nothing that finished is selected, or if a column's value is in no selected run.
+  /// - Throws: ``ConfigurationError`` if nothing that finished is selected, or if a column's value is in no selected
+  ///   run.
   public init(
     _ spec: TableSpec, runs: [ReportedRun], points: [String: [ExpectedPoint]] = [:]
   ) throws(ConfigurationError) {
@@ -65,7 +66,9 @@ public struct TableBuilder: Sendable {
       let suffix = difference.isEmpty ? "" : " (\(difference.joined(separator: ", ")))"
       table.columns.append(
         ReportTable.Column(
-          key: column.metric + (methods.count > 1 ? "#\(table.columns.count(where: { $0.key.hasPrefix(column.metric + "#") }) + 1)" : ""),
+          key: column.metric
+            + (methods.count > 1
+              ? "#\(table.columns.count(where: { $0.key.hasPrefix(column.metric + "#") }) + 1)" : ""),
           header: header + suffix, unit: method.unit, better: better, digits: digits))
       for (row, values) in measured.enumerated() {
         let summary = Summary(values.filter { $0.method == method }.compactMap(\.value))
@@ -116,11 +119,12 @@ public struct TableBuilder: Sendable {
       let finished = grouping.groups.map(\.runs.count).reduce(0, +)
       let details = grouping.unfinished.map { entry in
         let reason = entry.run.error.map { ": \($0)" } ?? ""
-        return "\(entry.label), seed \(entry.run.seed), run \(entry.run.id.prefix(12)), \(entry.run.status.rawValue)\(reason)"
+        return "\(entry.label), seed \(entry.run.seed), run \(entry.run.id.prefix(12)), "
+          + "\(entry.run.status.rawValue)\(reason)"
       }
       notes.append(
-        "Left out: \(grouping.unfinished.count) of \(counted(finished + grouping.unfinished.count, "run")) did not finish "
-          + "(\(details.joined(separator: "; "))).")
+        "Left out: \(grouping.unfinished.count) of \(counted(finished + grouping.unfinished.count, "run")) did not "
+          + "finish (\(details.joined(separator: "; "))).")
     }
     if !grouping.missing.isEmpty {
       notes.append(
@@ -136,9 +140,10 @@ public struct TableBuilder: Sendable {
       return ConfigurationError(
         file: spec.file, keyPath: "runs",
         grouping.unfinished.count == 1
-          ? "the one run that it selects did not finish (\(ids(grouping.unfinished.map(\.run)))); run the experiment again"
-          : "none of the \(grouping.unfinished.count) runs that it selects finished (\(ids(grouping.unfinished.map(\.run))));"
-            + " run the experiments again")
+          ? "the one run that it selects did not finish (\(ids(grouping.unfinished.map(\.run))));"
+            + " run the experiment again"
+          : "none of the \(grouping.unfinished.count) runs that it selects finished"
+            + " (\(ids(grouping.unfinished.map(\.run)))); run the experiments again")
     }
     let experiments = Set(runs.map(\.experiment)).sorted()
     let wanted = spec.runs.compactMap(\.experiment).first { !experiments.contains($0) }

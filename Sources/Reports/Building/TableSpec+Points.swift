@@ -8,7 +8,8 @@ extension TableSpec {
   /// - Parameters:
   ///   - folder: where the names are seen from: the specification's own folder.
   ///   - locations: where base models are, whose declarations the points depend on.
-  /// - Throws: `ConfigurationError` for an experiment that cannot be read, and what keeps a base model from being found.
+  /// - Throws: `ConfigurationError` for an experiment that cannot be read, and what keeps a base model from being
+  ///   found.
   public func points(in folder: String, locations: Locations) throws -> [String: [ExpectedPoint]] {
     var points: [String: [ExpectedPoint]] = [:]
     let digests = FileDigests(storeFolder: locations.store)

@@ -97,14 +97,16 @@ public struct TableSpec: Equatable, Sendable {
       guard let known = RunIDs(rawValue: text) else {
         throw ConfigurationError(
           file: file, keyPath: "run_ids",
-          "expected \"below\" or \"beside\", found \"\(text)\"" + suggestion(for: text, among: RunIDs.allCases.map(\.rawValue)))
+          "expected \"below\" or \"beside\", found \"\(text)\""
+            + suggestion(for: text, among: RunIDs.allCases.map(\.rawValue)))
       }
       runIDs = known
     }
     let outputName = try text("output_name")
     if let outputName, outputName.contains("/") {
       throw ConfigurationError(
-        file: file, keyPath: "output_name", "\"\(outputName)\" has a slash; output_dir says which folder the files go to")
+        file: file, keyPath: "output_name",
+        "\"\(outputName)\" has a slash; output_dir says which folder the files go to")
     }
     let name = file.split(separator: "/").last.map(String.init) ?? file
     return TableSpec(

@@ -64,7 +64,8 @@ public struct ImageGrid: Equatable, Sendable {
       for (line, text) in heading.enumerated() {
         // Headings end on one line above the pictures, whatever number of lines each has.
         let y = top - 9 - Double(heading.count - 1 - line) * headingHeight
-        drawing.shapes.append(.text(text, at: Point(x + cellWidth / 2, y), size: headingSize, .softInk, anchor: .middle))
+        drawing.shapes.append(
+          .text(text, at: Point(x + cellWidth / 2, y), size: headingSize, .softInk, anchor: .middle))
       }
     }
     for (index, row) in rows.enumerated() {

@@ -9,7 +9,8 @@ public enum SVG {
     let height = number(drawing.height)
     var lines = [
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(width)\" height=\"\(height)\" "
-        + "viewBox=\"0 0 \(width) \(height)\" role=\"img\" font-family=\"Helvetica, Arial, 'Liberation Sans', sans-serif\">",
+        + "viewBox=\"0 0 \(width) \(height)\" role=\"img\" "
+        + "font-family=\"Helvetica, Arial, 'Liberation Sans', sans-serif\">",
       "<title>\(escaped(title))</title>",
       "<rect width=\"\(width)\" height=\"\(height)\" fill=\"#ffffff\"/>",
     ]
@@ -30,11 +31,14 @@ public enum SVG {
     case .polygon(let points, let fill, let rim, let rimWidth):
       return "<polygon points=\"\(list(points))\" fill=\"\(hex(fill))\"\(stroke(rim, rimWidth))/>"
     case .text(let text, let at, let size, let colour, let anchor, let weight, let turned, let halo):
-      var attributes = "x=\"\(number(at.x))\" y=\"\(number(at.y))\" font-size=\"\(number(size))\" fill=\"\(hex(colour))\""
+      var attributes =
+        "x=\"\(number(at.x))\" y=\"\(number(at.y))\" font-size=\"\(number(size))\" fill=\"\(hex(colour))\""
       if anchor != .start { attributes += " text-anchor=\"\(anchor.rawValue)\"" }
       if weight == .bold { attributes += " font-weight=\"bold\"" }
       if turned { attributes += " transform=\"rotate(-90 \(number(at.x)) \(number(at.y)))\"" }
-      if halo { attributes += " paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"3\" stroke-linejoin=\"round\"" }
+      if halo {
+        attributes += " paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"3\" stroke-linejoin=\"round\""
+      }
       return "<text \(attributes)>\(escaped(text))</text>"
     case .picture(let picture, let at, let scale):
       let encoded = Data(try PNG.encode(picture)).base64EncodedString()

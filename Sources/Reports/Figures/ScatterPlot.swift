@@ -114,7 +114,8 @@ public struct ScatterPlot: Equatable, Sendable {
     let middle = Point((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
     drawing.shapes.append(
       .text(caption(x, xAxis), at: Point(middle.x, drawing.height - 16), size: 13, .ink, anchor: .middle))
-    drawing.shapes.append(.text(caption(y, yAxis), at: Point(22, middle.y), size: 13, .ink, anchor: .middle, turned: true))
+    drawing.shapes.append(
+      .text(caption(y, yAxis), at: Point(22, middle.y), size: 13, .ink, anchor: .middle, turned: true))
   }
 
   private func caption(_ quantity: Quantity, _ axis: Axis) -> String {
@@ -138,7 +139,9 @@ public struct ScatterPlot: Equatable, Sendable {
     let tip = middle + towards * 6.5
     drawing.shapes.append(.line([middle - towards * 5.5, tip - towards * 2], width: 1.6, .softInk))
     drawing.shapes.append(
-      .polygon([tip, tip - Point(towards.x * 8, towards.y * 2.4), tip - Point(towards.x * 2.4, towards.y * 8)], fill: .softInk))
+      .polygon(
+        [tip, tip - Point(towards.x * 8, towards.y * 2.4), tip - Point(towards.x * 2.4, towards.y * 8)],
+        fill: .softInk))
     drawing.shapes.append(.text("better", at: Point(frame.right - 18, baseline), size: size, .softInk, anchor: .end))
     return 18 + StrokeFont.width(of: "better", size: size)
   }

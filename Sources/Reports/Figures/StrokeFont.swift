@@ -2,8 +2,9 @@ internal import Foundation
 
 /// A sans-serif face drawn with a pen of one width, so that a figure needs no font file and looks the same everywhere.
 ///
-/// Letters are paths on an em of 20 units, y upwards from the baseline, capitals 14 high. Their advance widths are those of
-/// Helvetica, so that a layout made for the rasteriser also holds in an SVG file, where a browser draws the text.
+/// Letters are paths on an em of 20 units, y upwards from the baseline, capitals 14 high. Their advance widths are
+/// those of Helvetica, so that a layout made for the rasteriser also holds in an SVG file, where a browser draws the
+/// text.
 public enum StrokeFont {
   /// The width of a line of text at a font size, in the unit of the size.
   public static func width(of text: String, size: Double) -> Double {

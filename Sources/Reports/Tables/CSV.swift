@@ -28,7 +28,8 @@ public enum CSV {
 
   /// The runs behind each row, one to a record.
   public static func runs(of table: ReportTable) -> String {
-    lines([["label", "seed", "run"]] + table.rows.flatMap { row in row.runs.map { [row.label, String($0.seed), $0.id] } })
+    lines(
+      [["label", "seed", "run"]] + table.rows.flatMap { row in row.runs.map { [row.label, String($0.seed), $0.id] } })
   }
 
   private static func lines(_ records: [[String]]) -> String {

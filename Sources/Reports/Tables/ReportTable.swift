@@ -149,7 +149,8 @@ extension ReportTable {
       case 1: parts.append("Best value of each column in bold; \(references[0]) is the reference and does not compete.")
       default:
         parts.append(
-          "Best value of each column in bold; \(references.joined(separator: " and ")) are references and do not compete.")
+          "Best value of each column in bold; \(references.joined(separator: " and ")) are references and do not "
+            + "compete.")
       }
     }
     return parts.isEmpty ? nil : parts.joined(separator: " ")

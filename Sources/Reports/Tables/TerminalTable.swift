@@ -2,8 +2,8 @@
 public enum TerminalTable {
   /// The title, the table under a ruled header, what its marks mean, the notes, and the runs behind each row.
   ///
-  /// - Parameter styled: use bold for the best values and dim for the footnote, by the ANSI escapes that terminals know.
-  ///   Without, the best values carry an asterisk.
+  /// - Parameter styled: use bold for the best values and dim for the footnote, by the ANSI escapes that terminals
+  ///   know. Without, the best values carry an asterisk.
   public static func text(_ table: ReportTable, styled: Bool) -> String {
     let header = [table.corner] + table.columns.map(\.heading)
     let body = table.rows.map { row in

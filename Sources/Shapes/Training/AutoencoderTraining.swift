@@ -76,7 +76,9 @@ public struct AutoencoderTraining {
     return try standardised(trainer.averagedWeights)
   }
 
-  private func loss(_ drawn: Tensor, _ images: Tensor, _ posterior: AutoencoderKL.Posterior, _ judge: JudgeNetwork) -> Tensor {
+  private func loss(
+    _ drawn: Tensor, _ images: Tensor, _ posterior: AutoencoderKL.Posterior, _ judge: JudgeNetwork
+  ) -> Tensor {
     let perceptual = zip(judge.earlyMaps(drawn), judge.earlyMaps(images)).map { l1Loss($0, $1.detached) }
     // What the judge makes of a picture moves with shades that no pixel loss minds: colours are lost without this.
     let judged = l1Loss(judge.features(drawn), judge.features(images).detached)

@@ -26,11 +26,22 @@ public struct CLIPNetworkRecipe: Configuration {
       Field("vision_width", \.visionWidth, .atLeast(8), "hidden size of the vision tower"),
       Field("vision_layers", \.visionLayers, .atLeast(1), "transformer layers of the vision tower"),
       Field("projection", \.projection, .atLeast(8), "size of the space that both towers share"),
-      Field("vision_attribute_weight", \.visionAttributeWeight, .atLeast(0), "weight of naming a picture's attributes from its pooled state, without which objects are not learnt"),
-      Field("text_attribute_weight", \.textAttributeWeight, .atLeast(0), "the same from the pooled state of a caption; high weights make aliases of synonyms"),
-      Field("token_identity_weight", \.tokenIdentityWeight, .atLeast(0), "weight of naming each token from its own hidden state, which keeps synonyms apart"),
-      Field("word_list_weight", \.wordListWeight, .atLeast(0), "weight of listing a caption's tokens from its pooled state, which keeps synonyms apart there"),
-      Field("sparsity_weight", \.sparsityWeight, .atLeast(0), "weight of the mean absolute hidden state over its root mean square: few active features a token, so that a concept has weights of its own in what reads them"),
+      Field(
+        "vision_attribute_weight", \.visionAttributeWeight, .atLeast(0),
+        "weight of naming a picture's attributes from its pooled state, without which objects are not learnt"),
+      Field(
+        "text_attribute_weight", \.textAttributeWeight, .atLeast(0),
+        "the same from the pooled state of a caption; high weights make aliases of synonyms"),
+      Field(
+        "token_identity_weight", \.tokenIdentityWeight, .atLeast(0),
+        "weight of naming each token from its own hidden state, which keeps synonyms apart"),
+      Field(
+        "word_list_weight", \.wordListWeight, .atLeast(0),
+        "weight of listing a caption's tokens from its pooled state, which keeps synonyms apart there"),
+      Field(
+        "sparsity_weight", \.sparsityWeight, .atLeast(0),
+        "weight of the mean absolute hidden state over its root mean square: few active features a token, so that "
+          + "a concept has weights of its own in what reads them"),
     ]
   }
 
@@ -98,7 +109,8 @@ public struct CLIPTraining {
     let similarity = clip.project(text: textPooled).normalizedRows()
       .matmul(clip.project(image: imagePooled).normalizedRows().transposedLast()) * clip.logitScale.exp()
     let matches = Array(0..<samples.count)
-    let contrast = (crossEntropy(similarity, labels: matches) + crossEntropy(similarity.transposedLast(), labels: matches)) * 0.5
+    let contrast =
+      (crossEntropy(similarity, labels: matches) + crossEntropy(similarity.transposedLast(), labels: matches)) * 0.5
 
     let labels = samples.map { $0.scene.attributes.labels }
     return contrast

@@ -22,7 +22,9 @@ public struct OptimizationRecipe: Configuration {
     [
       Field("steps", \.steps, .atLeast(1), "steps of the optimiser"),
       Field("batch_size", \.batchSize, .atLeast(1), "samples in a step"),
-      Field("micro_batches", \.microBatches, .atLeast(1), "parts into which a step's batch is cut; each is one thread's work"),
+      Field(
+        "micro_batches", \.microBatches, .atLeast(1),
+        "parts into which a step's batch is cut; each is one thread's work"),
       Field("learning_rate", \.learningRate, .greaterThan(0), "peak rate of AdamW"),
       Field("beta2", \.beta2, belowOne, "decay of AdamW's second moment"),
       Field("weight_decay", \.weightDecay, .atLeast(0), "decoupled weight decay"),
@@ -30,7 +32,9 @@ public struct OptimizationRecipe: Configuration {
       Field("hold", \.hold, .between(0...1), "share of the steps before the rate begins to fall"),
       Field("final_rate", \.finalRate, .between(0...1), "share of the peak that is left at the end of the half cosine"),
       Field("maximum_norm", \.maximumNorm, .greaterThan(0), "global norm to which gradients are clipped"),
-      Field("average_decay", \.averageDecay, .between(0...1), "decay of the moving average that is kept as the result; null keeps the last weights"),
+      Field(
+        "average_decay", \.averageDecay, .between(0...1),
+        "decay of the moving average that is kept as the result; null keeps the last weights"),
       Field("seed", \.seed, .atLeast(0), "seed of the starting weights and of every choice in training"),
     ]
   }

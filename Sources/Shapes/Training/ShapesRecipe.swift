@@ -7,7 +7,9 @@ public struct PartRecipe<Network: Configuration>: Sendable {
 
   /// Reads `{"optimization": {...}, "network": {...}}`.
   init(_ json: JSON, file: String) throws(ConfigurationError) {
-    guard let members = json.object else { throw ConfigurationError(file: file, "expected an object, found \(json.kind)") }
+    guard let members = json.object else {
+      throw ConfigurationError(file: file, "expected an object, found \(json.kind)")
+    }
     let known = ["network", "optimization"]
     for key in members.keys.sorted() where !known.contains(key) {
       throw ConfigurationError(file: file, keyPath: key, "unknown key" + suggestion(for: key, among: known))

@@ -78,7 +78,8 @@ public struct ShapesTraining {
   private func unet(textEncoder: CLIPTextModel, autoencoder: AutoencoderKL) -> UNetTraining {
     UNetTraining(
       world: world, tokenizer: tokenizer, textEncoder: textEncoder, autoencoder: autoencoder,
-      scheduler: DDIMScheduler(ShapesTraining.scheduler), recipe: recipe.unet.optimization, network: recipe.unet.network)
+      scheduler: DDIMScheduler(ShapesTraining.scheduler), recipe: recipe.unet.optimization,
+      network: recipe.unet.network)
   }
 
   private func weights(_ part: ShapesPart, of trained: [ShapesPart: Weights]) throws -> Weights {

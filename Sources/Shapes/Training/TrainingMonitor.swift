@@ -8,7 +8,9 @@ public import Tensors
 public struct TrainingInterrupted: Error, CustomStringConvertible {
   public let part: String
   public let step: Int
-  public var description: String { "training of \(part) was interrupted after step \(step); the next start goes on from there" }
+  public var description: String {
+    "training of \(part) was interrupted after step \(step); the next start goes on from there"
+  }
 }
 
 /// What training tells the outside, and asks it.
@@ -58,5 +60,7 @@ public struct TrainingMonitor {
 public struct TrainingDiverged: Error, CustomStringConvertible {
   public let part: String
   public let step: Int
-  public var description: String { "training of \(part) diverged: the loss of step \(step) is not a number; lower the learning_rate" }
+  public var description: String {
+    "training of \(part) diverged: the loss of step \(step) is not a number; lower the learning_rate"
+  }
 }

@@ -19,8 +19,11 @@ public struct UNetNetworkRecipe: Configuration {
       Field("layers_per_block", \.layersPerBlock, .atLeast(1), "residual blocks at each resolution"),
       Field("heads", \.heads, .atLeast(1), "attention heads"),
       Field("norm_groups", \.normGroups, .atLeast(1), "groups of the group normalisation"),
-      Field("pictures", \.pictures, .between(1...1_000_000), "pictures of the world that are encoded once and trained on"),
-      Field("empty_captions", \.emptyCaptions, .between(0...1), "share of captions replaced by the empty prompt, for classifier-free guidance"),
+      Field(
+        "pictures", \.pictures, .between(1...1_000_000), "pictures of the world that are encoded once and trained on"),
+      Field(
+        "empty_captions", \.emptyCaptions, .between(0...1),
+        "share of captions replaced by the empty prompt, for classifier-free guidance"),
     ]
   }
 
@@ -88,9 +91,11 @@ public struct UNetTraining {
       let uniforms = item.substream("captions").uniform(2 * size)
       let timesteps = item.substream("timesteps").integers(size, below: scheduler.config.trainTimesteps)
       let prompts = (0..<size).map { index in
-        Double(uniforms[index]) < network.emptyCaptions ? empty : ids[picks[index]][uniforms[size + index] < 0.5 ? 0 : 1]
+        Double(uniforms[index]) < network.emptyCaptions
+          ? empty : ids[picks[index]][uniforms[size + index] < 0.5 ? 0 : 1]
       }
-      let clean = concatenate(picks.map { latents[$0 / encodeBatch].slice(axis: 0, $0 % encodeBatch..<$0 % encodeBatch + 1) }, axis: 0)
+      let clean = concatenate(
+        picks.map { latents[$0 / encodeBatch].slice(axis: 0, $0 % encodeBatch..<$0 % encodeBatch + 1) }, axis: 0)
       let noise = noises.item(first).normal(clean.shape)
       let noisy = scheduler.addNoise(clean, noise: noise, timesteps: timesteps)
       let unet = try UNet2DConditionModel(config, weights)

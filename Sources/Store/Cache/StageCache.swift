@@ -39,7 +39,8 @@ public struct StageCache: Sendable {
   }
 
   /// The entry recorded for a key, whether or not its outputs are there still.
-  /// - Throws: ``StoreError`` `damagedEntry` if the file is not what the store wrote, `unreadable` if it cannot be read.
+  /// - Throws: ``StoreError`` `damagedEntry` if the file is not what the store wrote, `unreadable` if it cannot be
+  ///   read.
   public func entry(_ key: Digest) throws(StoreError) -> CacheEntry? {
     let path = path(of: key)
     guard Disk.isFile(path) else { return nil }

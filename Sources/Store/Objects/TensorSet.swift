@@ -91,8 +91,8 @@ public struct TensorSet: Equatable, Sendable {
       guard bytes.count == entry.count * MemoryLayout<Float>.size else {
         throw StoreError(
           .damagedEntry,
-          "tensor \(name): shape \(entry.shape) needs \(entry.count * 4) bytes, object \(entry.digest) has \(bytes.count)"
-        )
+          "tensor \(name): shape \(entry.shape) needs \(entry.count * 4) bytes, "
+            + "object \(entry.digest) has \(bytes.count)")
       }
       #if _endian(little)
         return try body(bytes.bindMemory(to: Float.self))

@@ -33,8 +33,8 @@ extension Tensor {
 ///   - key, value: (batch, sources, width)
 ///   - heads: a divisor of the width; head h has the columns h * d ..< (h + 1) * d, d = width / heads
 ///   - causal: whether target t sees only the sources 0 ... t
-///   - probabilities: changes the probabilities, (batch * heads, targets, sources), before they weigh the values, or only
-///     looks at them; gradients flow through it. Not with `causal`.
+///   - probabilities: changes the probabilities, (batch * heads, targets, sources), before they weigh the values, or
+///     only looks at them; gradients flow through it. Not with `causal`.
 /// - Returns: (batch, targets, width)
 public func attention(
   query: Tensor, key: Tensor, value: Tensor, heads: Int, causal: Bool = false,
@@ -106,7 +106,8 @@ private struct AttentionShape {
       let scores = Storage(count: min(targets, AttentionShape.rows) * sources)
       for first in stride(from: 0, to: targets, by: AttentionShape.rows) {
         let rows = min(AttentionShape.rows, targets - first)
-        BLAS.gemm(rows, sources, headWidth, q + first * width, width, k, width, transposedB: true, scores.pointer, sources)
+        BLAS.gemm(
+          rows, sources, headWidth, q + first * width, width, k, width, transposedB: true, scores.pointer, sources)
         let p = probabilities.map { $0.pointer + (index * targets + first) * sources } ?? scores.pointer
         lethe_softmax(scores.pointer, p, rows, sources, scale, causal ? 1 : 0, first)
         BLAS.gemm(rows, headWidth, sources, p, sources, v, width, out + first * width, width)
@@ -114,7 +115,9 @@ private struct AttentionShape {
     }
   }
 
-  func backward(_ gradient: Tensor, _ query: Tensor, _ key: Tensor, _ value: Tensor, _ probabilities: Tensor) -> [Tensor?] {
+  func backward(
+    _ gradient: Tensor, _ query: Tensor, _ key: Tensor, _ value: Tensor, _ probabilities: Tensor
+  ) -> [Tensor?] {
     let queryGradient = Tensor(unset: query.shape)
     let (keyGradient, valueGradient) = (Tensor(unset: key.shape), Tensor(unset: value.shape))
     parallelFor(batch * heads) { index in

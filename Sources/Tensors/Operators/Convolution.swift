@@ -17,7 +17,8 @@ public func conv2d(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, stride: Int
   let result = Tensor(unset: convolution.outputShape)
   convolution.forward(x, weight, bias, result)
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
-    [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)] gradient in
+    [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]
+    gradient in
     [
       needs.0 ? convolution.inputGradient(gradient, weight, shape: x.shape) : nil,
       needs.1 ? convolution.weightGradient(gradient, x, shape: weight.shape) : nil,

@@ -46,7 +46,8 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
       beta: bias == nil ? 0 : 1, out, outputs)
   }
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
-    [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)] gradient in
+    [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]
+    gradient in
     let all = items * rows
     var back: [Tensor?] = [nil, nil, nil]
     if needs.0 {

@@ -3,7 +3,8 @@ public import Diffusion
 internal import Erasure
 public import Tensors
 
-/// The work that Lethe is slow or fast at, timed on one model: `benchmarks/diffusers_peer.py` times the same in diffusers.
+/// The work that Lethe is slow or fast at, timed on one model: `benchmarks/diffusers_peer.py` times the same in
+/// diffusers.
 public struct Benchmark {
   public var steps = 50
   public var batches = [1, 64]

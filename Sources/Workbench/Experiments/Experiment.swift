@@ -93,8 +93,8 @@ public struct Experiment: Sendable {
 
   /// Every point of the grid with every seed, resolved to the last default.
   ///
-  /// Throws `ConfigurationError` for a technique or metric that is not built yet, a concept that the base model does not
-  /// declare, a device that this machine does not have, and a setting that nobody has a value for.
+  /// Throws `ConfigurationError` for a technique or metric that is not built yet, a concept that the base model does
+  /// not declare, a device that this machine does not have, and a setting that nobody has a value for.
   ///
   /// - Parameters:
   ///   - devices: what this machine can compute on.

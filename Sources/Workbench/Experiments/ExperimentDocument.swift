@@ -108,8 +108,8 @@ extension Overrides {
     return document
   }
 
-  /// A point's document with the base model and the device of the command line in it, which go before whatever else says
-  /// one.
+  /// A point's document with the base model and the device of the command line in it, which go before whatever else
+  /// says one.
   func placed(in document: JSON, _ catalogue: Catalogue) throws(ConfigurationError) -> JSON {
     var document = document
     if let baseModel {

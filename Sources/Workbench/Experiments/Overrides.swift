@@ -38,8 +38,8 @@ public struct Assignment: Equatable, Sendable {
 
   /// Parses the text after `--set`.
   ///
-  /// Values are separated by commas outside of brackets, braces and quotes. Each is JSON if it reads as JSON, and a bare
-  /// word, taken as a string, if not; a list is therefore written `["a","b"]`.
+  /// Values are separated by commas outside of brackets, braces and quotes. Each is JSON if it reads as JSON, and a
+  /// bare word, taken as a string, if not; a list is therefore written `["a","b"]`.
   public init(parsing text: String) throws(ConfigurationError) {
     guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
       throw ConfigurationError("--set takes keypath=value, found \"\(text)\"")

@@ -17,7 +17,8 @@ public struct RunRecord: Equatable, Sendable {
   /// One stage of the run's plan.
   public struct Stage: Equatable, Sendable {
     public var name: String
-    /// The digest of the stage's cache key; of the base model its own digest, and of the images one for the keys of all.
+    /// The digest of the stage's cache key; of the base model its own digest, and of the images one for the keys of
+    /// all.
     public var key: Digest
     /// Whether the cache answered.
     public var cached: Bool

@@ -5,8 +5,8 @@ internal import Foundation
 public import Store
 
 extension Runner {
-  /// Writes the edited model of a past run as a diffusers folder, in the precision that the run drew with, together with
-  /// the judges that its card names. From the same prompt and latent diffusers then draws what the run drew.
+  /// Writes the edited model of a past run as a diffusers folder, in the precision that the run drew with, together
+  /// with the judges that its card names. From the same prompt and latent diffusers then draws what the run drew.
   ///
   /// - Returns: the digest of the run's base model.
   /// - Throws: ``ReproductionError`` for a run without an edit and for an edit of inference time, which no folder of
@@ -19,8 +19,8 @@ extension Runner {
     else { throw ReproductionError("run \(run.short) made no edit, so there is no model to export") }
     guard !technique.changesDrawing else {
       throw ReproductionError(
-        "run \(run.short) erases by \(Self.means(technique)) while images are drawn, which weights alone cannot express:"
-          + " a diffusers folder would hold the base model, and nothing is written")
+        "run \(run.short) erases by \(Self.means(technique)) while images are drawn, which weights alone cannot"
+          + " express: a diffusers folder would hold the base model, and nothing is written")
     }
     guard !FileManager.default.fileExists(atPath: folder + "/model_index.json") else {
       throw ConfigurationError("\(folder) holds a model already; an export takes another folder")

@@ -76,7 +76,8 @@ struct OutputComparison {
       sum + Set(recorded.elements[name] ?? []).symmetricDifference(found.elements[name] ?? []).count
     }
     isWithin = Double(others) <= limit * Double(max(recorded.prunedCount, found.prunedCount))
-    detail = "\(others) elements are pruned by one and not by the other, of \(recorded.prunedCount) and \(found.prunedCount)"
+    detail =
+      "\(others) elements are pruned by one and not by the other, of \(recorded.prunedCount) and \(found.prunedCount)"
   }
 
   /// The mean absolute difference of the colour values of each image.

@@ -2,7 +2,8 @@ internal import Configuration
 internal import Erasure
 internal import Tensors
 
-/// What random small ablations do to CAD's objective, beside what the attribution predicts (arXiv 2412.02542, figure 2).
+/// What random small ablations do to CAD's objective, beside what the attribution predicts (arXiv 2412.02542,
+/// figure 2).
 public struct AttributionReport: Sendable {
   /// For each ablation the sum of the attributions of its weights.
   public let predicted: [Double]
@@ -13,8 +14,8 @@ public struct AttributionReport: Sendable {
 }
 
 extension Runner {
-  /// Holds the attribution of a point of CAD-Erase against the objective. The attribution comes from the cache where it is
-  /// there.
+  /// Holds the attribution of a point of CAD-Erase against the objective. The attribution comes from the cache where it
+  /// is there.
   ///
   /// - Parameters:
   ///   - trials: ablations

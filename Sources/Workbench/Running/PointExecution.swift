@@ -94,8 +94,8 @@ final class PointExecution {
     return edit
   }
 
-  /// What estimates and edits are made from. Their training goes on from the state that an interrupted one has left, but
-  /// not where everything is to be computed anew.
+  /// What estimates and edits are made from. Their training goes on from the state that an interrupted one has left,
+  /// but not where everything is to be computed anew.
   private func withContext(
     _ plan: PointStages, _ key: StageKey, estimates: [String: [String: Tensor]] = [:], monitor: WorkMonitor,
     _ compute: (EditContext) throws -> [String: Digest]
@@ -110,8 +110,8 @@ final class PointExecution {
     return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }
   }
 
-  /// What an edit's stage says in the record: the technique's own figures, the bytes that the store keeps of it, and the
-  /// file that it was loaded from.
+  /// What an edit's stage says in the record: the technique's own figures, the bytes that the store keeps of it, and
+  /// the file that it was loaded from.
   private func editDetails(_ plan: PointStages) -> (CacheEntry) throws -> JSON? {
     { [objects] entry in
       var details: [String: JSON] = [:]

@@ -44,8 +44,8 @@ public enum RunEvent {
   case runStarted(ExperimentPoint, number: Int, of: Int)
   /// The cache does not have a stage's result: it is computed now. `units` are what is new of it, for example images.
   case stageStarted(String, units: Int?)
-  /// How far the stage is that is being computed, from 0 to 1, the loss where it trains, and how long it will still take
-  /// at the present rate.
+  /// How far the stage is that is being computed, from 0 to 1, the loss where it trains, and how long it will still
+  /// take at the present rate.
   case progress(stage: String, fraction: Double, loss: Double?, secondsLeft: Double?)
   /// A stage is done, by the cache or by computing it.
   case stageFinished(RunRecord.Stage)

@@ -50,7 +50,8 @@ public struct TrainingRun {
       let known = try store.cache.lookup(key)?.outputs["tensors"]
       if known == nil { begin(part.rawValue) }
       let digest = try known ?? train(part, training, trained, key, isCancelled: isCancelled, report: report)
-      trained[part] = Weights(try TensorSet.tensors(digest, from: store.objects), source: "the trained \(part.rawValue)")
+      trained[part] = Weights(
+        try TensorSet.tensors(digest, from: store.objects), source: "the trained \(part.rawValue)")
       digests[part] = digest
       finish(
         RunRecord.Stage(name: part.rawValue, key: key.digest, cached: known != nil, seconds: seconds(since: began)),

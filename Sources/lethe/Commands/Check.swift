@@ -13,9 +13,9 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
     commandName: "cad",
     abstract: "Compare what CAD's attribution predicts with what random small ablations do.",
     discussion: """
-      The self-check of figure 2 of the publication: random weights of the experiment's modules are set to zero, and the \
-      change of the objective is held against the sum of their attributions. Prints Pearson's correlation; the publication \
-      shows points near the diagonal.
+      The self-check of figure 2 of the publication: random weights of the experiment's modules are set to zero, and \
+      the change of the objective is held against the sum of their attributions. Prints Pearson's correlation; the \
+      publication shows points near the diagonal.
 
         lethe check cad experiments/techniques/cad_erase.json --trials 200
         lethe check cad experiments/techniques/cad_erase.json --json | jq .correlation
@@ -33,7 +33,9 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if !(2...100_000).contains(trials) { throw ValidationError("--trials takes a number from 2 to 100000, found \(trials)") }
+    if !(2...100_000).contains(trials) {
+      throw ValidationError("--trials takes a number from 2 to 100000, found \(trials)")
+    }
     if !(share > 0 && share < 1) { throw ValidationError("--share takes a number between 0 and 1, found \(share)") }
   }
 

@@ -7,8 +7,8 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what differs between runs: first in their settings, then in their metrics.",
     discussion: """
-      A config hash stands for its latest finished run. The first run is what the others are held against; for shares the \
-      difference is also given in standard errors, and below two of them it may well be chance.
+      A config hash stands for its latest finished run. The first run is what the others are held against; for shares \
+      the difference is also given in standard errors, and below two of them it may well be chance.
 
         lethe compare 3f2a 91bc
         lethe compare $(lethe ls --tag quickstart --json | jq -r '.[].run_id')

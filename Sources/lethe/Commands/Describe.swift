@@ -46,7 +46,8 @@ struct Describe: ParsableCommand {
       throw ValidationError(
         "there is no technique, metric or base model \"\(name)\"" + suggestion(for: name, among: names))
     }
-    let component = try CatalogueText.component(name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel ?? "shapes")
+    let component = try CatalogueText.component(
+      name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel ?? "shapes")
     output.print(component.json, else: { component.text })
   }
 }

@@ -8,8 +8,8 @@ struct Generate: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw pictures from a prompt.",
     discussion: """
-      The same prompt, seed and settings give the same bytes, and the noise is the one that an experiment with this seed \
-      draws the prompt from. Steps and guidance scale are the model's own where they are not given.
+      The same prompt, seed and settings give the same bytes, and the noise is the one that an experiment with this \
+      seed draws the prompt from. Steps and guidance scale are the model's own where they are not given.
 
         lethe generate "a red striped circle" --seed 7 --out circle.png
         lethe generate "a stamped blue heart" --count 9 --sheet --out hearts.png

@@ -9,8 +9,8 @@ struct ReportCommand: ParsableCommand {
     commandName: "report",
     abstract: "Make tables, a plot and a grid of images from runs that are in the store.",
     discussion: """
-      The specification says which runs become rows and which metrics columns; docs/reports.md describes it. Prints the \
-      table and the files that were written, by default to reports/NAME beside the store.
+      The specification says which runs become rows and which metrics columns; docs/reports.md describes it. Prints \
+      the table and the files that were written, by default to reports/NAME beside the store.
 
         lethe report experiments/tables/quickstart.json
         lethe report experiments/tables/quickstart.json --json | jq .table

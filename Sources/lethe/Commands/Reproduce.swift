@@ -7,8 +7,8 @@ struct Reproduce: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a past run again, without the cache, and compare every output with the recorded one.",
     discussion: """
-      Each output is identical, within a tolerance that is named (where the processor, a library or the code is another \
-      one), or different. Ends with status 0 only if all are identical.
+      Each output is identical, within a tolerance that is named (where the processor, a library or the code is \
+      another one), or different. Ends with status 0 only if all are identical.
 
         lethe reproduce 3f2a
       """)
@@ -40,7 +40,8 @@ struct Reproduce: ParsableCommand, ComputingCommand {
     if let first = reproduction.firstDivergence { parts.append("first to differ: \(first.name)") }
     if !reproduction.conflicts.isEmpty {
       parts.append(
-        "\(reproduction.conflicts.count) results came out otherwise than the cache has them; both are kept, as conflicts")
+        "\(reproduction.conflicts.count) results came out otherwise than the cache has them; both are kept, "
+          + "as conflicts")
     }
     let changes = reproduction.environment.filter(\.affectsResult)
     if !changes.isEmpty {

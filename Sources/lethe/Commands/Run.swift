@@ -7,8 +7,8 @@ struct Run: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run experiments; what was computed before comes from the cache.",
     discussion: """
-      Every point of a sweep with every seed is a run, and every run leaves a record, also one that fails. A run that was \
-      killed goes on where it stopped when the same command is given again.
+      Every point of a sweep with every seed is a run, and every run leaves a record, also one that fails. A run that \
+      was killed goes on where it stopped when the same command is given again.
 
         lethe run experiments/ssd.json
         lethe run experiments/ssd.json --set technique.config.alpha=1,5 --seeds 0,1

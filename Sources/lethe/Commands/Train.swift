@@ -34,8 +34,8 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
     commandName: "shapes",
     abstract: "Train the embedded model from nothing, by the recipe of a folder.",
     discussion: """
-      Judge, CLIP, autoencoder and UNet are trained one after the other. Each is kept in the store: a training that was \
-      stopped or killed goes on when the same command is given again, and a changed recipe trains again only what \
+      Judge, CLIP, autoencoder and UNet are trained one after the other. Each is kept in the store: a training that \
+      was stopped or killed goes on when the same command is given again, and a changed recipe trains again only what \
       depends on the change.
 
         lethe train shapes

@@ -30,8 +30,8 @@ struct Verify: ParsableCommand {
 
   private func text(_ report: VerificationReport) -> String {
     let counts =
-      "\(report.objects) objects (\(StoreText.size(report.bytes))), \(report.runs) runs, \(report.entries) cache entries,"
-      + " \(report.conflicts) conflicts"
+      "\(report.objects) objects (\(StoreText.size(report.bytes))), \(report.runs) runs,"
+      + " \(report.entries) cache entries, \(report.conflicts) conflicts"
     guard !report.isSound else { return "\(counts): \(Style.green("sound"))" }
     return report.problems.map(\.message).joined(separator: "\n") + "\n\(counts): \(report.problems.count) problems"
   }

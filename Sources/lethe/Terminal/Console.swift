@@ -10,8 +10,8 @@ enum Console {
   static let outputIsTerminal = isTerminal(STDOUT_FILENO)
   static let errorIsTerminal = isTerminal(STDERR_FILENO)
 
-  /// The columns of the terminal on standard output; 100 where there is none, so that what a pipe reads does not depend on
-  /// where it was started.
+  /// The columns of the terminal on standard output; 100 where there is none, so that what a pipe reads does not depend
+  /// on where it was started.
   static var width: Int { outputIsTerminal ? columns(STDOUT_FILENO) : 100 }
 
   /// The columns of the terminal on standard error.

@@ -1,7 +1,8 @@
 import Configuration
 import Workbench
 
-/// Runs as they happen, on standard error: one line for each run and each stage that is done, a bar for the one at work.
+/// Runs as they happen, on standard error: one line for each run and each stage that is done, a bar for the one at
+/// work.
 final class RunProgress {
   private let line = ProgressLine()
   private var place = ""
