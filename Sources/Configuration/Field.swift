@@ -19,7 +19,7 @@ public struct Field<Root>: Sendable {
   /// What the setting does, in one sentence.
   public let meaning: String
   /// Where the field and its default come from: a paper, a document, a default of our own.
-  public let source: String
+  public private(set) var source: String
   /// False for settings that cannot change a result (device, paths to save to): they are left out of hashes and keys.
   public let affectsResult: Bool
   /// What the value names, for checks that need to know more than the configuration does.
@@ -87,7 +87,7 @@ public struct Field<Root>: Sendable {
     }
   }
 
-  private init<Value: Sendable, Ruled>(
+  private init<Value: Sendable, Ruled: ConfigurationValue>(
     _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, type: String, _ rule: Rule<Ruled>,
     _ meaning: String, _ source: String, _ affectsResult: Bool, _ role: FieldRole, filledBy: FieldFiller?,
     read: @escaping @Sendable (JSON) throws(ConfigurationError) -> Value,
@@ -96,7 +96,7 @@ public struct Field<Root>: Sendable {
   ) {
     self.key = key
     self.type = type
-    self.requirement = rule.requirement
+    self.requirement = Self.requirement(rule, isList: type.hasPrefix("list"))
     self.meaning = meaning
     self.source = source
     self.affectsResult = affectsResult
@@ -113,10 +113,24 @@ public struct Field<Root>: Sendable {
     }
   }
 
+  /// The rule in words; of a type with a fixed set of values these too.
+  private static func requirement<Value: ConfigurationValue>(_ rule: Rule<Value>, isList: Bool) -> String {
+    guard let choices = Value.choices else { return rule.requirement }
+    let oneOf = (isList ? "each one of " : "one of ") + choices.joined(separator: ", ")
+    return rule.requirement.isEmpty ? oneOf : "\(rule.requirement), \(oneOf)"
+  }
+
   /// This field as one of a configuration that holds this one in a property: settings that several configurations share
   /// are declared once.
   public func inside<Outer>(_ path: any WritableKeyPath<Outer, Root> & Sendable) -> Field<Outer> {
     Field<Outer>(inner: self, path)
+  }
+
+  /// This field where its default comes from elsewhere than where it was declared.
+  public func sourced(_ source: String) -> Field {
+    var field = self
+    field.source = source
+    return field
   }
 
   private init<Inner>(inner: Field<Inner>, _ path: any WritableKeyPath<Root, Inner> & Sendable) {

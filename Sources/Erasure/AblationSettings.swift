@@ -93,8 +93,16 @@ public struct AblationSettings: Configuration, Equatable {
       lossType: lossType, priorWeight: withPriorPreservation ? Float(priorLossWeight) : nil)
   }
 
+  /// The name of ``anchorEstimate(_:seed:)``.
+  static let anchorLatentsName = "anchor_latents"
+
+  /// The stage that draws the anchor images, one for all techniques that ablate towards them.
+  func anchorEstimate(_ sampler: SamplerSettings, seed: UInt64) -> Estimate {
+    anchorLatents(sampler, seed: seed).estimate(named: Self.anchorLatentsName)
+  }
+
   /// The anchor images, image i of prompt i modulo their number.
-  func anchorLatents(_ sampler: SamplerSettings, seed: UInt64) -> GeneratedLatents {
+  private func anchorLatents(_ sampler: SamplerSettings, seed: UInt64) -> GeneratedLatents {
     GeneratedLatents(prompts: effectiveAnchorPrompts, count: trainSize, sampler: sampler, seed: seed)
   }
 }

@@ -65,12 +65,18 @@ public struct AttributionSelection: Sendable {
       guard let tensor = attribution[name] else { throw ErasureError("the attribution has no tensor '\(name)'") }
       tensors.append((name, tensor))
     }
-    try refuseRatioWithoutEffect(
-      ratio, longest: tensors.map { rowLength($0.tensor) }.max() ?? 0, of: isFlattened ? "matrix" : "row")
+    try check(tensors.map(\.tensor))
     let chosen = try parallelMap(tensors.count) { positions(tensors[$0].tensor) }
     var mask = PruningMask()
     for ((name, tensor), positions) in zip(tensors, chosen) { mask.prune(positions, of: name, count: tensor.count) }
     return mask
+  }
+
+  /// - Parameter tensors: the weights to choose from, or their attributions
+  /// - Throws: ``ErasureError`` for a ratio above 0 at which every row is too short to lose a weight.
+  public func check(_ tensors: [Tensor]) throws {
+    try refuseRatioWithoutEffect(
+      ratio, longest: tensors.map(rowLength).max() ?? 0, of: isFlattened ? "matrix" : "row")
   }
 
   private func rowLength(_ tensor: Tensor) -> Int {

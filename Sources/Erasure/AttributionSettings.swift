@@ -84,11 +84,19 @@ struct AttributionSettings: Sendable {
     }
   }
 
+  func check(_ model: DiffusionModel) throws {
+    let names = try AttributedModules.names(modules, in: model.unetWeights)
+    try selection(.positive).check(names.compactMap { model.unetWeights[$0] })
+  }
+
+  private func selection(_ direction: AttributionSelection.Direction) -> AttributionSelection {
+    AttributionSelection(direction, ratio: ablateRatio, isFlattened: flatten, takesZero: ablateZero)
+  }
+
   func edit(_ direction: AttributionSelection.Direction, _ context: EditContext) throws -> ModelEdit {
     let attribution = try context.estimate("attribution")
     let names = try AttributedModules.names(modules, in: context.model.unetWeights)
-    let selection = AttributionSelection(direction, ratio: ablateRatio, isFlattened: flatten, takesZero: ablateZero)
-    let mask = try selection.mask(attribution, of: names)
+    let mask = try selection(direction).mask(attribution, of: names)
     let weights = names.reduce(0) { $0 + (attribution[$1]?.count ?? 0) }
     return ModelEdit(
       pruned: mask,

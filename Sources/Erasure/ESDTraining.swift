@@ -19,10 +19,13 @@ public struct ESDTraining {
     self.prunedShare = prunedShare
   }
 
+  /// The name of the estimate: with pruned weights it is another training, one that ESD itself never does.
+  static func name(prunedShare: Double) -> String { prunedShare > 0 ? "esd.pruned" : "esd" }
+
   /// The trained weights by name, as an estimate that all techniques which begin with ESD share.
   public var estimate: Estimate {
     Estimate(
-      name: "esd",
+      name: Self.name(prunedShare: prunedShare),
       inputs: [
         "settings": settings.encode(affectingResult: true), "num_inference_steps": .integer(steps),
         "pruned_share": .number(prunedShare), "seed": .integer(Int(seed)),

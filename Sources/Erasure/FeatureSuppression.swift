@@ -175,10 +175,8 @@ struct StepSuppression {
 }
 
 extension FeatureSuppression {
-  /// The hooks that suppress features while a model draws with guidance in the steps of the statistics.
-  ///
-  /// A step past the last of them is a programming error: it would be another sampler than the one that the statistics
-  /// were made with.
+  /// The hooks that suppress features while a model draws with guidance in the steps of the statistics; in any other
+  /// number of steps it is not drawn.
   ///
   /// - Parameter turnsResidual: returns x̂' + (x̂ - x), as the published script does, and not x + (x̂' - x̂)
   public func intervention(
@@ -187,8 +185,7 @@ extension FeatureSuppression {
     let steps = (0..<change.shape[0]).map {
       StepSuppression(autoencoder, self, step: $0, turnsResidual: turnsResidual)
     }
-    return SamplingIntervention(hooks: { step in
-      precondition(step < steps.count, "step \(step) of a run, and features of \(steps.count) steps")
+    let hooks = { (step: Int) -> UNetHooks in
       var hooks = UNetHooks()
       hooks.transformerOutput = { name, output in
         guard name == autoencoder.layer else { return output }
@@ -198,6 +195,7 @@ extension FeatureSuppression {
         return concatenate([unconditional, steps[step](output.slice(axis: 0, half..<all))], axis: 0)
       }
       return hooks
-    })
+    }
+    return SamplingIntervention(hooks: hooks, steps: steps.count)
   }
 }

@@ -1,4 +1,4 @@
-internal import Configuration
+public import Configuration
 public import Diffusion
 public import Tensors
 
@@ -6,17 +6,29 @@ public import Tensors
 /// prompts and noise samples, of the squared gradient of the denoising loss MSE(noise, prediction).
 ///
 /// The square is taken sample by sample; squaring the gradient of a batch's mean would give another, smaller quantity.
-/// Each sample has a timestep t uniform over all training timesteps, standard normal noise, and the clean latent of an
-/// image that the model itself draws once for each prompt. (The publication of the diffusion variant of SSD leaves open
-/// where clean latents come from.)
+/// Each sample has a timestep t uniform over all training timesteps, standard normal noise, and a latent. The publication
+/// of the diffusion variant of SSD leaves open where latents come from: see ``LatentSource``.
 public struct FisherInformation {
+  /// What the noise of a sample is predicted in.
+  public enum LatentSource: String, CaseIterable, ConfigurationValue {
+    /// The image that the model itself draws once for each prompt, noised forward to the sample's timestep.
+    case generated
+    /// The noise alone, whatever the timestep says; nothing is drawn.
+    case gaussian
+  }
+
   public var prompts: [String]
   public var samplesPerPrompt: Int
   /// How the clean latents are drawn.
   public var sampler: SamplerSettings
   public var seed: UInt64
+  public var latentSource: LatentSource
 
-  public init(prompts: [String], samplesPerPrompt: Int, sampler: SamplerSettings, seed: UInt64) {
+  public init(
+    prompts: [String], samplesPerPrompt: Int, sampler: SamplerSettings, seed: UInt64,
+    latentSource: LatentSource = .generated
+  ) {
+    self.latentSource = latentSource
     self.prompts = prompts
     self.samplesPerPrompt = samplesPerPrompt
     self.sampler = sampler
@@ -27,8 +39,9 @@ public struct FisherInformation {
   public func diagonal(_ model: DiffusionModel, monitor: WorkMonitor) throws -> [String: Tensor] {
     let total = prompts.count * samplesPerPrompt
     // Drawing a clean latent takes about as long as a few samples.
-    let units = total + prompts.count
-    let latents = try cleanLatents(model, monitor: monitor, of: units)
+    let drawn = latentSource == .generated ? prompts.count : 0
+    let units = total + drawn
+    let latents = drawn > 0 ? try cleanLatents(model, monitor: monitor, of: units) : []
     let states = prompts.map { model.textEncoder([model.tokenizer.encode($0)]) }
     var sums = model.unetWeights.tensors.map { Tensor.zeros($0.tensor.shape) }
     let window = model.gradientsAtATime
@@ -38,7 +51,7 @@ public struct FisherInformation {
         let sample = first + offset
         let prompt = sample / samplesPerPrompt
         return try gradient(
-          model, latent: latents[prompt], states: states[prompt], prompt: prompts[prompt],
+          model, latent: drawn > 0 ? latents[prompt] : nil, states: states[prompt], prompt: prompts[prompt],
           sample: sample % samplesPerPrompt)
       }
       // In the order of the samples, so that the sum does not depend on how many run at a time.
@@ -48,7 +61,7 @@ public struct FisherInformation {
           for sample in gradients { sums[index].accumulateSquares(of: sample[index]) }
         }
       }
-      try monitor.advance(to: prompts.count + range.upperBound, of: units)
+      try monitor.advance(to: drawn + range.upperBound, of: units)
     }
     let means = sums.map { $0 * (1 / Float(total)) }
     return Dictionary(zip(model.unetWeights.names, means), uniquingKeysWith: { $1 })
@@ -67,16 +80,17 @@ public struct FisherInformation {
   }
 
   private func gradient(
-    _ model: DiffusionModel, latent: Tensor, states: Tensor, prompt: String, sample: Int
+    _ model: DiffusionModel, latent: Tensor?, states: Tensor, prompt: String, sample: Int
   ) throws -> [Tensor] {
     // Addressed by the prompt's text: a prompt contributes the same whatever else is in the set.
     let stream = RandomStream(seed: seed, "fisher", prompt).item(sample)
     let timestep = stream.substream("timestep").integer(below: model.scheduler.config.trainTimesteps)
-    let noise = stream.normal(latent.shape)
+    let size = model.unet.config.sampleSize
+    let noise = stream.normal(latent?.shape ?? [1, model.unet.config.inChannels, size, size])
     let tape = Tape()
     let weights = model.unetWeights.tracked(on: tape)
     let unet = try UNet2DConditionModel(model.unet.config, weights)
-    let noisy = model.scheduler.addNoise(latent, noise: noise, timesteps: [timestep])
+    let noisy = latent.map { model.scheduler.addNoise($0, noise: noise, timesteps: [timestep]) } ?? noise
     let loss = mseLoss(unet(noisy, timesteps: [timestep], encoderHiddenStates: states), noise)
     return tape.gradients(of: loss, for: weights.tensors.map(\.tensor))
   }

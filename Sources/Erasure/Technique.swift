@@ -23,6 +23,9 @@ public protocol Technique: Configuration {
   /// A file of that kind that the edit is also written to.
   var savePath: String? { get }
 
+  /// Refuses what can be seen to be wrong with the settings on a model, before anything is computed.
+  func check(_ model: DiffusionModel) throws
+
   /// The costly quantities the edit is made from, in order; each is a stage of its own.
   func estimates(seed: UInt64) -> [Estimate]
 
@@ -38,16 +41,24 @@ public protocol Technique: Configuration {
   ///   - model: the base model with the edit's weights
   ///   - tensors: the edit's ``ModelEdit/inferenceTensors``
   func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention
+
+  /// The UNet's weights, by name, that draw what the base model with the edit's weights draws under its hooks; nil for
+  /// what weights cannot express.
+  func weightsInPlaceOfHooks(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> [String: Tensor]?
 }
 
 extension Technique {
   public var loadPath: String? { nil }
   public var savePath: String? { nil }
 
+  public func check(_ model: DiffusionModel) throws {}
   public func estimates(seed: UInt64) -> [Estimate] { [] }
   public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {
     SamplingIntervention()
   }
+  public func weightsInPlaceOfHooks(
+    _ model: DiffusionModel, tensors: [String: Tensor]
+  ) throws -> [String: Tensor]? { nil }
 
   /// Whether the edit is one of inference time, so that drawing asks ``intervention(_:tensors:)``.
   public var changesDrawing: Bool { [.hook, .guidance].contains(Self.summary.kind) }

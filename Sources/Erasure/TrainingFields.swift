@@ -94,3 +94,11 @@ extension Rule where Value == String {
 
   static var maskFile: Rule { Rule("ending in .mask") { $0.hasSuffix(".mask") } }
 }
+
+extension Array {
+  /// The fields with another source for those of these keys: where a technique has defaults of its own for settings
+  /// that it shares.
+  func sourced<Root>(_ keys: Set<String>, _ source: String) -> [Field<Root>] where Element == Field<Root> {
+    map { keys.contains($0.key) ? $0.sourced(source) : $0 }
+  }
+}

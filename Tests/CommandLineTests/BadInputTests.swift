@@ -86,6 +86,9 @@ struct BadInputTests {
       good.setting("metrics.fid.config.limt", to: 5), "metrics.fid.config.limt: unknown key; did you mean \"limit\"?")
     try refused(good.setting("base_model", to: "./modle"), "there is no base model in the folder")
     try refused(good.setting("base_model", to: "shapse"), "there is no base model \"shapse\"")
+    // What only the model's own shapes tell is refused as early.
+    let prune = Desk.experiment(["name": "cad_erase", "config": ["erase_concept": "circle", "ablate_ratio": 1e-5]])
+    try refused(prune, "e.json: technique.config: a ratio of 0.00001 removes nothing, because the longest row has")
     try desk.write("e.json", #"{"technique": {"name": "#)
     expectRefusal(try desk.lethe("run", "e.json"), "e.json")
     expectRefusal(try desk.lethe("run", "none.json"), "none.json: there is no such file")

@@ -81,10 +81,8 @@ import Testing
     var hooked = try edit.applied(to: model)
     hooked.intervention = try technique.intervention(hooked, tensors: edit.inferenceTensors)
     // A neuron that is zero is the same as a second convolution that does not read it.
-    var columns: [String: Tensor] = [:]
-    for (block, kept) in edit.inferenceTensors {
-      columns["\(block).conv2.weight"] = try #require(model.unetWeights["\(block).conv2.weight"]) * kept
-    }
+    let columns = try #require(try technique.weightsInPlaceOfHooks(hooked, tensors: edit.inferenceTensors))
+    #expect(columns.count == edit.inferenceTensors.count)
     let equivalent = try edit.applied(to: model).replacingUNetWeights(columns)
     func image(_ model: DiffusionModel) throws -> Tensor {
       let sampler = try Sampler(model, technique.samplerSettings)

@@ -183,7 +183,7 @@ import Testing
       checked += positions.count
     }
     #expect(checked > 0)
-    let edit = try technique.edit(EditContext(model: model, estimates: ["esd": tensors], seed: 1))
+    let edit = try technique.edit(EditContext(model: model, estimates: ["esd.pruned": tensors], seed: 1))
     #expect(edit.pruned == mask)
   }
 

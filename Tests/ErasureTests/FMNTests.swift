@@ -22,7 +22,7 @@ import Testing
   private func context(_ technique: FMNConfiguration) throws -> EditContext {
     var estimates: [String: [String: Tensor]] = [:]
     for estimate in technique.estimates(seed: 4) {
-      estimates[estimate.name] = try estimate.compute(EditContext(model: model, seed: 4))
+      estimates[estimate.name] = try estimate.compute(EditContext(model: model, estimates: estimates, seed: 4))
     }
     return EditContext(model: model, estimates: estimates, seed: 4)
   }

@@ -26,6 +26,20 @@ import Testing
     #expect(fisher.values.contains { $0.largest > 0 })
   }
 
+  @Test func gaussianLatentsNeedNoDrawingAndDoNotDependOnTheSampler() throws {
+    func diagonal(steps: Int, _ source: FisherInformation.LatentSource) throws -> [[UInt32]] {
+      let fisher = try FisherInformation(
+        prompts: ["a"], samplesPerPrompt: 2, sampler: SamplerSettings(steps: steps, guidanceScale: 3), seed: 3,
+        latentSource: source
+      ).diagonal(model, monitor: WorkMonitor())
+      return fisher.sorted { $0.key < $1.key }.map { bits($0.value) }
+    }
+    let gaussian = try diagonal(steps: 2, .gaussian)
+    let again = try diagonal(steps: 1, .gaussian)
+    #expect(gaussian == again)
+    #expect(try gaussian != diagonal(steps: 2, .generated))
+  }
+
   /// The mean of squares over two prompts is the mean of their means: it would not be if gradients were averaged
   /// before they are squared.
   @Test func averagesSquaresAndDoesNotSquareAverages() throws {

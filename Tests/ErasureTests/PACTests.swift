@@ -19,8 +19,11 @@ import Testing
   }
 
   private func mask(_ technique: PACConfiguration) throws -> [String: Tensor] {
-    let estimate = try #require(technique.estimates(seed: 4).last)
-    return try estimate.compute(EditContext(model: model, seed: 4))
+    var estimates: [String: [String: Tensor]] = [:]
+    for estimate in technique.estimates(seed: 4) {
+      estimates[estimate.name] = try estimate.compute(EditContext(model: model, estimates: estimates, seed: 4))
+    }
+    return try #require(estimates["mask"])
   }
 
   @Test func `masks that hardly moved prune nothing, and strong steps prune elements of the group alone`() throws {
@@ -46,6 +49,17 @@ import Testing
     let three = try mask(technique())
     #expect(one.keys.sorted() == three.keys.sorted())
     for (name, tensor) in one { #expect(three[name].map(bits) == bits(tensor), "\(name)") }
+  }
+
+  @Test func `the anchor images are those of AC, which finds them in the cache`() throws {
+    let images = try #require(technique().estimates(seed: 4).first)
+    let settings: JSON = [
+      "erase_concept": "star", "anchor_concept": "circle", "anchor_prompts": ["a circle", "a red circle"],
+      "train_size": 2, "num_inference_steps": 2,
+    ]
+    let shared = try #require(ACConfiguration.parse(settings).estimates(seed: 4).first)
+    #expect((images.name, images.sourceFile) == (shared.name, shared.sourceFile))
+    #expect(images.inputs == shared.inputs)
   }
 
   @Test func `the threshold is no input of the masks, and the group is`() throws {

@@ -46,6 +46,18 @@ import Testing
     #expect(weights["w"]?.values == [1, 2, 3, 4])
   }
 
+  @Test func withoutItsMaskAnEditedModelIsTheOriginalBitForBit() throws {
+    let model = try DiffusionModel(folder: Fixtures.path("tiny-diffusers"))
+    let name = try #require(model.unetWeights.names.first { $0.hasSuffix("conv1.weight") })
+    var edit = ModelEdit()
+    edit.pruned.prune([0, 3], of: name, count: try #require(model.unetWeights[name]?.count))
+    let pruned = try edit.applied(to: model)
+    #expect(pruned.unetWeights[name]?.values[3] == 0)
+    edit.pruned = PruningMask()
+    let restored = try edit.applied(to: model)
+    #expect(restored.unetWeights.tensors.map { bits($0.tensor) } == model.unetWeights.tensors.map { bits($0.tensor) })
+  }
+
   @Test func ofAnotherModelIsRefusedByTheNameOfTheWeight() {
     let weights = Weights(["w": Tensor([1, 2], shape: [2])], source: "test")
     var mask = PruningMask()

@@ -25,7 +25,7 @@ import Testing
   @Test func beginsAsTheOriginalModel() throws {
     let mask = try mask()
     let soft = try model.replacingUNetWeights(mask.masked(mask.start))
-    #expect(relativeError(prediction(soft), prediction(model)) < 1e-3)
+    #expect(relativeError(prediction(soft), prediction(model)) < 3e-4)
     #expect(mask.hardened(mask.start).isEmpty)
   }
 

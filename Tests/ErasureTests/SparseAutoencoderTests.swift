@@ -215,6 +215,18 @@ private func identity(layer: String = "l", k: Int = 2, base: String? = nil) thro
     #expect(hooks?.transformerOutput.map { bits($0("up_blocks.1.attentions.0", map)) } == bits(map))
   }
 
+  @Test func isDrawnInTheStepsOfItsStatisticsAlone() throws {
+    var model = try DiffusionModel(folder: Fixtures.path("tiny-diffusers"))
+    let suppression = FeatureSuppression(change: Tensor.zeros([2, 2]), threshold: Tensor.zeros([2, 2]))
+    model.intervention = try suppression.intervention(identity(layer: layer), halves: .both)
+    #expect(try Sampler(model, SamplerSettings(steps: 2, guidanceScale: 3)).timesteps.count == 2)
+    for steps in [1, 3] {
+      #expect { try Sampler(model, SamplerSettings(steps: steps, guidanceScale: 3)) } throws: {
+        "\($0)" == "\(steps) steps: what is changed while images are drawn was found for 2"
+      }
+    }
+  }
+
   @Test func letsGradientsThrough() throws {
     let tape = Tape()
     let watched = tape.watch(map)

@@ -16,6 +16,7 @@ struct ExperimentTests {
           "config": [
             "erase_concept": "circle", "forget_prompts": nil, "retain_prompts": nil, "rule": "ratio", "alpha": 2,
             "dampening_coeff": 1, "selection_weighting": 10, "dampening_constant": 1, "num_fisher_samples": 50,
+            "latent_source": "generated",
             "save_path": nil, "load_path": nil,
             "num_inference_steps": 20, "guidance_scale": 3, "use_fp16": true, "device": nil,
           ],
@@ -224,8 +225,8 @@ struct ExperimentTests {
     #expect(
       ssd.rows.map(\.key) == [
         "erase_concept", "forget_prompts", "retain_prompts", "rule", "alpha", "dampening_coeff", "selection_weighting",
-        "dampening_constant", "num_fisher_samples", "save_path", "load_path", "num_inference_steps", "guidance_scale",
-        "use_fp16", "device",
+        "dampening_constant", "num_fisher_samples", "latent_source", "save_path", "load_path", "num_inference_steps",
+        "guidance_scale", "use_fp16", "device",
       ])
     let steps = try #require(ssd.rows.first { $0.key == "num_inference_steps" })
     #expect(steps.defaultValue == 50 && steps.filledBy == .baseModel)

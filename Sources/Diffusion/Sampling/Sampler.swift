@@ -32,6 +32,9 @@ public struct Sampler {
       throw SamplingError(
         "a guidance scale of \(settings.guidanceScale): guidance away from a concept needs one above 1")
     }
+    if let steps = model.intervention.steps, steps != settings.steps {
+      throw SamplingError("\(settings.steps) steps: what is changed while images are drawn was found for \(steps)")
+    }
     self.model = model
     self.settings = settings
     timesteps = try model.scheduler.timesteps(settings.steps)

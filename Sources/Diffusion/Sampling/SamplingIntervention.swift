@@ -7,10 +7,13 @@ public struct SamplingIntervention {
   public var hooks: ((_ step: Int) -> UNetHooks)?
   /// What takes the place of classifier-free guidance.
   public var guidance: ConceptGuidance?
+  /// The number of steps that the hooks are made for; nil where any will do.
+  public var steps: Int?
 
-  public init(hooks: ((Int) -> UNetHooks)? = nil, guidance: ConceptGuidance? = nil) {
+  public init(hooks: ((Int) -> UNetHooks)? = nil, guidance: ConceptGuidance? = nil, steps: Int? = nil) {
     self.hooks = hooks
     self.guidance = guidance
+    self.steps = steps
   }
 }
 

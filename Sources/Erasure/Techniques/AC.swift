@@ -77,7 +77,7 @@ extension ACConfiguration: Technique {
     cost: "the anchor images, and two forward and one backward pass for each sample of a step")
 
   public func estimates(seed: UInt64) -> [Estimate] {
-    loadPath == nil ? [training.anchorLatents(samplerSettings, seed: seed).estimate(named: anchorLatents)] : []
+    loadPath == nil ? [training.anchorEstimate(samplerSettings, seed: seed)] : []
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
@@ -103,7 +103,7 @@ extension ACConfiguration: Technique {
     _ context: EditContext, from start: [String: Tensor], _ words: ConceptEmbedding? = nil
   ) throws -> [String: Tensor] {
     let objective = try AblationObjective(
-      training, context.model, latents: context.latents(of: anchorLatents), words: words)
+      training, context.model, latents: context.latents(of: AblationSettings.anchorLatentsName), words: words)
     let stream = RandomStream(seed: context.seed, "ac")
     return try fineTuning.run(
       context, start: start,
@@ -123,5 +123,4 @@ extension ACConfiguration: Technique {
   }
 }
 
-private let anchorLatents = "anchor_latents"
 private let script = "nupurkmr9/concept-ablation, diffusers/train.py"

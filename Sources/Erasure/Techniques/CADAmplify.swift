@@ -1,4 +1,5 @@
 public import Configuration
+public import Diffusion
 
 /// CAD-Amplify (Nguyen, Phan and Doan, 2024, arXiv 2412.02542, algorithm 2): the weights that count most against a
 /// concept are set to zero, so that it comes forward. The pictures of the concept that the publication starts from are
@@ -34,6 +35,8 @@ extension CADAmplifyConfiguration: Technique {
     .mask, "CAD-Amplify: removes what works against a concept",
     paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
     cost: "a trajectory for each prompt and picture, and a forward and a backward pass for each of their steps")
+
+  public func check(_ model: DiffusionModel) throws { try settings.check(model) }
 
   public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(amplifyConcept, seed: seed)] }
 

@@ -1,4 +1,5 @@
 public import Configuration
+public import Diffusion
 
 /// CAD-Erase (Nguyen, Phan and Doan, 2024, arXiv 2412.02542, algorithm 1): the weights that count most for a concept
 /// are set to zero, a few of each row. Nothing is trained, and dropping the mask gives the model back.
@@ -33,6 +34,8 @@ extension CADEraseConfiguration: Technique {
     .mask, "CAD-Erase: removes what works for a concept",
     paper: "Nguyen, Phan and Doan, arXiv 2412.02542",
     cost: "a part of a trajectory and a forward and a backward pass for each prompt, round and step")
+
+  public func check(_ model: DiffusionModel) throws { try settings.check(model) }
 
   public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(eraseConcept, seed: seed)] }
 

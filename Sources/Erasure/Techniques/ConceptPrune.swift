@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 public import Tensors
 
 /// ConceptPrune (Chavhan, Li and Hospedales, 2024, arXiv 2405.19237): the weights of the feed-forward layers that draw
@@ -85,6 +85,13 @@ extension ConceptPruneConfiguration: Technique {
     paper: "Chavhan, Li and Hospedales, arXiv 2405.19237",
     cost: "the first steps of a picture for each target and base prompt")
 
+  public func check(_ model: DiffusionModel) throws {
+    let names = try ParameterGroup.feedForwardOutput.names(in: model.unetWeights)
+    try neurons.check(rowLengths: names.compactMap { model.unetWeights[$0]?.extent(-1) })
+  }
+
+  private var neurons: SkilledNeurons { SkilledNeurons(skillRatio: skillRatio, selectRatio: selectRatio) }
+
   public func estimates(seed: UInt64) -> [Estimate] {
     [norms("target", effectiveTargetPrompts, seed: seed), norms("base", effectiveBasePrompts, seed: seed)]
   }
@@ -99,8 +106,8 @@ extension ConceptPruneConfiguration: Technique {
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let (target, base) = (try context.estimate("activations.target"), try context.estimate("activations.base"))
     let names = try ParameterGroup.feedForwardOutput.names(in: context.model.unetWeights)
-    let neurons = SkilledNeurons(skillRatio: skillRatio, selectRatio: selectRatio)
-    try neurons.check(rowLengths: names.compactMap { context.model.unetWeights[$0]?.extent(-1) })
+    try check(context.model)
+    let neurons = neurons
     let chosen = try parallelMap(names.count) { index -> [Int] in
       guard let weight = context.model.unetWeights[names[index]], let target = target[names[index]],
         let base = base[names[index]]

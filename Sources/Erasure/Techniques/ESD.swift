@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Erased Stable Diffusion (Gandikota et al., ICCV 2023, arXiv 2303.07345): fine-tunes a group of weights so that the
@@ -30,6 +30,8 @@ extension ESDConfiguration: Technique {
     .weights, "Erased Stable Diffusion",
     paper: "Gandikota, Materzynska, Fiotto-Kaufman and Bau, ICCV 2023, arXiv 2303.07345",
     cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
+
+  public func check(_ model: DiffusionModel) throws { _ = try training.trainMethod.names(in: model.unetWeights) }
 
   public func estimates(seed: UInt64) -> [Estimate] {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []

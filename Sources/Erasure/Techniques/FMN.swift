@@ -97,6 +97,10 @@ extension FMNConfiguration: Technique {
     paper: "Zhang et al., CVPR Workshops 2024, arXiv 2303.17591",
     cost: "the concept's images, and a forward and a backward pass for each sample of a step and of textual inversion")
 
+  public func check(_ model: DiffusionModel) throws {
+    for prompt in effectivePrompts { _ = try conceptPositions(of: eraseConcept, in: prompt, model.tokenizer) }
+  }
+
   private static let images = "instance_latents"
   private static let tokens = "concept_tokens"
 
@@ -117,10 +121,9 @@ extension FMNConfiguration: Technique {
       inputs: [
         "images": images.inputs, "concept": .string(concept), "tokens": .integer(inversion.tokens),
         "steps": .integer(inversion.steps), "learning_rate": .number(inversion.learningRate),
-      ]
+      ], needs: [Self.images]
     ) { context in
-      // An estimate sees no other: the images are drawn once more, which is little beside the learning.
-      let latents = try images.draw(context.model, monitor: WorkMonitor(isCancelled: context.monitor.isCancelled))
+      let latents = try context.latents(of: Self.images)
       return [
         "embeddings": try inversion.embeddings(context, latents: latents, prompts: prompts, concept: concept)
       ]

@@ -51,11 +51,23 @@ extension NPESDConfiguration: Technique {
     .hook, "NP-ESD: ESD with the concept's neurons silenced",
     paper: "arXiv 2405.16534", cost: "that of ESD, and two partial drawings for each prompt and sample")
 
+  public func check(_ model: DiffusionModel) throws {
+    _ = try training.trainMethod.names(in: model.unetWeights)
+    for (name, weight) in model.unetWeights.tensors where name.hasSuffix(".conv2.weight") {
+      guard neuronsPerLayer < weight.shape[1] else {
+        throw ErasureError(
+          "neurons_per_layer is \(neuronsPerLayer), which leaves none of the \(weight.shape[1]) of "
+            + "'\(name.dropLast(".conv2.weight".count))'")
+      }
+    }
+  }
+
   public func estimates(seed: UInt64) -> [Estimate] {
     [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate]
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
+    try check(context.model)
     let trained = try context.estimate("esd")
     let neurons = ConceptNeurons(
       prompts: neuronPrompts ?? training.prompts, samplesPerPrompt: neuronSamples,
@@ -67,10 +79,6 @@ extension NPESDConfiguration: Technique {
     var found: [String: JSON] = [:]
     for (layer, scores) in scores {
       let channels = ConceptNeurons.largest(neuronsPerLayer, of: scores)
-      guard channels.count < scores.count else {
-        throw ErasureError(
-          "neurons_per_layer is \(neuronsPerLayer), which leaves none of the \(scores.count) of '\(layer)'")
-      }
       edit.inferenceTensors[layer] = Tensor.make([1, scores.count, 1, 1]) { out in
         out.update(repeating: 1)
         for channel in channels { out[channel] = 0 }
@@ -90,6 +98,19 @@ extension NPESDConfiguration: Technique {
 
   private func mean(_ values: [Float]) -> Double {
     values.reduce(0) { $0 + Double($1) } / Double(max(values.count, 1))
+  }
+
+  /// The second convolution of a block reads the activation that is multiplied: its columns can be, instead.
+  public func weightsInPlaceOfHooks(
+    _ model: DiffusionModel, tensors: [String: Tensor]
+  ) throws -> [String: Tensor]? {
+    try tensors.reduce(into: [:]) { weights, silenced in
+      let name = "\(silenced.key).conv2.weight"
+      guard let weight = model.unetWeights[name], weight.shape[1] == silenced.value.count else {
+        throw ErasureError("the UNet has no ResNet block '\(silenced.key)' of \(silenced.value.count) channels")
+      }
+      weights[name] = weight * silenced.value
+    }
   }
 
   /// Multiplies the last activation of each ResNet block by 0 in its concept neurons and by 1 elsewhere, at every step,

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// P-AC (arXiv 2405.16534): masks of the weights learn the loss of concept ablation, and what they rule out is pruned.
@@ -21,7 +21,8 @@ public struct PACConfiguration: Configuration {
   public init() {}
 
   public static let fields: [Field<PACConfiguration>] =
-    AblationSettings.fields.map { $0.inside(\.training) } + [
+    AblationSettings.fields.map { $0.inside(\.training) }
+      .sourced(["anchor_model", "train_steps", "learning_rate"], "seed document 001") + [
       .trainMethod(
         \.trainMethod, "The weights that have masks: all for nudity, cross-attention for styles",
         source: "seed document 001")
@@ -44,22 +45,21 @@ extension PACConfiguration: Technique {
     paper: "arXiv 2405.16534",
     cost: "the anchor images, and two forward and one backward pass for each sample of a step")
 
-  /// The masks alone, so that another threshold prunes without learning again. An estimate sees no other: the anchor
-  /// images are drawn with them, which is little beside the learning.
+  public func check(_ model: DiffusionModel) throws { _ = try trainMethod.names(in: model.unetWeights) }
+
+  /// The anchor images, which AC has too, and the masks, so that another threshold prunes without learning again.
   public func estimates(seed: UInt64) -> [Estimate] {
     guard loadPath == nil else { return [] }
-    let images = training.anchorLatents(samplerSettings, seed: seed)
+    let images = training.anchorEstimate(samplerSettings, seed: seed)
     return [
+      images,
       Estimate(
         name: "mask",
         inputs: [
           "settings": training.encode(affectingResult: true), "mask": mask.trainingInputs,
           "train_method": .string(trainMethod.rawValue), "images": images.inputs,
-        ], sourceFile: Self.sourceFile
-      ) { context in
-        let latents = try images.draw(context.model, monitor: WorkMonitor(isCancelled: context.monitor.isCancelled))
-        return try trainedMask(context, latents: latents)
-      }
+        ], needs: [images.name], sourceFile: Self.sourceFile
+      ) { context in try trainedMask(context, latents: context.latents(of: images.name)) },
     ]
   }
 

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// P-ESD (arXiv 2405.16534): masks of the weights learn ESD's loss, and what they rule out is pruned.
@@ -22,7 +22,10 @@ public struct PESDConfiguration: Configuration {
   public init() {}
 
   public static let fields: [Field<PESDConfiguration>] =
-    ESDSettings.fields.map { $0.inside(\.training) } + SoftMaskSettings.fields.map { $0.inside(\.mask) }
+    ESDSettings.fields.map { $0.inside(\.training) }
+      .sourced(
+        ["target_form", "negative_guidance", "sampled_model", "train_steps", "learning_rate"], "seed document 001")
+      + SoftMaskSettings.fields.map { $0.inside(\.mask) }
       + [.saveMask(\.savePath), .loadMask(\.loadPath)] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
@@ -49,6 +52,8 @@ extension PESDConfiguration: Technique {
     .mask, "P-ESD: pruning masks learnt with ESD's loss",
     paper: "arXiv 2405.16534",
     cost: "for each training sample half a guided drawing, a pass of two texts, and a forward and a backward pass")
+
+  public func check(_ model: DiffusionModel) throws { _ = try training.trainMethod.names(in: model.unetWeights) }
 
   public func estimates(seed: UInt64) -> [Estimate] {
     guard loadPath == nil else { return [] }

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Post-Prune (arXiv 2405.16534, section 4.5; methods 1.6): ESD, and then the smallest weights of the erased UNet are
@@ -31,6 +31,8 @@ extension PostPruneConfiguration: Technique {
   public static let summary = TechniqueSummary(
     .mask, "Post-Prune: ESD, then magnitude pruning",
     paper: "arXiv 2405.16534", cost: "that of ESD")
+
+  public func check(_ model: DiffusionModel) throws { _ = try training.trainMethod.names(in: model.unetWeights) }
 
   public func estimates(seed: UInt64) -> [Estimate] {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Pre-Prune (arXiv 2405.16534, section 4.5, after Jia et al., NeurIPS 2023; methods 1.6): the smallest weights of the
@@ -32,13 +32,15 @@ extension PrePruneConfiguration: Technique {
     .mask, "Pre-Prune: magnitude pruning, then ESD",
     paper: "arXiv 2405.16534, after Jia et al., NeurIPS 2023, arXiv 2304.04934", cost: "that of ESD")
 
+  public func check(_ model: DiffusionModel) throws { _ = try training.trainMethod.names(in: model.unetWeights) }
+
   public func estimates(seed: UInt64) -> [Estimate] {
     guard loadPath == nil else { return [] }
     return [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
-    let trained = try context.estimate("esd")
+    let trained = try context.estimate(ESDTraining.name(prunedShare: pruneRatio))
     let base = context.model.unetWeights
     let pruned = PruningMask.smallest(share: pruneRatio, of: base)
     var details = ChangeFigures(trained, from: base).members

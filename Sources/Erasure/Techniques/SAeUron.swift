@@ -77,7 +77,7 @@ public struct SAeUronConfiguration: Configuration {
     if contrastPrompts == nil {
       warnings.append(
         "contrast_prompts is not set: the features of \"\(eraseConcept)\" are those of the largest mean in "
-          + "\(numImages) pictures of it, other concepts' among them")
+          + "\(numImages) pictures of it, which are drawn first, other concepts' among them")
     }
     if multiplier > 0 { warnings.append("multiplier is above 0: the concept is amplified") }
     return warnings
@@ -103,6 +103,10 @@ extension SAeUronConfiguration: Technique {
     .hook, "SAeUron: features of a sparse autoencoder suppressed",
     paper: "Cywiński and Deja, ICML 2025, arXiv 2501.18052",
     cost: "a picture for each prompt, and an autoencoder to train unless there is one; two matrix products a pass")
+
+  public func check(_ model: DiffusionModel) throws {
+    _ = try SparseAutoencoder.width(of: autoencoder.layer, in: model.unetWeights)
+  }
 
   public func estimates(seed: UInt64) -> [Estimate] {
     let contrast = contrastPrompts.map { [statistics("contrast", activations($0, seed: seed), seed: seed)] } ?? []

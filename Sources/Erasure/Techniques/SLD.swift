@@ -70,6 +70,13 @@ public struct SLDConfiguration: Configuration {
     return warnings
   }
 
+  public func validate() throws(ConfigurationError) {
+    guard samplerSettings.guidanceScale > 1 else {
+      throw ConfigurationError(
+        keyPath: "guidance_scale", "expected a number greater than 1: without guidance there is none to change")
+    }
+  }
+
   private var own: SafetyGuidance {
     SafetyGuidance(
       scale: sldGuidanceScale, warmupSteps: sldWarmupSteps, threshold: sldThreshold, momentumScale: sldMomentumScale,

@@ -17,6 +17,7 @@ public struct SSDConfiguration: Configuration {
   public var selectionWeighting = 10.0
   public var dampeningConstant = 1.0
   public var numFisherSamples = 50
+  public var latentSource = FisherInformation.LatentSource.generated
   public var savePath: String?
   public var loadPath: String?
   public var generation = GenerationSettings()
@@ -69,6 +70,10 @@ public struct SSDConfiguration: Configuration {
     Field(
       "num_fisher_samples", \.numFisherSamples, .atLeast(1),
       "Noise samples for each prompt when a Fisher diagonal is estimated", source: document),
+    Field(
+      "latent_source", \.latentSource,
+      "What noise is predicted in when a Fisher diagonal is estimated: an image of the prompt, noised forward "
+        + "(generated), or noise alone (gaussian); the document leaves it open", source: "our own"),
     Field(
       "save_path", \.savePath, weightsFile,
       "Where to save the dampened UNet weights", source: document, affectsResult: false, role: .path),
@@ -138,14 +143,15 @@ extension SSDConfiguration: Technique {
 
   private func fisher(_ set: String, _ prompts: [String], seed: UInt64) -> Estimate {
     let fisher = FisherInformation(
-      prompts: prompts, samplesPerPrompt: numFisherSamples, sampler: samplerSettings, seed: seed)
+      prompts: prompts, samplesPerPrompt: numFisherSamples, sampler: samplerSettings, seed: seed,
+      latentSource: latentSource)
     return Estimate(
       name: "fisher.\(set)",
       inputs: [
         "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
         "num_inference_steps": .integer(samplerSettings.steps),
         "guidance_scale": .number(samplerSettings.guidanceScale),
-        "seed": .integer(Int(seed)),
+        "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
       ]
     ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
   }

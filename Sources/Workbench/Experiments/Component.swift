@@ -90,7 +90,8 @@ extension Configuration {
       let value =
         switch filler {
         case .baseModel: base.defaults[key]
-        case .technique(let theirs): technique?[theirs]
+        // Of several concepts, the first.
+        case .technique(let theirs): technique?[theirs].map { $0.array?.first ?? $0 }
         }
       if let value, !value.isNull { settings[key] = value }
       if settings[key] ?? .null == .null {

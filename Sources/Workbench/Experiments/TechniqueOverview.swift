@@ -14,20 +14,39 @@ public struct TechniqueOverview: Sendable {
   public let paper: String
   /// The work in passes of the UNet.
   public let cost: String
-  /// The stages whose results other settings reuse, by name.
-  public let estimates: [String]
+  /// The stages whose results other settings reuse.
+  public let stages: [Stage]
+
+  /// A stage, and the techniques that find its result in the cache where their settings say the same.
+  public struct Stage: Sendable {
+    public let name: String
+    public let sharedWith: [String]
+  }
 }
 
 extension Catalogue {
   /// All techniques by name.
   public var techniqueOverviews: [TechniqueOverview] {
-    techniques.sorted { $0.key < $1.key }.compactMap { name, type in
-      // An alias has no line of its own.
-      guard let type = type as? any Technique.Type, type.name == name else { return nil }
-      let summary = type.summary
+    // An alias has no line of its own.
+    let types = techniques.sorted { $0.key < $1.key }.compactMap { name, type in
+      (type as? any Technique.Type).flatMap { $0.name == name ? $0 : nil }
+    }
+    // By default a concept's name is part of some.
+    let estimates = types.map { type in
+      type.init().estimates(seed: 0).map { (name: $0.name.replacing(".nudity", with: ""), source: $0.sourceFile) }
+    }
+    return types.indices.map { index in
+      let (type, summary) = (types[index], types[index].summary)
+      let stages = estimates[index].map { estimate in
+        TechniqueOverview.Stage(
+          name: estimate.name,
+          sharedWith: types.indices.filter { other in
+            other != index && estimates[other].contains { $0 == estimate }
+          }.map { types[$0].name })
+      }
       return TechniqueOverview(
-        name: name, aliases: aliases(of: type), title: summary.title, kind: summary.kind.rawValue,
-        paper: summary.paper, cost: summary.cost, estimates: type.init().estimates(seed: 0).map(\.name))
+        name: type.name, aliases: aliases(of: type), title: summary.title, kind: summary.kind.rawValue,
+        paper: summary.paper, cost: summary.cost, stages: stages)
     }
   }
 

@@ -9,24 +9,27 @@ extension Runner {
   /// with the judges that its card names. From the same prompt and latent diffusers then draws what the run drew.
   ///
   /// - Returns: the digest of the run's base model.
-  /// - Throws: ``ReproductionError`` for a run without an edit and for an edit of inference time, which no folder of
-  ///   weights can hold; `ConfigurationError` for a folder that holds a model already.
+  /// - Throws: ``ReproductionError`` for a run without an edit and for an edit of inference time that no weights express; `ConfigurationError` for a folder that holds a model already.
   public func export(_ run: Digest, to folder: String) throws -> Digest {
     let record = try store.run(run)
     let point = try point(of: record, run: run)
     guard let technique = point.technique.configuration as? any Technique,
       let edit = StoredEdit({ record.output($0) })
     else { throw ReproductionError("run \(run.short) made no edit, so there is no model to export") }
-    guard !technique.changesDrawing else {
-      throw ReproductionError(
-        "run \(run.short) erases by \(Self.means(technique)) while images are drawn, which weights alone cannot"
-          + " express: a diffusers folder would hold the base model, and nothing is written")
-    }
     guard !FileManager.default.fileExists(atPath: folder + "/model_index.json") else {
       throw ConfigurationError("\(folder) holds a model already; an export takes another folder")
     }
     let base = try models.base(point.baseModel, from: point.folder)
     var model = try edit.model(models.load(base), technique, from: store.objects)
+    if technique.changesDrawing {
+      let tensors = try edit.inference.map { try TensorSet.tensors($0, from: store.objects) } ?? [:]
+      guard let weights = try technique.weightsInPlaceOfHooks(model, tensors: tensors) else {
+        throw ReproductionError(
+          "run \(run.short) erases by \(Self.means(technique)) while images are drawn, which weights cannot express: a "
+            + "diffusers folder would hold the base model, and nothing is written")
+      }
+      model = try model.replacingUNetWeights(weights)
+    }
     // Those of the base model are not the edited one's.
     model.card?.sparseAutoencoders = nil
     for (_, place) in base.card?.judges ?? [:] { try Self.copy(place, from: base.folder, to: folder) }

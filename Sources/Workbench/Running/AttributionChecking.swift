@@ -14,7 +14,7 @@ public struct AttributionReport: Sendable {
 }
 
 extension Runner {
-  /// Holds the attribution of a point of CAD-Erase against the objective. The attribution comes from the cache where it
+  /// Holds the attribution of a point of CAD against the objective. The attribution comes from the cache where it
   /// is there.
   ///
   /// - Parameters:
@@ -24,15 +24,20 @@ extension Runner {
   public func checkAttribution(
     of point: ExperimentPoint, trials: Int, share: Double, monitor: RunMonitor
   ) throws -> AttributionReport {
-    guard let technique = point.technique.configuration as? CADEraseConfiguration else {
+    let attribution: (UInt64) -> ConceptAttribution
+    let modules: [AttributedModules]
+    switch point.technique.configuration {
+    case let erase as CADEraseConfiguration: (attribution, modules) = (erase.attribution, erase.modules)
+    case let amplify as CADAmplifyConfiguration: (attribution, modules) = (amplify.attribution, amplify.modules)
+    default:
       throw ConfigurationError(
         file: point.file, keyPath: "technique.name",
-        "the check is one of cad_erase, and this experiment is one of \(point.technique.name)")
+        "the check is one of cad_erase and cad_amplify, and this experiment is one of \(point.technique.name)")
     }
     let execution = PointExecution(point, runner: self, monitor: monitor)
     let (plan, model, estimates) = try execution.computeEstimates()
     let check = AttributionCheck(
-      technique.attribution(seed: plan.seed), modules: technique.modules, trials: trials, share: share)
+      attribution(plan.seed), modules: modules, trials: trials, share: share)
     let result = try check.run(
       model, values: estimates["attribution"] ?? [:], monitor: monitor.work("check"))
     return AttributionReport(predicted: result.predicted, actual: result.actual, correlation: result.correlation)

@@ -70,17 +70,33 @@ public final class Runner {
     for point in points {
       let stages = try stages(of: point)
       if let path = stages.technique.savePath { try EditFile.check(savePath: path, base: stages.base, point: point) }
-      for estimate in stages.estimates {
-        // What the cache answers has passed already.
-        guard let check = estimate.check, let key = stages.key(of: estimate, estimates: [:]),
-          try results.lookup(key) == nil
-        else { continue }
-        try check(
-          EditContext(
-            model: models.load(stages.base), seed: stages.seed, files: stages.files.mapValues(\.path),
-            modelDigest: stages.base.digest.hex))
+      // What the cache answers has passed already, and asks for no model.
+      // A model that cannot be read is for the run to say, and to record.
+      guard try !isEditCached(stages), let model = try? models.load(stages.base) else { continue }
+      if let path = stages.technique.loadPath {
+        try EditFile(point.resolve(path), toBe: "read").check(for: model, base: stages.base)
+        continue
       }
+      do {
+        try stages.technique.check(model)
+      } catch let error as ErasureError {
+        throw ConfigurationError(file: point.file, keyPath: point.technique.keyPath + ".config", error.description)
+      }
+      let context = EditContext(
+        model: model, seed: stages.seed, files: stages.files.mapValues(\.path), modelDigest: stages.base.digest.hex)
+      for estimate in stages.estimates { try estimate.check?(context) }
     }
+  }
+
+  private func isEditCached(_ stages: PointStages) throws -> Bool {
+    var digests: [String: Digest] = [:]
+    for estimate in stages.estimates {
+      guard let key = stages.key(of: estimate, estimates: digests),
+        let digest = try results.lookup(key)?.outputs["tensors"]
+      else { return false }
+      digests[estimate.name] = digest
+    }
+    return try results.lookup(stages.editKey(estimates: digests)) != nil
   }
 
   // MARK: Running

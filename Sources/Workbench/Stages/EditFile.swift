@@ -92,14 +92,27 @@ struct EditFile {
     }
   }
 
+  /// Refuses what ``read(for:base:)`` would refuse but for damage to the values.
+  func check(for model: DiffusionModel, base: BaseModel) throws {
+    switch content {
+    case .weights: _ = try file(for: model, base: base)
+    case .mask: _ = try mask(for: model, base: base)
+    }
+  }
+
   private func weights(for model: DiffusionModel, base: BaseModel) throws -> [String: Tensor] {
+    let file = try file(for: model, base: base)
+    return try file.names.reduce(into: [:]) { $0[$1] = try file.tensor($1) }
+  }
+
+  /// The file of weights, once its names and shapes are known to be the UNet's.
+  private func file(for model: DiffusionModel, base: BaseModel) throws -> SafetensorsFile {
     let file = try SafetensorsFile(path)
     try refuseOther(base, than: file.metadata[Self.baseKey], by: file.metadata[Self.techniqueKey])
     let names = model.unetWeights.names
     if let missing = names.first(where: { !file.contains($0) }) {
       throw ModelFolderError(file: path, key: missing, "this weight of the UNet is not in the file")
     }
-    var tensors: [String: Tensor] = [:]
     for name in file.names {
       guard let weight = model.unetWeights[name] else {
         throw ModelFolderError(
@@ -110,9 +123,8 @@ struct EditFile {
         throw ModelFolderError(
           file: path, key: name, "has the shape \(shape), and the UNet's weight has \(weight.shape)")
       }
-      tensors[name] = try file.tensor(name)
     }
-    return tensors
+    return file
   }
 
   /// A mask with the line before it, or the object of a store alone, which is without.

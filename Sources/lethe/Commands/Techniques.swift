@@ -24,7 +24,8 @@ struct Techniques: ParsableCommand {
     [
       "name": .string(technique.name), "aliases": .array(technique.aliases.map(JSON.string)),
       "title": .string(technique.title), "kind": .string(technique.kind), "paper": .string(technique.paper),
-      "cost": .string(technique.cost), "stages": .array(technique.estimates.map(JSON.string)),
+      "cost": .string(technique.cost), "stages": .array(
+        technique.stages.map { ["name": .string($0.name), "shared_with": .array($0.sharedWith.map(JSON.string))] }),
     ]
   }
 
@@ -35,7 +36,10 @@ struct Techniques: ParsableCommand {
       columns.add("  edit", technique.kind)
       if !technique.paper.isEmpty { columns.add("  paper", technique.paper) }
       columns.add("  cost", technique.cost)
-      if !technique.estimates.isEmpty { columns.add("  stages", technique.estimates.joined(separator: ", ")) }
+      let stages = technique.stages.map { stage in
+        stage.name + (stage.sharedWith.isEmpty ? "" : " (shared with \(stage.sharedWith.joined(separator: ", ")))")
+      }
+      if !stages.isEmpty { columns.add("  stages", stages.joined(separator: ", ")) }
       return "\(Style.bold(technique.name))  \(technique.title)\n" + columns.text()
     }.joined(separator: "\n")
   }
