@@ -45,6 +45,16 @@ import Testing
     #expect(table.notes.contains { $0.contains("Runs new and old") && $0.contains("differ in cer") })
   }
 
+  @Test func secondsThatDifferAreNoDisagreement() throws {
+    var runs = [run("old", alpha: 5, started: "1"), run("new", alpha: 5, started: "2")]
+    for index in runs.indices {
+      runs[index].values.append(
+        MeasuredValue(name: "edit_seconds", value: Double(index), better: .none, isRepeatable: false))
+    }
+    let table = try TableBuilder(spec([select("ssd")]), runs: runs).table
+    #expect(!table.notes.contains { $0.contains("differ") })
+  }
+
   @Test func valuesMeasuredInTwoWaysDoNotShareAColumn() throws {
     let runs = [run("a", alpha: 1, cer: 0.4, count: 160), run("b", alpha: 5, cer: 0.9, count: 320)]
     let table = try TableBuilder(spec([select("ssd")]), runs: runs).table

@@ -49,12 +49,17 @@ public struct MeasuredValue: Equatable, Sendable {
   public var value: Double?
   public var better: Better
   public var method: MeasuringMethod
+  /// False for what is never twice the same, as seconds are: then two runs that differ in it do not disagree.
+  public var isRepeatable: Bool
 
-  public init(name: String, value: Double?, better: Better, method: MeasuringMethod = MeasuringMethod()) {
+  public init(
+    name: String, value: Double?, better: Better, method: MeasuringMethod = MeasuringMethod(), isRepeatable: Bool = true
+  ) {
     self.name = name
     self.value = value
     self.better = better
     self.method = method
+    self.isRepeatable = isRepeatable
   }
 }
 
@@ -79,7 +84,7 @@ public struct MeasuringMethod: Hashable, Sendable {
     var parts: [Part: String] = [:]
     if !unit.isEmpty { parts[.unit] = unit }
     if let count { parts[.count] = "n = \(count)" }
-    if let judge { parts[.judge] = "judged by \(abbreviated(judge))" }
+    if let judge, !judge.isEmpty { parts[.judge] = "judged by \(abbreviated(judge))" }
     if let sampler { parts[.sampler] = sampler }
     return parts
   }

@@ -89,14 +89,17 @@ extension ReportedRun {
   /// it, and the seconds that the edit and its estimates took when they were computed.
   private static func edit(_ stages: [RunRecord.Stage]) -> [MeasuredValue] {
     guard let last = stages.firstIndex(where: { $0.name == "edit" }) else { return [] }
-    func figure(_ name: String, _ value: Double?, _ unit: String) -> MeasuredValue {
-      MeasuredValue(name: name, value: value, better: .none, method: MeasuringMethod(unit: unit))
+    func figure(_ name: String, _ value: Double?, _ unit: String, isRepeatable: Bool = true) -> MeasuredValue {
+      MeasuredValue(
+        name: name, value: value, better: .none, method: MeasuringMethod(unit: unit), isRepeatable: isRepeatable)
     }
     let computing = stages[...last].filter { $0.name != "base" }
     return [
       figure("weights_changed", stages[last].details?["weights_changed"]?.number, "share of the weights"),
       figure("edit_bytes", stages[last].details?["bytes"]?.number, "bytes"),
-      figure("edit_seconds", computing.reduce(0) { $0 + ($1.computedSeconds ?? $1.seconds) }, "seconds"),
+      figure(
+        "edit_seconds", computing.reduce(0) { $0 + ($1.computedSeconds ?? $1.seconds) }, "seconds",
+        isRepeatable: false),
     ]
   }
 
