@@ -12,22 +12,6 @@ extension Field {
   static func conceptType(_ path: any WritableKeyPath<Root, ConceptType> & Sendable, _ meaning: String) -> Field {
     Field("concept_type", path, meaning, source: "eval-learn documentation")
   }
-
-  static func savedWeights(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {
-    Field(
-      "save_path", path, weightsFile, "Where to save the edited UNet weights", source: "eval-learn documentation",
-      affectsResult: false, role: .path)
-  }
-
-  static func loadedWeights(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {
-    Field(
-      "load_path", path, weightsFile, "Edited UNet weights to load instead of computing any",
-      source: "eval-learn documentation", role: .path)
-  }
-}
-
-private let weightsFile = Rule<String>("ending in .safetensors or .pt") {
-  $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt")
 }
 
 /// The counterparts of several concepts: one for each, or one for all.

@@ -86,8 +86,8 @@ public struct MACEConfiguration: Configuration {
       "mask_threshold", \.maskThreshold, .between(0...1),
       "Where the concept is: the share of the range of its averaged attention map from which on a pixel belongs to it",
       source: "our own"),
-    .savedWeights(\.savePath),
-    .loadedWeights(\.loadPath),
+    .savePath(\.savePath).sourced("eval-learn documentation"),
+    .loadPath(\.loadPath).sourced("eval-learn documentation"),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {

@@ -67,8 +67,8 @@ public struct RECEConfiguration: Configuration {
     Field("erase_scale", \.eraseScale, .greaterThan(0), "Weight of each adversarial token", source: script),
     Field("preserve_scale", \.preserveScale, .atLeast(0), "Weight of each preserved token", source: script),
     Field("lamb", \.lamb, .greaterThan(0), "Weight of staying with the matrices of the epoch before", source: script),
-    .savedWeights(\.savePath),
-    .loadedWeights(\.loadPath),
+    .savePath(\.savePath).sourced("eval-learn documentation"),
+    .loadPath(\.loadPath).sourced("eval-learn documentation"),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {

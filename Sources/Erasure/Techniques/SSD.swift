@@ -74,12 +74,8 @@ public struct SSDConfiguration: Configuration {
       "latent_source", \.latentSource,
       "What noise is predicted in when a Fisher diagonal is estimated: an image of the prompt, noised forward "
         + "(generated), or noise alone (gaussian); the document leaves it open", source: "our own"),
-    Field(
-      "save_path", \.savePath, weightsFile,
-      "Where to save the dampened UNet weights", source: document, affectsResult: false, role: .path),
-    Field(
-      "load_path", \.loadPath, weightsFile,
-      "Dampened UNet weights to load instead of estimating anything", source: document, role: .path),
+    .savePath(\.savePath),
+    .loadPath(\.loadPath),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public var warnings: [String] {
@@ -281,7 +277,3 @@ private struct Summary {
 
 private let document = "seed document 000"
 private let publication = "arXiv 2308.07707"
-
-private let weightsFile = Rule<String>("ending in .safetensors or .pt") {
-  $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt")
-}

@@ -75,8 +75,8 @@ public struct UCEConfiguration: Configuration {
     Field(
       "lamb", \.lamb, .greaterThan(0), "Weight of staying with the old matrices (lambda)",
       source: "the public scripts"),
-    .savedWeights(\.savePath),
-    .loadedWeights(\.loadPath),
+    .savePath(\.savePath).sourced("eval-learn documentation"),
+    .loadPath(\.loadPath).sourced("eval-learn documentation"),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {

@@ -31,10 +31,7 @@ extension Catalogue {
     let types = techniques.sorted { $0.key < $1.key }.compactMap { name, type in
       (type as? any Technique.Type).flatMap { $0.name == name ? $0 : nil }
     }
-    // By default a concept's name is part of some.
-    let estimates = types.map { type in
-      type.init().estimates(seed: 0).map { (name: $0.name.replacing(".nudity", with: ""), source: $0.sourceFile) }
-    }
+    let estimates = types.map { $0.init().estimates(seed: 0).map { (name: $0.name, source: $0.sourceFile) } }
     return types.indices.map { index in
       let (type, summary) = (types[index], types[index].summary)
       let stages = estimates[index].map { estimate in

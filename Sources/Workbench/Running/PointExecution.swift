@@ -190,9 +190,7 @@ final class PointExecution {
   }
 
   private func keep(_ found: [String: Tensor]) throws -> Digest {
-    let batch = ObjectBatch(objects)
-    let digest = try TensorSet.add(found, in: batch)
-    try batch.commit()
+    let digest = try TensorSet.keep(found, in: objects)
     tensors[digest] = found
     return digest
   }

@@ -78,9 +78,7 @@ extension Runner {
       try EstimateStage.compute(
         estimate, EditContext(model: model, seed: seed, monitor: monitor.work(estimate.name), stateFile: file))
     }
-    let batch = ObjectBatch(store.objects)
-    let digest = try TensorSet.add(tensors, in: batch)
-    try batch.commit()
+    let digest = try TensorSet.keep(tensors, in: store.objects)
     let entry = CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began))
     try results.put([entry])
     return entry

@@ -72,9 +72,7 @@ public struct TrainingRun {
     let monitor = TrainingMonitor(
       stateFolder: stateFolder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
     let weights = try training.train(part, trained: trained, monitor)
-    let batch = ObjectBatch(store.objects)
-    let digest = try TensorSet.add(weights.byName, in: batch)
-    try batch.commit()
+    let digest = try TensorSet.keep(weights.byName, in: store.objects)
     _ = try store.cache.put(CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began)))
     do {
       try FileManager.default.removeItem(atPath: stateFolder)

@@ -27,7 +27,7 @@ struct EditFile {
     } else if path.hasSuffix(".mask") {
       content = .mask
     } else {
-      throw ConfigurationError("\(path) cannot be \(purpose): only .safetensors files are supported")
+      throw ConfigurationError("\(path) cannot be \(purpose): the file of an edit ends in .safetensors or .mask")
     }
   }
 

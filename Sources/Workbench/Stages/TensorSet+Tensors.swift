@@ -12,6 +12,15 @@ extension TensorSet {
     return try set.write(in: batch)
   }
 
+  /// Keeps tensors in the store.
+  /// - Returns: the digest of the set that names them, which is safe on the disk.
+  static func keep(_ tensors: [String: Tensor], in objects: ObjectStore) throws -> Digest {
+    let batch = ObjectBatch(objects)
+    let digest = try add(tensors, in: batch)
+    try batch.commit()
+    return digest
+  }
+
   /// All tensors of a set, each checked against its digest.
   static func tensors(_ digest: Digest, from objects: ObjectStore) throws -> [String: Tensor] {
     let set = try TensorSet(digest, from: objects)
