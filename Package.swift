@@ -52,11 +52,13 @@ let package = Package(
     room("Diffusion", ["Configuration", "Tensors", "CLibPNG"]),
     room("Shapes", ["Configuration", "Tensors", "Diffusion"]),
     room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
-    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes"]),
+    room("Attacks", ["Configuration", "Tensors", "Diffusion"]),
+    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes", "Attacks"]),
     room(
       "Workbench",
       [
-        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "CLibGit2", "CLibPNG",
+        "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Attacks", "Metrics", "CLibGit2",
+        "CLibPNG",
       ], plugins: ["SourceDigests"]),
     room("Reports", ["Configuration", "Store", "Diffusion", "Workbench"]),
     .executableTarget(
@@ -90,9 +92,10 @@ let package = Package(
     tests("DiffusionTests", ["Diffusion", "Configuration", "Tensors"]),
     tests("ShapesTests", ["Configuration", "Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
+    tests("AttacksTests", ["Attacks", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes", "TestModels"]),
     tests(
-      "WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics"]),
+      "WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Attacks", "Metrics"]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
     tests("CommandLineTests", ["Configuration", "Diffusion", "Tensors", "TestModels"]),
   ],

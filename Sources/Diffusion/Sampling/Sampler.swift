@@ -49,7 +49,8 @@ public struct Sampler {
   /// Its address is the seed, the text of the prompt and the repetition, so that metrics share images and models are
   /// compared from the same noise.
   public func noise(_ request: ImageRequest) -> Tensor {
-    RandomStream(seed: request.seed, "image", request.prompt).item(request.repetition).normal([1] + latentShape)
+    RandomStream(seed: request.seed, "image", request.noisePrompt ?? request.prompt).item(request.repetition)
+      .normal([1] + latentShape)
   }
 
   /// Draws images in batches and hands on each batch as soon as it is done.

@@ -30,11 +30,15 @@ public struct ImageRequest: Sendable, Hashable {
   public var seed: UInt64
   /// Tells apart the images of one prompt and seed.
   public var repetition: Int
+  /// The prompt from whose noise the image starts, where it is not its own: that of an adversarial prompt is compared
+  /// with the prompt it was made from.
+  public var noisePrompt: String?
 
-  public init(prompt: String, seed: UInt64, repetition: Int = 0) {
+  public init(prompt: String, seed: UInt64, repetition: Int = 0, noisePrompt: String? = nil) {
     self.prompt = prompt
     self.seed = seed
     self.repetition = repetition
+    self.noisePrompt = noisePrompt == prompt ? nil : noisePrompt
   }
 }
 

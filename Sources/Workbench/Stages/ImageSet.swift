@@ -39,10 +39,12 @@ public struct ImageSet: Equatable, Sendable {
   /// The set as it is stored.
   public var json: JSON {
     let images = entries.map { entry -> JSON in
-      [
+      var members: [String: JSON] = [
         "prompt": .string(entry.request.prompt), "seed": entry.request.seed.json,
         "repetition": .integer(entry.request.repetition), "digest": .string(entry.digest.hex),
       ]
+      members["noise_prompt"] = entry.request.noisePrompt.map { .string($0) }
+      return .object(members)
     }
     return ["format": .string(Self.format), "images": .array(images)]
   }
@@ -63,8 +65,9 @@ public struct ImageSet: Equatable, Sendable {
       guard let prompt = image["prompt"]?.string, let seed = image["seed"].flatMap(UInt64.init(json:)),
         let repetition = image["repetition"]?.integer, let digest = image["digest"]?.string.flatMap({ Digest(hex: $0) })
       else { return nil }
-      entries.append(
-        Entry(request: ImageRequest(prompt: prompt, seed: seed, repetition: repetition), digest: digest))
+      let request = ImageRequest(
+        prompt: prompt, seed: seed, repetition: repetition, noisePrompt: image["noise_prompt"]?.string)
+      entries.append(Entry(request: request, digest: digest))
     }
   }
 }

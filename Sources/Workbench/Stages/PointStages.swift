@@ -172,6 +172,7 @@ struct PointStages {
     parts["prompt"] = .string(request.prompt)
     parts["seed"] = request.seed.json
     parts["repetition"] = .integer(request.repetition)
+    parts["noise_prompt"] = request.noisePrompt.map { .string($0) }
     return StageKey(stage: "image", parts: .object(parts))
   }
 

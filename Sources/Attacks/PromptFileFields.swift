@@ -1,0 +1,15 @@
+internal import Configuration
+
+/// The fields by which every attack reads its prompts from a file or writes them to one.
+func promptFileFields<Root>(
+  _ read: any WritableKeyPath<Root, String?> & Sendable, _ written: any WritableKeyPath<Root, String?> & Sendable
+) -> [Field<Root>] {
+  [
+    Field(
+      "precomputed_prompts_path", read, .notEmpty,
+      "A CSV file with the column adversarial_prompt that takes the place of the search", role: .path),
+    Field(
+      "generated_prompts_output", written, .notEmpty, "A CSV file that the prompts are also written to",
+      affectsResult: false, role: .path),
+  ]
+}
