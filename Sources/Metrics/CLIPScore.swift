@@ -59,6 +59,22 @@ extension CLIPScoreConfiguration: Metric {
   }
 }
 
+/// Places images in the space of the base model's CLIP.
+public struct ImageEmbedder {
+  private let judge: CLIPJudge
+
+  /// - Parameter name: who asks, for errors
+  /// - Throws: ``MetricError`` where the card declares no CLIP judge, or what its folder is refused for.
+  public init(_ context: MetricContext, for name: String) throws {
+    judge = try CLIPJudge(context.judge("clip", for: name, .clip), context)
+  }
+
+  /// (images, projection width), each row of length 1.
+  ///
+  /// - Throws: ``MetricError`` for images of another size than the judge reads.
+  public func embeddings(_ images: [RGBImage]) throws -> Tensor { try judge.embeddings(images) { _ in } }
+}
+
 /// A CLIP model, in a folder as transformers writes it, that places images and prompts in one space.
 private struct CLIPJudge {
   let source: NamedJudge
@@ -93,14 +109,19 @@ private struct CLIPJudge {
     return own ? source.folder : context.modelFolder + "/tokenizer"
   }
 
+  /// The places of images, of length 1: (images, projection width).
+  func embeddings(_ images: [RGBImage], advance: (Int) throws -> Void) throws -> Tensor {
+    try refuseOtherSizes(images, than: model.config.vision.imageSize, for: source)
+    return try inBatches(images, advance: advance) { model.imageFeatures(preprocessing($0)) }.normalizedRows()
+  }
+
   /// The cosine between each image and its prompt, in [-1, 1].
   func cosines(_ images: [RGBImage], _ prompts: [String], advance: (Int) throws -> Void) throws -> [Double] {
-    try refuseOtherSizes(images, than: model.config.vision.imageSize, for: source)
     var places: [String: Tensor] = [:]
     for prompt in prompts where places[prompt] == nil {
       places[prompt] = model.textFeatures([tokenizer.encode(prompt)])
     }
-    let pictures = try inBatches(images, advance: advance) { model.imageFeatures(preprocessing($0)) }.normalizedRows()
+    let pictures = try embeddings(images, advance: advance)
     let texts = concatenate(prompts.compactMap { places[$0] }, axis: 0).normalizedRows()
     let products = (pictures * texts).sum(axis: -1)
     return products.values.map(Double.init)

@@ -1,3 +1,4 @@
+public import Attacks
 public import Configuration
 public import Diffusion
 public import Tensors
@@ -20,6 +21,13 @@ public protocol Metric: Configuration {
   /// The images of the unedited base model that the metric compares with; by default none.
   func baseRequests(_ context: MetricContext) throws -> [ImageRequest]
 
+  /// The attack under which the metric looks at its images; by default none. They are then drawn from adversarial
+  /// prompts in place of those of ``requests(_:)``, and ``evaluate(_:_:monitor:)`` is asked once for the attack and once
+  /// for its control.
+  ///
+  /// - Throws: ``MetricError`` for an attack that the experiment does not have.
+  func underAttack(_ context: MetricContext) throws -> MetricUnderAttack?
+
   /// The files and folders, beside the images and the configuration, whose bytes decide the result.
   func judges(_ context: MetricContext) throws -> [String]
 
@@ -33,6 +41,7 @@ public protocol Metric: Configuration {
 
 extension Metric {
   public func baseRequests(_ context: MetricContext) throws -> [ImageRequest] { [] }
+  public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? { nil }
 }
 
 /// What a metric needs to know of the experiment around it.
@@ -43,13 +52,19 @@ public struct MetricContext: Sendable {
   public var card: ModelCard?
   /// What the technique erases; a metric with a concept of its own asks about that one instead.
   public var erasedConcepts: [String]
+  /// The attacks that the experiment lists, by name.
+  public var attacks: [String: any Attack]
   /// The seed of the experiment, and of every image.
   public var seed: UInt64
 
-  public init(modelFolder: String, card: ModelCard?, erasedConcepts: [String] = [], seed: UInt64) {
+  public init(
+    modelFolder: String, card: ModelCard?, erasedConcepts: [String] = [], attacks: [String: any Attack] = [:],
+    seed: UInt64
+  ) {
     self.modelFolder = modelFolder
     self.card = card
     self.erasedConcepts = erasedConcepts
+    self.attacks = attacks
     self.seed = seed
   }
 }

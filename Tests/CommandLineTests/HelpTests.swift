@@ -62,7 +62,7 @@ struct HelpTests {
 
 let commandNames = [
   "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "purify", "export",
-  "techniques", "check", "train", "bench", "verify",
+  "techniques", "attacks", "check", "train", "bench", "verify",
   "gc",
   "reindex",
 ]

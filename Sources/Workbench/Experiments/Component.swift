@@ -1,6 +1,6 @@
 public import Configuration
 
-/// A technique or a metric, chosen by name and configured.
+/// A technique, an attack or a metric, chosen by name and configured.
 public struct Component: Sendable {
   public let kind: ComponentKind
   public let name: String
@@ -36,6 +36,12 @@ public struct Component: Sendable {
     self.configuration = configuration
     config = configuration.encode()
   }
+
+  /// The attack that a metric is measured under, where its configuration names one.
+  var attackName: String? { kind == .metric ? config["attack"]?.string : nil }
+
+  /// What tells a metric from the others of its experiment: its name, and the attack that it is measured under.
+  var label: String { attackName.map { "\(name).\($0)" } ?? name }
 
   /// `{"name": …, "config": {…}}` with every default filled in.
   public var json: JSON { ["name": .string(name), "config": config] }
@@ -108,7 +114,7 @@ struct ComponentReference: Configuration {
   var config: [String: JSON] = [:]
 
   static let fields: [Field<ComponentReference>] = [
-    Field("name", \.name, .notEmpty, "Which technique or metric"),
+    Field("name", \.name, .notEmpty, "Which technique, attack or metric"),
     Field("config", \.config, "Its settings"),
   ]
 

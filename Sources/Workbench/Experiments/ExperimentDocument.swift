@@ -149,7 +149,9 @@ extension Overrides {
   }
 
   private static func componentPlaces(in document: JSON) -> [(keyPath: String, kind: ComponentKind)] {
-    let several = (document["metrics"]?.array ?? []).indices.map { ("metrics.\($0)", ComponentKind.metric) }
-    return [("technique", .technique), ("metric", .metric)] + several
+    func several(_ key: String, _ kind: ComponentKind) -> [(keyPath: String, kind: ComponentKind)] {
+      (document[key]?.array ?? []).indices.map { ("\(key).\($0)", kind) }
+    }
+    return [("technique", .technique), ("metric", .metric)] + several("attacks", .attack) + several("metrics", .metric)
   }
 }

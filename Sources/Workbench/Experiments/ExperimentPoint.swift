@@ -10,6 +10,7 @@ public struct ExperimentPoint: Sendable {
   /// The folder that relative paths start from.
   public let folder: String
   public let technique: Component
+  public let attacks: [Component]
   public let metrics: [Component]
   /// The base model as the experiment names it: a name, or a folder written with a slash.
   public let baseModel: String
@@ -27,6 +28,9 @@ public struct ExperimentPoint: Sendable {
     _ draft: Draft, seed: Int, base: BaseDeclaration, devices: [Device], experiment: Experiment
   ) throws(ConfigurationError) {
     let technique = try draft.technique.filled(from: base, technique: nil, file: experiment.file)
+    let attacks = try draft.attacks.map { attack throws(ConfigurationError) in
+      try attack.filled(from: base, technique: technique, file: experiment.file)
+    }
     let metrics = try draft.metrics.map { metric throws(ConfigurationError) in
       try metric.filled(from: base, technique: technique, file: experiment.file)
     }
@@ -34,6 +38,7 @@ public struct ExperimentPoint: Sendable {
     file = experiment.file
     folder = experiment.folder
     self.technique = technique
+    self.attacks = attacks
     self.metrics = metrics
     baseModel = draft.settings.baseModel
     identity = base.identity ?? draft.settings.baseModel
@@ -43,7 +48,7 @@ public struct ExperimentPoint: Sendable {
     set = draft.set
 
     var warnings: [String] = []
-    for component in [technique] + metrics {
+    for component in [technique] + attacks + metrics {
       let place = component.keyPath + ".config."
       for (key, concepts) in component.strings(.concept) where !base.concepts.isEmpty {
         for concept in concepts where !base.concepts.contains(concept) {
@@ -82,7 +87,7 @@ public struct ExperimentPoint: Sendable {
 
   /// The experiment in full: every default filled in, metrics as a list. It reads back as an experiment of one point.
   public var json: JSON {
-    [
+    var members: [String: JSON] = [
       "base_model": .string(baseModel),
       "metrics": .array(metrics.map(\.json)),
       "output_dir": .string(outputDir),
@@ -90,6 +95,8 @@ public struct ExperimentPoint: Sendable {
       "tags": .array(tags.map(JSON.string)),
       "technique": technique.json,
     ]
+    if !attacks.isEmpty { members["attacks"] = .array(attacks.map(\.json)) }
+    return .object(members)
   }
 
   /// The digest of the question. Equal hashes are the same experiment asked again.
@@ -103,9 +110,12 @@ public struct ExperimentPoint: Sendable {
   private func question(withSeed: Bool) -> JSON {
     var members: [String: JSON] = [
       "base_model": .string(identity),
-      "metrics": .array(metrics.sorted { $0.name < $1.name }.map(\.jsonAffectingResult)),
+      "metrics": .array(metrics.sorted { $0.label < $1.label }.map(\.jsonAffectingResult)),
       "technique": technique.jsonAffectingResult,
     ]
+    if !attacks.isEmpty {
+      members["attacks"] = .array(attacks.sorted { $0.name < $1.name }.map(\.jsonAffectingResult))
+    }
     if withSeed { members["seed"] = .integer(seed) }
     return .object(members)
   }

@@ -4,6 +4,7 @@ internal import Configuration
 struct ExperimentSettings: Configuration {
   var outputDir = "results"
   var technique: [String: JSON] = [:]
+  var attacks: [[String: JSON]]?
   var metric: [String: JSON]?
   var metrics: [[String: JSON]]?
   var seed = 0
@@ -18,6 +19,7 @@ struct ExperimentSettings: Configuration {
       "Accepted as the documents write it, and not used: results go to the store, and tables to reports/",
       affectsResult: false, role: .path),
     Field("technique", \.technique, "The technique: its name and config"),
+    Field("attacks", \.attacks, .notEmpty, "The attacks that metrics name, each its name and config"),
     Field("metric", \.metric, "The one metric: its name and config"),
     Field("metrics", \.metrics, .notEmpty, "Several metrics, each its name and config"),
     Field("seed", \.seed, Self.seedRule, "The seed of everything random"),

@@ -1,3 +1,4 @@
+internal import Attacks
 internal import Configuration
 internal import Diffusion
 internal import Metrics
@@ -8,13 +9,15 @@ internal import Tensors
 struct MetricStage {
   static let sourceFile = #fileID
 
-  /// As the experiment names it.
+  /// As the experiment names it, with the attack that it is measured under.
   let name: String
   let metric: any Metric
   let context: MetricContext
   let requests: [ImageRequest]
   /// Images of the base model.
   let baseRequests: [ImageRequest]
+  /// The attack that the images of ``requests`` are drawn under.
+  let underAttack: MetricUnderAttack?
   private let parts: [String: JSON]
 
   /// As plans and records name the stage.
@@ -27,11 +30,12 @@ struct MetricStage {
     guard let metric = component.configuration as? any Metric else {
       throw ConfigurationError("the metric \"\(component.name)\" is not built yet")
     }
-    name = component.name
+    name = component.label
     self.metric = metric
     self.context = context
     requests = try metric.requests(context)
     baseRequests = try metric.baseRequests(context)
+    underAttack = try metric.underAttack(context)
     var judges: [String: JSON] = [:]
     for path in try metric.judges(context) {
       let isInside = path.hasPrefix(base.folder + "/")
@@ -49,10 +53,59 @@ struct MetricStage {
     ]
   }
 
-  /// The images that the metric looks at, in the order of its requests.
+  // MARK: What the metric looks at
+
+  /// Images that one set of values is computed from.
+  struct Look {
+    /// What the names of the values end in; empty for a metric of plain prompts.
+    let suffix: String
+    let images: ImageSet
+    /// How the searches of its adversarial prompts ended.
+    let searches: JSON?
+  }
+
+  /// The images under the attack and under its control, for the prompts that were found.
   ///
-  /// - Returns: nil where one is missing.
-  func images(_ edited: [ImageRequest: Digest], _ base: [ImageRequest: Digest]) -> ImageSet? {
+  /// - Parameter prompts: by the name of the stage's attack and of its control
+  func requests(under prompts: [String: AdversarialPrompts]) -> [ImageRequest] {
+    lookNames.flatMap { name in prompts[name].map(requests(with:)) ?? [] }
+  }
+
+  /// The names of the attack and of its control; none for a metric of plain prompts.
+  var lookNames: [String] {
+    guard let underAttack else { return [] }
+    return [underAttack.name] + (underAttack.attack.control == nil ? [] : [AttackStage.control(of: underAttack.name)])
+  }
+
+  /// The requests with the adversarial prompt of each in its place, and the noise that the prompt itself would have.
+  private func requests(with prompts: AdversarialPrompts) -> [ImageRequest] {
+    zip(requests, underAttack?.targets ?? []).compactMap { request, target in
+      prompts.found[target].map {
+        ImageRequest(
+          prompt: $0.text, seed: request.seed, repetition: request.repetition, noisePrompt: request.prompt)
+      }
+    }
+  }
+
+  /// What the metric looks at, in the order of its requests; nil where an image is missing.
+  func looks(
+    _ edited: [ImageRequest: Digest], _ base: [ImageRequest: Digest], prompts: [String: AdversarialPrompts]
+  ) -> [Look]? {
+    guard let underAttack else {
+      return images(requests, edited, base).map { [Look(suffix: "", images: $0, searches: nil)] }
+    }
+    let looks = lookNames.compactMap { name -> Look? in
+      guard let found = prompts[name], let images = images(requests(with: found), edited, base) else { return nil }
+      return Look(
+        suffix: underAttack.suffix + (name == underAttack.name ? "" : "_control"), images: images,
+        searches: found.summary(of: underAttack.targets))
+    }
+    return looks.count == lookNames.count ? looks : nil
+  }
+
+  private func images(
+    _ requests: [ImageRequest], _ edited: [ImageRequest: Digest], _ base: [ImageRequest: Digest]
+  ) -> ImageSet? {
     let pairs = requests.map { ($0, edited[$0]) } + baseRequests.map { ($0, base[$0]) }
     let entries = pairs.compactMap { request, digest in
       digest.map { ImageSet.Entry(request: request, digest: $0) }
@@ -60,20 +113,34 @@ struct MetricStage {
     return entries.count == pairs.count ? ImageSet(entries) : nil
   }
 
-  /// - Parameter images: what the metric looks at, in the order of its requests.
-  func key(images: ImageSet) -> StageKey {
+  func key(_ looks: [Look]) -> StageKey {
     var parts = parts
-    parts["images"] = .string(images.digest.hex)
-    parts["image_count"] = .integer(images.entries.count)
+    if looks.count == 1, looks[0].searches == nil {
+      parts["images"] = .string(looks[0].images.digest.hex)
+    } else {
+      parts["images"] = .object(
+        Dictionary(uniqueKeysWithValues: looks.map { ($0.suffix, .string($0.images.digest.hex)) }))
+      parts["searches"] = .object(Dictionary(uniqueKeysWithValues: looks.map { ($0.suffix, $0.searches ?? .null) }))
+    }
+    parts["image_count"] = .integer(looks.reduce(0) { $0 + $1.images.entries.count })
     return StageKey(stage: stageName, parts: .object(parts))
   }
 
   /// The metric's values as JSON.
-  func compute(_ images: ImageSet, from objects: ObjectStore, monitor: WorkMonitor) throws -> JSON {
-    let pictures = try parallelMap(images.entries.count) { index in
-      try ImageSet.picture(images.entries[index].digest, from: objects)
+  func compute(_ looks: [Look], from objects: ObjectStore, monitor: WorkMonitor) throws -> JSON {
+    let values = try looks.flatMap { look in
+      let pictures = try parallelMap(look.images.entries.count) { index in
+        try ImageSet.picture(look.images.entries[index].digest, from: objects)
+      }
+      return try metric.evaluate(pictures, context, monitor: monitor).map { value in
+        var value = value
+        value.name += look.suffix
+        if let searches = look.searches {
+          value.details = .object((value.details.object ?? [:]).merging(["attack": searches]) { $1 })
+        }
+        return value
+      }
     }
-    let values = try metric.evaluate(pictures, context, monitor: monitor)
     return ["format": .string(MetricValues.format), "values": .array(values.map(MetricValues.json))]
   }
 }

@@ -1,3 +1,4 @@
+internal import Attacks
 internal import Configuration
 internal import Diffusion
 internal import Erasure
@@ -8,8 +9,9 @@ internal import Store
 ///
 ///     base ── fisher.forget ─┐
 ///       │ └── fisher.retain ─┴─ edit ── images ── metric.cer, metric.fid, ...
-///       ├──────────────────────────┘                    │
-///       └── images.base, where a metric compares with them ┘
+///       │                    │      └── images under attack ──┤
+///       │                    └── attack.p4d, ... ──┘            │
+///       └── images.base, where a metric compares with them ─────┘
 ///
 /// A key names what the stage reads by its bytes: that of an edit holds the digests of its estimates, that of an image
 /// the digest of the edit, that of a metric the digest of its images. So equal intermediate results share everything
@@ -21,7 +23,9 @@ struct PointStages {
   let seed: UInt64
   let estimates: [Estimate]
   let metrics: [MetricStage]
-  /// The images of all metrics, each once, in the order in which they are first asked for.
+  /// The attacks that metrics are measured under, each with its control behind it.
+  let attacks: [AttackStage]
+  /// The images of all metrics of plain prompts, each once, in the order in which they are first asked for.
   let requests: [ImageRequest]
   /// The images of the base model that metrics compare with, each once.
   let baseRequests: [ImageRequest]
@@ -53,7 +57,7 @@ struct PointStages {
       try digests.digest(ofFile: EditFile(point.resolve(path), toBe: "read").path)
     }
     metrics = try Self.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
-    requests = Self.distinct(metrics.flatMap(\.requests))
+    requests = Self.distinct(metrics.flatMap { $0.underAttack == nil ? $0.requests : [] })
     baseRequests = Self.distinct(metrics.flatMap(\.baseRequests))
 
     let settings = technique.samplerSettings
@@ -67,6 +71,8 @@ struct PointStages {
     parts["height"] = settings.height.map { .integer($0) }
     parts["width"] = settings.width.map { .integer($0) }
     imageParts = parts
+    attacks = try Self.attacks(
+      on: metrics, point, base: base, digests: digests, code: code, catalogue: catalogue, settings: parts)
   }
 
   private static func files(
@@ -95,15 +101,43 @@ struct PointStages {
   static func metrics(
     of point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode, catalogue: Catalogue
   ) throws -> [MetricStage] {
+    let attacks = point.attacks.compactMap { attack in
+      (attack.configuration as? any Attack).map { (attack.name, $0) }
+    }
     let context = MetricContext(
       modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts,
-      seed: UInt64(clamping: point.seed))
+      attacks: Dictionary(uniqueKeysWithValues: attacks), seed: UInt64(clamping: point.seed))
     return try point.metrics.map { component in
       do {
         return try MetricStage(
           component, context, base: base, digests: digests, code: code, siblings: catalogue.metricFiles)
       } catch let error as MetricError {
         throw ConfigurationError(file: point.file, keyPath: component.keyPath, "\(error)")
+      }
+    }
+  }
+
+  /// Each attack once, on the prompts of all metrics that are measured under it.
+  private static func attacks(
+    on metrics: [MetricStage], _ point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode,
+    catalogue: Catalogue, settings: [String: JSON]
+  ) throws -> [AttackStage] {
+    var names: [String] = []
+    for metric in metrics {
+      if let name = metric.underAttack?.name, !names.contains(name) { names.append(name) }
+    }
+    return try names.flatMap { name in
+      let measured = metrics.filter { $0.underAttack?.name == name }
+      guard let first = measured.first, let attack = first.underAttack?.attack else { return [AttackStage]() }
+      var seen: Set<AttackTarget> = []
+      let targets = measured.flatMap { $0.underAttack?.targets ?? [] }.filter { seen.insert($0).inserted }
+      return try [(name, attack as (any Attack)?), (AttackStage.control(of: name), attack.control)].compactMap {
+        name, attack in
+        try attack.map {
+          try AttackStage(
+            name: name, $0, targets, first.context, point: point, base: base, digests: digests, code: code,
+            siblings: catalogue.attackFiles, settings: settings)
+        }
       }
     }
   }
@@ -153,7 +187,16 @@ struct PointStages {
   }
 
   func key(of request: ImageRequest, edit: StoredEdit) -> StageKey {
-    var parts = imageParts
+    key(of: request, imageParts.merging(editParts(edit)) { $1 })
+  }
+
+  func key(of target: AttackTarget, _ attack: AttackStage, edit: StoredEdit) -> StageKey {
+    attack.key(of: target, edited: editParts(edit))
+  }
+
+  /// What an image's key says of the edited model.
+  private func editParts(_ edit: StoredEdit) -> [String: JSON] {
+    var parts: [String: JSON] = [:]
     parts["edit"] = .string(edit.tensors.hex)
     parts["text_encoder"] = edit.textEncoder.map { .string($0.hex) }
     parts["mask"] = edit.mask.map { .string($0.hex) }
@@ -164,7 +207,7 @@ struct PointStages {
         "code": techniqueCode.json(stage: ImageStage.sourceFile, component: type(of: technique).sourceFile),
       ]
     }
-    return key(of: request, parts)
+    return parts
   }
 
   private func key(of request: ImageRequest, _ parts: [String: JSON]) -> StageKey {
@@ -176,8 +219,16 @@ struct PointStages {
     return StageKey(stage: "image", parts: .object(parts))
   }
 
+  /// The images of all metrics under attack, each once.
+  func requests(under prompts: [String: AdversarialPrompts]) -> [ImageRequest] {
+    Self.distinct(metrics.flatMap { $0.requests(under: prompts) })
+  }
+
   /// One key for all images together: no cache entry has it, it only says in a record what was asked.
-  static func imagesKey(_ keys: [StageKey]) -> StageKey {
-    StageKey(stage: "images", parts: ["images": .array(keys.map { .string($0.digest.hex) })])
+  static func imagesKey(_ keys: [StageKey]) -> StageKey { together(keys, as: "images") }
+
+  /// The same for whatever has a key of its own for each of its parts.
+  static func together(_ keys: [StageKey], as stage: String) -> StageKey {
+    StageKey(stage: stage, parts: [stage: .array(keys.map { .string($0.digest.hex) })])
   }
 }

@@ -1,24 +1,24 @@
 import Configuration
 import Workbench
 
-/// Techniques and metrics as `lethe describe` prints them.
+/// Techniques, attacks and metrics as `lethe describe` prints them.
 enum CatalogueText {
   typealias Description = (json: JSON, text: String)
 
   static func overview(_ catalogue: Catalogue, models: [String]) -> Description {
-    let (techniques, metrics) = (catalogue.techniques.keys.sorted(), catalogue.metrics.keys.sorted())
     var columns = Columns()
     let names = catalogue.techniqueOverviews.map { technique in
       technique.name + (technique.aliases.isEmpty ? "" : " (or \(technique.aliases.joined(separator: ", ")))")
     }
     columns.add("techniques", names.joined(separator: ", "))
-    columns.add("metrics", metrics.joined(separator: ", "))
+    columns.add("attacks", catalogue.attacks.keys.sorted().joined(separator: ", "))
+    columns.add("metrics", catalogue.metrics.keys.sorted().joined(separator: ", "))
     columns.add("base models", models.isEmpty ? "none" : models.joined(separator: ", "))
-    let json: JSON = [
-      "techniques": .array(techniques.map(JSON.string)), "metrics": .array(metrics.map(JSON.string)),
-      "base_models": .array(models.map(JSON.string)),
-    ]
-    return (json, columns.text() + "\n\nlethe describe NAME explains each of them.")
+    var json: [String: JSON] = ["base_models": .array(models.map(JSON.string))]
+    for kind in ComponentKind.allCases {
+      json["\(kind)s"] = .array(catalogue.entries(kind).keys.sorted().map(JSON.string))
+    }
+    return (.object(json), columns.text() + "\n\nlethe describe NAME explains each of them.")
   }
 
   /// - Parameter base: what the base model has to say about defaults
@@ -28,7 +28,7 @@ enum CatalogueText {
     let (kind, rows) = try catalogue.table(of: name)
     let warnings = catalogue.entries(kind)[name].map { $0.init().warnings } ?? []
     let overview = catalogue.techniqueOverviews.first { kind == .technique && ([$0.name] + $0.aliases).contains(name) }
-    var text = "\(Style.bold(name)), a \(kind)"
+    var text = "\(Style.bold(name)), \(kind == .attack ? "an" : "a") \(kind)"
     if let overview {
       text += ": \(overview.title)" + (overview.paper.isEmpty ? "" : "\n\(overview.paper)")
     }
