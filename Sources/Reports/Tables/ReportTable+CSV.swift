@@ -1,5 +1,8 @@
-/// Writes a table as comma-separated values (RFC 4180): one record for each row, numbers with all their digits.
-public enum CSV {
+public import Configuration
+
+extension CSV {
+  /// A table as comma-separated values: one record for each row, numbers with all their digits.
+  ///
   /// For each column of the table the file has `KEY` (the mean) and, where any row has more than one seed, `KEY.std`
   /// and `KEY.n`. A value that is not there is an empty field.
   ///
@@ -23,25 +26,13 @@ public enum CSV {
       }
       records.append(record)
     }
-    return lines(records)
+    return text(records)
   }
 
   /// The runs behind each row, one to a record.
   public static func runs(of table: ReportTable) -> String {
-    lines(
+    text(
       [["label", "seed", "run"]] + table.rows.flatMap { row in row.runs.map { [row.label, String($0.seed), $0.id] } })
-  }
-
-  private static func lines(_ records: [[String]]) -> String {
-    records.map { $0.map(field).joined(separator: ",") + "\r\n" }.joined()
-  }
-
-  /// Quoted only where the format asks for it.
-  static func field(_ text: String) -> String {
-    guard text.utf8.contains(where: { [0x2C, 0x22, 0x0D, 0x0A].contains($0) }) else { return text }
-    var quoted = ""
-    for scalar in text.unicodeScalars { quoted += scalar == "\"" ? "\"\"" : String(scalar) }
-    return "\"\(quoted)\""
   }
 
   /// The shortest text that reads back as the same number; whole numbers without a fraction.
