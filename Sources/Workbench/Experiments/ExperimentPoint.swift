@@ -15,6 +15,8 @@ public struct ExperimentPoint: Sendable {
   /// The base model as the experiment names it: a name, or a folder written with a slash.
   public let baseModel: String
   public let seed: Int
+  /// The seed of the edit, where it is not that of everything else.
+  public let editSeed: Int?
   public let outputDir: String
   public let tags: [String]
   /// What sets this point apart from the file and from the other points, by key path.
@@ -43,6 +45,7 @@ public struct ExperimentPoint: Sendable {
     baseModel = draft.settings.baseModel
     identity = base.identity ?? draft.settings.baseModel
     self.seed = seed
+    editSeed = draft.settings.editSeed
     outputDir = draft.settings.outputDir
     tags = draft.settings.tags
     set = draft.set
@@ -96,6 +99,7 @@ public struct ExperimentPoint: Sendable {
       "technique": technique.json,
     ]
     if !attacks.isEmpty { members["attacks"] = .array(attacks.map(\.json)) }
+    members["edit_seed"] = editSeed.map(JSON.integer)
     return .object(members)
   }
 
@@ -116,6 +120,7 @@ public struct ExperimentPoint: Sendable {
     if !attacks.isEmpty {
       members["attacks"] = .array(attacks.sorted { $0.name < $1.name }.map(\.jsonAffectingResult))
     }
+    members["edit_seed"] = editSeed.map(JSON.integer)
     if withSeed { members["seed"] = .integer(seed) }
     return .object(members)
   }

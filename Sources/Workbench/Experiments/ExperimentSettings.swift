@@ -9,6 +9,7 @@ struct ExperimentSettings: Configuration {
   var metrics: [[String: JSON]]?
   var seed = 0
   var seeds: [Int]?
+  var editSeed: Int?
   var baseModel = "shapes"
   var tags: [String] = []
   var sweep: [String: JSON] = [:]
@@ -24,6 +25,9 @@ struct ExperimentSettings: Configuration {
     Field("metrics", \.metrics, .notEmpty, "Several metrics, each its name and config"),
     Field("seed", \.seed, Self.seedRule, "The seed of everything random"),
     Field("seeds", \.seeds, .each(Self.seedRule), "Seeds to run with, one after the other, instead of seed"),
+    Field(
+      "edit_seed", \.editSeed, Self.seedRule,
+      "The seed of the edit alone, so that seeds vary the images and the attacks on one edit; seed if unset"),
     Field("base_model", \.baseModel, .notEmpty, "The model to erase from: a name, or a folder written with a slash"),
     Field("tags", \.tags, "Words to find the runs by", affectsResult: false),
     Field("sweep", \.sweep, "Key paths, each with a list of values to try; several span a grid"),

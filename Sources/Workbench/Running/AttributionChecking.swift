@@ -37,7 +37,7 @@ extension Runner {
     let execution = PointExecution(point, runner: self, monitor: monitor)
     let (plan, model, estimates) = try execution.computeEstimates()
     let check = AttributionCheck(
-      attribution(plan.seed), modules: modules, trials: trials, share: share)
+      attribution(plan.editSeed), modules: modules, trials: trials, share: share)
     let result = try check.run(
       model, values: estimates["attribution"] ?? [:], monitor: monitor.work("check"))
     return AttributionReport(predicted: result.predicted, actual: result.actual, correlation: result.correlation)

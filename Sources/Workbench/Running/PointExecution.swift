@@ -110,7 +110,7 @@ final class PointExecution {
     let model = try model(plan.base)
     func context(_ file: String?) -> EditContext {
       EditContext(
-        model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file,
+        model: model, estimates: estimates, seed: plan.editSeed, monitor: monitor, stateFile: file,
         files: plan.files.mapValues(\.path), modelDigest: plan.base.digest.hex)
     }
     guard runner.options.readsCache else { return try compute(context(nil)) }

@@ -20,7 +20,10 @@ struct PointStages {
   let point: ExperimentPoint
   let technique: any Technique
   let base: BaseModel
+  /// Of the images and the attacks.
   let seed: UInt64
+  /// Of the edit and its estimates.
+  let editSeed: UInt64
   let estimates: [Estimate]
   let metrics: [MetricStage]
   /// The attacks that metrics are measured under, each with its control behind it.
@@ -49,8 +52,9 @@ struct PointStages {
     self.technique = technique
     self.base = base
     self.seed = seed
+    editSeed = point.editSeed.map { UInt64(clamping: $0) } ?? seed
     self.code = code
-    estimates = technique.estimates(seed: seed)
+    estimates = technique.estimates(seed: editSeed)
     files = try Self.files(of: estimates, point, base, digests)
     techniqueCode = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
     loaded = try technique.loadPath.map { path in
@@ -173,7 +177,7 @@ struct PointStages {
     parts["technique"] = .string(point.technique.name)
     parts["config"] = techniqueConfig
     parts["estimates"] = .object(estimates.mapValues { .string($0.hex) })
-    parts["seed"] = seed.json
+    parts["seed"] = editSeed.json
     parts["code"] = techniqueCode.json(stage: EditStage.sourceFile, component: type(of: technique).sourceFile)
     parts["blas"] = code.blas
     return StageKey(stage: "edit", parts: .object(parts))
