@@ -1,3 +1,4 @@
+public import Attacks
 public import Configuration
 public import Diffusion
 internal import Shapes
@@ -5,9 +6,15 @@ public import Tensors
 
 /// The concept erasure rate: the share of images, drawn from prompts of the erased concept, in which the judge does not
 /// find it; beside it the accuracy on every other concept, which an edit should leave alone.
+///
+/// Under an attack the images are those of adversarial prompts, and of nothing else: what an edit leaves alone is not
+/// under attack.
 public struct CERConfiguration: Configuration {
-  public var concept: String?
+  public var conceptName: String?
+  public var attack: String?
+  public var prompts = PromptSource.name
   public var limit = 128
+  public var samplesPerPrompt: Int?
   public var synonymLimit = 0
   public var impliedLimit = 0
   public var retainLimit = 128
@@ -18,9 +25,19 @@ public struct CERConfiguration: Configuration {
 
   public static let fields: [Field<CERConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
+      "concept_name", \.conceptName, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
       "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
-    Field("limit", \.limit, .between(1...1_000_000), "Images drawn from prompts of the concept"),
+    Field(
+      "attack", \.attack, .notEmpty,
+      "An attack of the experiment that every prompt of the concept is put through first; none if unset"),
+    Field("prompts", \.prompts, "How the prompts ask for the concept: by its name, by a synonym, or implying it"),
+    Field(
+      "limit", \.limit, .between(1...1_000_000),
+      "Images drawn from prompts of the concept; with samples_per_prompt or an attack the number of prompts"),
+    Field(
+      "samples_per_prompt", \.samplesPerPrompt, .between(1...10_000),
+      "Images of each prompt, from noise of their own; if unset 1 under an attack, and else the prompts are gone through "
+        + "again until there are limit images"),
     Field(
       "synonym_limit", \.synonymLimit, .between(0...1_000_000),
       "Images drawn from prompts that call the concept by a synonym"),
@@ -44,6 +61,16 @@ extension CERConfiguration: Metric {
     return plan.erased.flatMap { $0.questions.map(\.request) } + plan.others.map(\.request)
   }
 
+  public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? {
+    guard let attack else { return nil }
+    let plan = try plan(context)
+    return MetricUnderAttack(
+      name: attack, suffix: "_" + attack, attack: try context.attack(attack, for: Self.name),
+      targets: plan.erased.flatMap(\.questions).map {
+        AttackTarget(prompt: $0.request.prompt, concept: plan.concept.name, seed: $0.request.seed)
+      })
+  }
+
   public func judges(_ context: MetricContext) throws -> [String] { [try plan(context).judge.folder] }
 
   public func evaluate(
@@ -65,14 +92,11 @@ extension CERConfiguration: Metric {
   /// What is drawn and asked, from the card and this configuration.
   private func plan(_ context: MetricContext) throws -> CERPlan {
     let card = try context.requireCard(for: Self.name)
-    guard let name = concept ?? context.erasedConcepts.first else {
+    guard let name = conceptName ?? context.erasedConcepts.first else {
       throw MetricError("cer: no concept is named, by the metric or by the technique")
     }
     guard let concept = card.concept(name) else {
       throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
-    }
-    guard !concept.prompts.isEmpty else {
-      throw MetricError("cer: the base model \"\(card.name)\" declares no prompts for the concept \"\(name)\"")
     }
     let erased = [name] + context.erasedConcepts.filter { $0 != name }
     let others = card.concepts(otherThan: erased)
@@ -80,25 +104,34 @@ extension CERConfiguration: Metric {
       card: card, concept: concept, concepts: others,
       judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
       erased: [
-        try Self.group(Self.name, limit, concept.prompts, concept, context),
-        try Self.group("cer_synonyms", synonymLimit, concept.synonymPrompts, concept, context),
-        try Self.group("cer_implied", impliedLimit, concept.impliedPrompts, concept, context),
+        try group(Self.name, limit, prompts, concept, context),
+        try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonym, concept, context),
+        try group("cer_implied", attack == nil ? impliedLimit : 0, .implied, concept, context),
       ].filter { !$0.questions.isEmpty },
-      others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context))
+      others: attack == nil
+        ? Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context) : [])
   }
 
   /// Images of one way to ask for the erased concept.
-  private static func group(
-    _ name: String, _ limit: Int, _ prompts: [ModelCard.Prompt], _ concept: ModelCard.Concept, _ context: MetricContext
+  private func group(
+    _ name: String, _ limit: Int, _ source: PromptSource, _ concept: ModelCard.Concept, _ context: MetricContext
   ) throws -> CERPlan.Group {
+    let prompts = source.prompts(of: concept)
     guard limit == 0 || !prompts.isEmpty else {
-      throw MetricError("cer: the base model declares no prompts for \(name) of the concept \"\(concept.name)\"")
+      throw MetricError(
+        "cer: the base model declares no prompts that ask for the concept \"\(concept.name)\" by \(source.words)")
     }
-    let requests = limit == 0 ? [] : context.requests(limit, prompts.map(\.text))
+    let samples = samplesPerPrompt ?? (attack == nil ? nil : 1)
+    let count = samples.map { min(limit, prompts.count) * $0 } ?? limit
     return CERPlan.Group(
       name: name,
-      questions: requests.enumerated().map { index, request in
-        CERPlan.Question(request: request, concepts: prompts[index % prompts.count].concepts)
+      questions: (0..<count).map { index in
+        // So many of each prompt one after the other, or all prompts in turn and then again.
+        let (position, repetition) =
+          samples.map { (index / $0, index % $0) } ?? (index % prompts.count, index / prompts.count)
+        return CERPlan.Question(
+          request: ImageRequest(prompt: prompts[position].text, seed: context.seed, repetition: repetition),
+          concepts: prompts[position].concepts)
       })
   }
 

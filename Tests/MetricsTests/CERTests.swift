@@ -37,7 +37,7 @@ import Testing
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
       let context = model.context()
-      let cer = try configured(CERConfiguration.self, ["concept": "circle", "limit": 12, "retain_limit": 42])
+      let cer = try configured(CERConfiguration.self, ["concept_name": "circle", "limit": 12, "retain_limit": 42])
       let images = SmallBaseModel.pictures(54)
       let requests = try cer.requests(context)
       let classes = try model.judged(images)

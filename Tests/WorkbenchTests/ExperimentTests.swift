@@ -25,7 +25,7 @@ struct ExperimentTests {
           [
             "name": "cer",
             "config": [
-              "concept": "circle", "limit": 128, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128,
+              "concept_name": "circle", "limit": 128, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128,
               "judge": nil, "device": nil,
             ],
           ],
@@ -102,7 +102,7 @@ struct ExperimentTests {
     let list = try points(circle, sets(#"technique.config.forget_prompts=["a circle","circle"]"#))
     #expect(list[0].technique.config["forget_prompts"] == ["a circle", "circle"])
     let name = try points(circle, sets("technique.config.erase_concept=circle,square"))
-    #expect(name.map { $0.metrics[0].config["concept"] } == ["circle", "square"])
+    #expect(name.map { $0.metrics[0].config["concept_name"] } == ["circle", "square"])
   }
 
   @Test("metric and metrics are two spellings of one experiment")

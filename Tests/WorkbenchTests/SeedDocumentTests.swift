@@ -40,7 +40,7 @@ struct SeedDocumentTests {
     #expect(point.technique.config["retain_prompts"]?.array?.count == 9)
     #expect(point.technique.config["device"] == "cpu")
     #expect(point.metrics.map(\.name) == ["cer"])
-    #expect(point.metrics.first?.config["concept"] == "circle")
+    #expect(point.metrics.first?.config["concept_name"] == "circle")
   }
 
   @Test("the quick start's experiments are complete", arguments: [("base", 1), ("ssd", 3)])
