@@ -4,8 +4,8 @@ public import Tensors
 
 /// A way to make a model draw what was erased from it: from a prompt that no longer works to one that may.
 ///
-/// An attack is a configuration that knows what it needs to see of the model. It searches one prompt at a time, reads no
-/// file and keeps no state, so that the prompts of a set can be searched in any order and on any number of threads.
+/// An attack is a configuration that knows what it needs to see of the model. It searches one prompt at a time, reads
+/// no file and keeps no state, so that the prompts of a set can be searched in any order and on any number of threads.
 public protocol Attack: Configuration {
   /// The name in an experiment's `attacks[].name`.
   static var name: String { get }
@@ -30,13 +30,15 @@ public protocol Attack: Configuration {
   func check(_ model: DiffusionModel) throws
 
   /// What all prompts of a set share, computed once for each run: a concept vector, for example.
-  func prepare(_ context: AttackContext) throws -> [String: Tensor]
+  ///
+  /// - Parameter concepts: those of the targets that are to be searched
+  func prepare(_ concepts: [String], _ context: AttackContext) throws -> [String: Tensor]
 
   /// Searches an adversarial prompt for one prompt.
   ///
   /// Called on several threads at once. The result depends on target and context alone.
   ///
-  /// - Parameter prepared: what ``prepare(_:)`` returned
+  /// - Parameter prepared: what ``prepare(_:_:)`` returned
   /// - Throws: ``AttackError`` for a prompt that cannot be attacked, `CancellationError` where the monitor says so.
   func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
@@ -47,7 +49,7 @@ extension Attack {
   public var precomputedPromptsPath: String? { nil }
   public var generatedPromptsOutput: String? { nil }
   public func check(_ model: DiffusionModel) throws {}
-  public func prepare(_ context: AttackContext) throws -> [String: Tensor] { [:] }
+  public func prepare(_ concepts: [String], _ context: AttackContext) throws -> [String: Tensor] { [:] }
 }
 
 /// What an attack sees of the model that it attacks.

@@ -29,7 +29,9 @@ public struct RandomTokensConfiguration: Configuration {
   }
 
   public static let fields: [Field<RandomTokensConfiguration>] = [
-    Field("tokens", \.tokens, .atLeast(1), "How many tokens are drawn, each from the whole vocabulary"),
+    Field(
+      "tokens", \.tokens, .atLeast(1),
+      "How many tokens are drawn, each from the whole vocabulary; with every_third the prompt decides"),
     Field("placement", \.placement, "Where they stand"),
     Field(
       "tries", \.tries, .between(0...100_000),
@@ -50,6 +52,10 @@ extension RandomTokensConfiguration: Attack {
   public var access: AttackAccess { tries > 0 ? .editedModel : .textEncoder }
   public var control: RandomTokensConfiguration? { nil }
 
+  public func check(_ model: DiffusionModel) throws {
+    try PromptTokens.check(placement, count: tokens, model.tokenizer)
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {
@@ -62,7 +68,7 @@ extension RandomTokensConfiguration: Attack {
     let candidates = tokenizer.ordinaryTokens
     var text = target.prompt
     for index in 0..<max(tries, 1) {
-      let drawn = stream.item(index).integers(tokens, below: candidates.count).map { candidates[$0] }
+      let drawn = stream.item(index).integers(place.positions.count, below: candidates.count).map { candidates[$0] }
       text = tokenizer.decode(place.filled(with: drawn))
       if tries > 0, try context.succeeds(text, target) {
         return AdversarialPrompt(text, loss: nil, iterations: index + 1, outcome: .succeeded)

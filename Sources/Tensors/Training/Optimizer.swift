@@ -61,6 +61,13 @@ public final class AdamOptimizer {
     }
   }
 
+  /// Brings every value back to where it may be, as projected gradient descent does after each step.
+  ///
+  /// - Parameter projection: changes a parameter's values in place
+  public func project(_ projection: (UnsafeMutableBufferPointer<Float>) -> Void) {
+    for value in values { projection(UnsafeMutableBufferPointer(start: value.pointer, count: value.count)) }
+  }
+
   /// All that a later process needs to go on: `value.NAME`, `first.NAME` and `second.NAME`.
   public var state: [(name: String, tensor: Tensor)] {
     names.enumerated().flatMap { index, name in
