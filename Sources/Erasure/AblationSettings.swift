@@ -25,7 +25,7 @@ public struct AblationSettings: Configuration, Equatable {
       "anchor_concept", \.anchorConcept, .notEmpty,
       "What takes the concept's place; \"*\" where the whole anchor prompt does; "
         + "\"a person wearing clothes\" for nudity if unset, and to be set for every other object",
-      source: document, role: .anchor),
+      source: document, role: .phrase),
     Field(
       "concept_type", \.conceptType,
       "How anchor prompts become prompts of the concept: object replaces the anchor's words, style adds the style",

@@ -28,6 +28,41 @@ struct ExperimentRefusalTests {
         "technique.config.guide_concepts: the base model \"shapes\" never saw the word \"cirle\" in training; did you "
           + "mean \"circle\"?"
       ),
+      (
+        "technique", ["name": "sld", "config": ["erase_concept": "circle", "safety_concept": "a photo of a cirle"]],
+        "technique.config.safety_concept: the base model \"shapes\" never saw the word \"cirle\" in training"
+      ),
+      (
+        "technique",
+        [
+          "name": "surgical",
+          "config": ["erase_concept": "circle", "instruction_concepts": [["prompt": "a"], ["prompt": "a cirle"]]],
+        ], "technique.config.instruction_concepts.1.prompt: the base model \"shapes\" never saw the word \"cirle\""
+      ),
+      (
+        "technique", ["name": "surgical", "config": ["erase_concept": "circle"]],
+        "technique.config.instruction_concepts.0.prompt: the base model \"shapes\" never saw the word \"sexual\" in "
+          + "training; these are known: a, circle, photo, of; this is its default, so \"instruction_concepts\" has to "
+          + "be written"
+      ),
+      (
+        "technique", ["name": "surgical", "config": ["erasing_signal": "implicit"]],
+        "technique.config.erase_concept: the base model \"shapes\" declares no concept \"nudity\"; these are known: "
+          + "circle, square, red; this is its default, so \"erase_concept\" has to be written"
+      ),
+      (
+        "technique", ["name": "uce", "config": ["erase_concept": "circle", "erase_prompts": ["a cirle"]]],
+        "technique.config.erase_prompts: the base model \"shapes\" never saw the word \"cirle\" in training"
+      ),
+      (
+        "technique", ["name": "mace", "config": ["erase_concept": "circle", "concept_type": "style"]],
+        "technique.config.mapping_concept: the base model \"shapes\" never saw the word \"art\" in training"
+      ),
+      (
+        "technique",
+        ["name": "rece", "config": ["erase_concept": "circle", "uce": ["erase_prompts": ["circle", "a cirle"]]]],
+        "technique.config.uce.erase_prompts: the base model \"shapes\" never saw the word \"cirle\" in training"
+      ),
       ("technique.config", [1], "technique.config: expected an object, found a list"),
       ("technique", "ssd", "technique: expected an object, found the string \"ssd\""),
       ("technique", [:], "expected a \"technique\" with its name and config, found none"),
@@ -73,6 +108,28 @@ struct ExperimentRefusalTests {
     let document: JSON = ["technique": ["name": "base"], "metric": ["name": "fid", "config": ["limit": 0]]]
     #expect(
       refusal(document).hasPrefix("tests/e.json: metric.config.limit: expected an integer, between 2 and 1000000"))
+  }
+
+  @Test(
+    "words that play no part, and those that the base model knows, are not refused",
+    arguments: [
+      ["name": "surgical", "config": ["erase_concept": "circle", "erasing_signal": "implicit"]],
+      [
+        "name": "surgical",
+        "config": ["erase_concept": "circle", "instruction_concepts": [["prompt": "photo of a circle"]]],
+      ],
+      ["name": "sld", "config": ["erase_concept": "circle", "safety_concept": "a photo of a circle"]],
+      ["name": "rece", "config": ["erase_concept": "circle", "uce": ["erase_prompts": ["a circle"]]]],
+      ["name": "uce", "config": ["erase_concept": "circle", "guide_concepts": ["a"], "concept_type": "style"]],
+    ] as [JSON])
+  func knownWords(technique: JSON) throws {
+    #expect(refusal(try with("technique", technique)) == "nothing refused")
+  }
+
+  @Test("a base model that declares no vocabulary refuses no word")
+  func noVocabulary() throws {
+    let technique: JSON = ["name": "surgical", "config": ["erase_concept": "nudity"]]
+    #expect(try experiment(with("technique", technique)).points { _ in BaseDeclaration() }.count == 1)
   }
 
   @Test("a metric that needs a concept is refused when neither it nor the technique names one")

@@ -44,7 +44,7 @@ public struct MACEConfiguration: Configuration {
       "mapping_concept", \.mappingConcept, .notEmpty,
       "What takes the concept's place in phrases, one for each concept or one for all; \"art\" for a style, else \"\" "
         + "if unset",
-      source: script, role: .anchor),
+      source: script, role: .phrase),
     Field(
       "prompt_templates", \.promptTemplates,
       .each(Rule("with {} where the concept goes") { $0.contains("{}") }),
@@ -101,6 +101,8 @@ public struct MACEConfiguration: Configuration {
         keyPath: "lambda_cfr", "0 leaves matrices open that no prompt decides: a \(key) above 0 was expected with it")
     }
   }
+
+  public var inForce: [String: JSON] { ["mapping_concept": mappings.json] }
 
   public var warnings: [String] {
     guard loadPath == nil else { return [] }

@@ -49,13 +49,39 @@ public struct Component: Sendable {
     return ["name": .string(name), "config": configuration.encode(affectingResult: true)]
   }
 
-  /// The fields that play a role, with the values they hold that are strings or lists of strings.
-  func strings(_ role: FieldRole) -> [(key: String, values: [String])] {
+  /// What a setting names: one string or several.
+  struct Naming {
+    /// The key path inside the configuration, `instruction_concepts.0.prompt`.
+    let key: String
+    let values: [String]
+    /// The setting to write where nobody has; nil where somebody has written it.
+    let unwritten: String?
+  }
+
+  /// What the settings of a role name, in the order of the fields, and what is in force of those that are unset.
+  func strings(_ role: FieldRole) -> [Naming] {
     guard let configuration else { return [] }
-    return type(of: configuration).table.filter { $0.role == role }.compactMap { row in
-      let value = config[row.key] ?? .null
+    let inForce = configuration.inForce
+    return type(of: configuration).table.flatMap { row in
+      let isUnwritten = config[row.key] ?? .null == row.defaultValue
+      return Self.strings(role, of: row, in: inForce[row.key] ?? config[row.key] ?? .null).map { key, values in
+        Naming(key: key, values: values, unwritten: isUnwritten ? row.key : nil)
+      }
+    }
+  }
+
+  private static func strings(
+    _ role: FieldRole, of row: FieldDescription, in value: JSON
+  ) -> [(key: String, values: [String])] {
+    if row.role == role {
       let values = value.string.map { [$0] } ?? value.array?.compactMap(\.string) ?? []
-      return values.isEmpty ? nil : (row.key, values)
+      return values.isEmpty ? [] : [(row.key, values)]
+    }
+    let objects = value.array?.enumerated().map { ("\(row.key).\($0)", $1) } ?? [(row.key, value)]
+    return objects.flatMap { path, object in
+      row.members.flatMap { member in
+        strings(role, of: member, in: object[member.key] ?? .null).map { ("\(path).\($0)", $1) }
+      }
     }
   }
 
