@@ -210,13 +210,13 @@ public enum FieldRole: Sendable {
 public enum FieldFiller: Equatable, Sendable, CustomStringConvertible {
   /// The base model's own default for the same key.
   case baseModel
-  /// The setting of the experiment's technique under this key.
-  case technique(String)
+  /// The concepts that the experiment's technique erases, all of them.
+  case erasedConcepts
 
   public var description: String {
     switch self {
     case .baseModel: "the base model"
-    case .technique(let key): "the technique's \(key)"
+    case .erasedConcepts: "the technique's erase_concept"
     }
   }
 }

@@ -55,6 +55,14 @@ struct ExperimentRefusalTests {
         "technique.config.erase_prompts: the base model \"shapes\" never saw the word \"cirle\" in training"
       ),
       (
+        "technique", ["name": "uce", "config": ["erase_concept": ["circle", "red", "circle"]]],
+        "technique.config.erase_concept: the concept \"circle\" is to be erased twice"
+      ),
+      (
+        "technique", ["name": "sdd", "config": ["erase_concept": "red", "erase_concepts": ["circle", "red"]]],
+        "technique.config.erase_concepts: the concept \"red\" is to be erased twice"
+      ),
+      (
         "technique", ["name": "mace", "config": ["erase_concept": "circle", "concept_type": "style"]],
         "technique.config.mapping_concept: the base model \"shapes\" never saw the word \"art\" in training"
       ),

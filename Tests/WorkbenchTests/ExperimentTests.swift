@@ -39,6 +39,19 @@ struct ExperimentTests {
       ])
   }
 
+  @Test("a metric of the erased concept asks about all of them, and a single one is written as before")
+  func erasedConcepts() throws {
+    func concept(_ config: JSON, of name: String) throws -> JSON? {
+      let document = try with("technique", ["name": .string(name), "config": config])
+      return try points(document)[0].metrics.first { $0.name == "cer" }?.config["concept"]
+    }
+    #expect(try concept(["erase_concept": ["circle", "red"]], of: "uce") == ["circle", "red"])
+    #expect(try concept(["erase_concept": "red", "erase_concepts": ["circle"]], of: "esd") == ["red", "circle"])
+    #expect(try concept(["erase_concept": ["red"]], of: "uce") == "red")
+    let written = try with("metrics.cer.config", ["concept": "square"])
+    #expect(try points(written)[0].metrics[0].config["concept"] == "square")
+  }
+
   @Test("what the file writes beats the base model, and the document's defaults stand where it has none")
   func whoDecidesTheSampler() throws {
     let written = try with("technique.config.num_inference_steps", 7)

@@ -86,7 +86,17 @@ public struct Component: Sendable {
   }
 
   /// The concepts that a technique erases, in the order of its fields.
-  var erasedConcepts: [String] { strings(.concept).filter { $0.key.hasPrefix("erase") }.flatMap(\.values) }
+  var erasedConcepts: [String] { erasing.flatMap(\.values) }
+
+  private var erasing: [Naming] { strings(.concept).filter { $0.key.hasPrefix("erase") } }
+
+  /// Refuses a concept that is to be erased twice.
+  func refuseRepeatedConcepts(file: String) throws(ConfigurationError) {
+    guard let twice = firstRepeated(erasedConcepts) else { return }
+    let key = erasing.last { $0.values.contains(twice) }?.key ?? ""
+    throw ConfigurationError(
+      file: file, keyPath: "\(keyPath).config.\(key)", "the concept \"\(twice)\" is to be erased twice")
+  }
 
   /// Whether its configuration can name a device.
   static func takesDevice(_ kind: ComponentKind, _ reference: JSON, _ catalogue: Catalogue) -> Bool {
@@ -99,7 +109,8 @@ public struct Component: Sendable {
   func filled(from base: BaseDeclaration, technique: Component?, file: String) throws(ConfigurationError) -> Component {
     guard let configuration else { return self }
     do throws(ConfigurationError) {
-      return Component(self, configuration: try configuration.filled(from: base, technique: technique?.config))
+      let erased = technique?.erasedConcepts ?? []
+      return Component(self, configuration: try configuration.filled(from: base, erased: erased))
     } catch {
       throw error.inside(file: file, keyPath: keyPath + ".config")
     }
@@ -109,15 +120,15 @@ public struct Component: Sendable {
 extension Configuration {
   /// This configuration with the settings that its file left to others taken from the base model and the technique.
   ///
+  /// - Parameter erased: the concepts that the technique erases.
   /// - Throws: `ConfigurationError` for a setting that nobody has a value for.
-  func filled(from base: BaseDeclaration, technique: JSON? = nil) throws(ConfigurationError) -> Self {
+  func filled(from base: BaseDeclaration, erased: [String] = []) throws(ConfigurationError) -> Self {
     var settings = encode().object ?? [:]
     for (key, filler) in leftOpen {
       let value =
         switch filler {
         case .baseModel: base.defaults[key]
-        // Of several concepts, the first.
-        case .technique(let theirs): technique?[theirs].map { $0.array?.first ?? $0 }
+        case .erasedConcepts: erased.isEmpty ? nil : ConceptNames(erased).json
         }
       if let value, !value.isNull { settings[key] = value }
       if settings[key] ?? .null == .null {

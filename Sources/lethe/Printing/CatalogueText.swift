@@ -61,7 +61,7 @@ enum CatalogueText {
     case .baseModel:
       let own = base.defaults[row.key].map { "\($0.canonical()) (\(baseName)), else " } ?? "the base model's, else "
       return own + (fallback ?? "none")
-    case .technique(let key): return "the technique's \(key)" + (fallback.map { ", else \($0)" } ?? "")
+    case .erasedConcepts: return FieldFiller.erasedConcepts.description + (fallback.map { ", else \($0)" } ?? "")
     case nil: return fallback ?? "unset"
     }
   }
