@@ -63,6 +63,18 @@ struct ExperimentRefusalTests {
         "technique.config.erase_concepts: the concept \"red\" is to be erased twice"
       ),
       (
+        "technique", ["name": "esd", "config": ["erase_concept": "i2p"]],
+        "technique.config.erase_concept: the base model \"shapes\" declares no concept \"hate\""
+      ),
+      (
+        "technique", ["name": "p_esd", "config": ["erase_concept": "circle", "erase_concepts": ["i2p"]]],
+        "technique.config.erase_concepts: the base model \"shapes\" declares no concept \"hate\""
+      ),
+      (
+        "technique", ["name": "np_esd", "config": ["erase_concept": "nudity", "erase_concepts": ["i2p"]]],
+        "technique.config.erase_concepts: the concept \"nudity\" is to be erased twice"
+      ),
+      (
         "technique", ["name": "mace", "config": ["erase_concept": "circle", "concept_type": "style"]],
         "technique.config.mapping_concept: the base model \"shapes\" never saw the word \"art\" in training"
       ),

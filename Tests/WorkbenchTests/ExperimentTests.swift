@@ -1,4 +1,5 @@
 import Configuration
+import Erasure
 import Store
 import Testing
 import Workbench
@@ -48,6 +49,10 @@ struct ExperimentTests {
     #expect(try concept(["erase_concept": ["circle", "red"]], of: "uce") == ["circle", "red"])
     #expect(try concept(["erase_concept": "red", "erase_concepts": ["circle"]], of: "esd") == ["red", "circle"])
     #expect(try concept(["erase_concept": ["red"]], of: "uce") == "red")
+    let words = ESDSettings.wordLists["i2p"].map(ConceptNames.init)?.json
+    let i2p = try with("technique", ["name": "esd", "config": ["erase_concept": "i2p"]])
+    let point = try experiment(i2p).points { _ in BaseDeclaration() }[0]
+    #expect(point.technique.config["erase_concept"] == "i2p" && point.metrics[0].config["concept"] == words)
     let written = try with("metrics.cer.config", ["concept": "square"])
     #expect(try points(written)[0].metrics[0].config["concept"] == "square")
   }
