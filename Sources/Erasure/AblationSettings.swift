@@ -9,6 +9,8 @@ public struct AblationSettings: Configuration, Equatable {
   public var conceptType = ConceptAblation.ConceptType.object
   public var anchorPrompts: [String]?
   public var trainSize = 200
+  public var hflip = false
+  public var geometricAugmentation = false
   public var lossType = ConceptAblation.LossType.modelBased
   public var anchorModel = ConceptAblation.AnchorModel.current
   public var withPriorPreservation = false
@@ -35,6 +37,11 @@ public struct AblationSettings: Configuration, Equatable {
       "Prompts of the anchor images, each with anchor_concept in it for an object; [anchor_concept] if unset",
       source: script, role: .prompt),
     Field("train_size", \.trainSize, .atLeast(1), "Anchor images drawn", source: script),
+    Field("hflip", \.hflip, "Mirror half of the samples of anchor images", source: script),
+    Field(
+      "geometric_augmentation", \.geometricAugmentation,
+      "Shrink anchor images into padding or enlarge and crop them, and count the loss inside the image alone; the "
+        + "script does it for objects unless told --noaug, and not for styles", source: script),
     Field(
       "loss_type_reverse", \.lossType,
       "model-based draws the concept's prediction to the anchor's, noise-based to the noise itself", source: script),
@@ -69,6 +76,10 @@ public struct AblationSettings: Configuration, Equatable {
   }
 
   public func validate() throws(ConfigurationError) {
+    if geometricAugmentation, conceptType == .style {
+      throw ConfigurationError(
+        keyPath: "geometric_augmentation", "is for objects: of a style, hflip is the augmentation there is")
+    }
     if effectiveAnchor.isEmpty, conceptType == .object {
       throw ConfigurationError(
         keyPath: "anchor_concept", "must be set: it is what the model draws in place of \"\(eraseConcept)\"")
@@ -84,6 +95,11 @@ public struct AblationSettings: Configuration, Equatable {
         throw ConfigurationError(keyPath: "anchor_prompts.\(index)", error.description)
       }
     }
+  }
+
+  /// What the samples see of the anchor images.
+  public var augmentation: ImageAugmentation {
+    ImageAugmentation(mirrors: hflip, scales: geometricAugmentation)
   }
 
   /// What is trained on and towards.

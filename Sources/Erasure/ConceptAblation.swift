@@ -100,6 +100,7 @@ public struct AblationObjective {
   private let anchorModel: ConceptAblation.AnchorModel
   private let model: DiffusionModel
   private let latents: Tensor
+  private let augmented: AugmentedLatents?
   private let words: ConceptEmbedding?
   private let prompts: [(anchor: Prompt, targets: [Prompt])]
 
@@ -117,6 +118,8 @@ public struct AblationObjective {
     self.latents = latents
     self.words = words
     anchorModel = settings.anchorModel
+    let augmentation = settings.augmentation
+    augmented = augmentation.isActive ? try AugmentedLatents(augmentation, latents, model.vae) : nil
     func prompt(_ text: String) -> Prompt {
       let ids = model.tokenizer.encode(text)
       return Prompt(ids: ids, states: model.textEncoder([ids]))
@@ -158,7 +161,8 @@ public struct AblationObjective {
   }
 
   /// The loss of one sample: an anchor image, noise at a timestep uniform over the training timesteps, and the model's
-  /// prediction under the concept's prompt.
+  /// prediction under the concept's prompt. Of an augmented image it is the mean over what the validity mask keeps; the
+  /// images of prior preservation are not augmented, as in the script.
   ///
   /// - Parameters:
   ///   - tensors: what is trained, on its tape
@@ -168,7 +172,8 @@ public struct AblationObjective {
     of tensors: [String: Tensor], anchor: Predictor, _ stream: RandomStream
   ) throws -> Tensor {
     let trained = try predictor(tensors)
-    let sample = NoisedSample(latents, model.scheduler, stream)
+    let (sample, mask) =
+      augmented?.sample(model.scheduler, stream) ?? (NoisedSample(latents, model.scheduler, stream), nil)
     let (anchorPrompt, targets) = prompts[sample.image % prompts.count]
     let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
     let goal: Tensor
@@ -176,10 +181,16 @@ public struct AblationObjective {
     case .noiseBased: goal = sample.noise
     case .modelBased: goal = predict(anchor, sample, anchorPrompt)
     }
-    let loss = mseLoss(predict(trained, sample, target), goal)
+    let loss = Self.meanSquaredError(predict(trained, sample, target), goal, mask)
     guard let weight = ablation.priorWeight else { return loss }
     let kept = NoisedSample(latents, model.scheduler, stream.substream("prior"))
     return loss + mseLoss(predict(trained, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
+  }
+
+  /// Σ mask · (x - y)² / Σ mask, the mask counted in every channel.
+  private static func meanSquaredError(_ x: Tensor, _ y: Tensor, _ mask: Tensor?) -> Tensor {
+    guard let mask else { return mseLoss(x, y) }
+    return ((x - y).square() * mask).sum() * (1 / (mask.sum().item * Float(x.shape[1])))
   }
 
   /// Both public repositories keep the keys and values of the begin token as they are.
