@@ -4,8 +4,18 @@ public import Tensors
 
 /// What decides the training and the hardening of soft pruning masks (methods 1.5).
 public struct SoftMaskSettings: Configuration, Equatable {
+  /// What an m of its own is learnt for.
+  public enum Granularity: String, CaseIterable, ConfigurationValue {
+    /// Every element of a weight, as in the paper.
+    case element
+    /// Every row of a weight: all elements of one output unit share it, which takes the memory of m and of AdamW's two
+    /// moments from that of the weights to next to nothing.
+    case row
+  }
+
   public var temperature = 10.0
   public var maskInit = 1.0
+  public var granularity = Granularity.element
   public var threshold = 0.5
   public var epsilon = 1e-8
   public var weightDecay = 0.01
@@ -19,6 +29,10 @@ public struct SoftMaskSettings: Configuration, Equatable {
     Field(
       "mask_init", \.maskInit, "m of every element before training; at 1 and τ = 10 the model is nearly unchanged",
       source: "own; the paper's value is lost"),
+    Field(
+      "mask_granularity", \.granularity,
+      "What an m is learnt for: each element of a weight, or each row, whose elements are then kept or pruned as one; "
+        + "rows need a fraction of the memory", source: "own; the paper's is element"),
     Field(
       "threshold", \.threshold, .between(0...1), "Elements whose soft mask is not above this are pruned",
       source: paper),
@@ -39,7 +53,8 @@ public struct SoftMaskSettings: Configuration, Equatable {
 }
 
 /// Soft pruning masks of a model's weights (arXiv 2405.16534; methods 1.5, 6.7): the weights stay, and each of them is
-/// multiplied by σ(τ m) with an m of its own that is learnt; after training the mask is made binary.
+/// multiplied by σ(τ m) with an m of its own that is learnt, or by one that it shares with its row
+/// (``SoftMaskSettings/Granularity``); after training the mask is made binary.
 ///
 /// Weights and biases of linear layers and convolutions have masks, norms have none.
 public struct SoftMask {
@@ -63,10 +78,13 @@ public struct SoftMask {
     AdamOptimizer.Settings(epsilon: Float(settings.epsilon), weightDecay: Float(settings.weightDecay))
   }
 
-  /// m before training, by name of the weight.
+  /// m before training, by name of the weight: of the weight's shape, or of (rows, 1, ...) where rows share it.
   public var start: [String: Tensor] {
     names.reduce(into: [:]) { masks, name in
-      masks[name] = weights[name].map { Tensor.full(Float(settings.maskInit), $0.shape) }
+      masks[name] = weights[name].map { weight in
+        let row = [weight.shape[0]] + Array(repeating: 1, count: weight.rank - 1)
+        return Tensor.full(Float(settings.maskInit), settings.granularity == .row ? row : weight.shape)
+      }
     }
   }
 
@@ -83,9 +101,11 @@ public struct SoftMask {
     let threshold = Float(settings.threshold)
     var pruned = PruningMask()
     for name in names {
-      guard let mask = masks[name] else { continue }
+      guard let mask = masks[name], let count = weights[name]?.count else { continue }
       let soft = (mask.detached * Float(settings.temperature)).sigmoid()
-      pruned.prune(soft.values.indices { $0 <= threshold }, of: name, count: soft.count)
+      let shared = count / soft.count
+      let positions = soft.values.indices { $0 <= threshold }
+      pruned.prune(positions.flatMap { $0 * shared..<($0 + 1) * shared }, of: name, count: count)
     }
     return pruned
   }
@@ -115,7 +135,7 @@ public struct SoftMask {
   /// The name of the share of small gradients among the tensors of an estimate; no weight has it.
   public static let smallGradientsName = "share of gradients below epsilon"
 
-  /// The share of the elements whose gradient before training is smaller than AdamW's epsilon. There the slope
+  /// The share of the elements of m whose gradient before training is smaller than AdamW's epsilon. There the slope
   /// τ M (1 - M) is the smallest, and what does not move then may never do.
   ///
   /// - Parameter loss: of a sample, given its number and m under a tape
