@@ -6,7 +6,7 @@ internal import Diffusion
 public struct AblationSettings: Configuration, Equatable {
   public var eraseConcept = "nudity"
   public var anchorConcept: String?
-  public var conceptType = ConceptAblation.ConceptType.object
+  public var conceptType = ConceptType.object
   public var anchorPrompts: [String]?
   public var trainSize = 200
   public var hflip = false
@@ -30,7 +30,7 @@ public struct AblationSettings: Configuration, Equatable {
       source: document, role: .phrase),
     Field(
       "concept_type", \.conceptType,
-      "How anchor prompts become prompts of the concept: object replaces the anchor's words, style adds the style",
+      "How anchor prompts become prompts of the concept: a style is added, everything else replaces the anchor's words",
       source: script),
     Field(
       "anchor_prompts", \.anchorPrompts, .each(.notEmpty),
@@ -80,7 +80,7 @@ public struct AblationSettings: Configuration, Equatable {
       throw ConfigurationError(
         keyPath: "geometric_augmentation", "is for objects: of a style, hflip is the augmentation there is")
     }
-    if effectiveAnchor.isEmpty, conceptType == .object {
+    if effectiveAnchor.isEmpty, conceptType != .style {
       throw ConfigurationError(
         keyPath: "anchor_concept", "must be set: it is what the model draws in place of \"\(eraseConcept)\"")
     }

@@ -7,14 +7,6 @@ public import Tensors
 /// concept, and prompts that name the erased concept in its place. ``ACConfiguration`` follows it with weights, P-AC
 /// with masks.
 public struct ConceptAblation {
-  /// How an anchor prompt becomes a prompt of the concept.
-  public enum ConceptType: String, CaseIterable, ConfigurationValue {
-    /// The anchor's words are replaced by the concept's; an anchor "*" stands for the whole prompt.
-    case object
-    /// The prompt stays, and the style is added in one of three phrases.
-    case style
-  }
-
   /// What the noise predicted under the concept's prompt is drawn to.
   public enum LossType: String, CaseIterable, ConfigurationValue {
     /// The noise predicted under the anchor prompt in the same latent.
@@ -32,7 +24,9 @@ public struct ConceptAblation {
   }
 
   public var concept: String
+  /// What the concept takes the place of in anchor prompts; "*" stands for the whole prompt.
   public var anchor: String
+  /// A style is added to anchor prompts in one of three phrases, everything else replaces the anchor's words.
   public var conceptType: ConceptType
   public var anchorPrompts: [String]
   public var lossType: LossType
@@ -53,24 +47,21 @@ public struct ConceptAblation {
 
   /// The prompts that name the concept where `anchorPrompt` names the anchor; for a style one for each phrase.
   ///
-  /// - Throws: ``ErasureError`` where the prompt does not name the anchor that an object takes the place of.
+  /// - Throws: ``ErasureError`` where the prompt does not name the anchor that the concept takes the place of.
   public func targetPrompts(_ anchorPrompt: String) throws(ErasureError) -> [String] {
-    switch conceptType {
-    case .style:
+    if conceptType == .style {
       return [
         "\(anchorPrompt), in the style of \(concept)", "in \(concept)'s style, \(anchorPrompt)",
         "in \(concept) style, \(anchorPrompt)",
       ]
-    case .object where anchor == "*":
-      return [concept]
-    case .object:
-      guard anchorPrompt.range(of: anchor, options: .caseInsensitive) != nil else {
-        throw ErasureError(
-          "the anchor prompt \"\(anchorPrompt)\" does not contain the anchor concept \"\(anchor)\", "
-            + "which \"\(concept)\" is to take the place of")
-      }
-      return [anchorPrompt.replacingOccurrences(of: anchor, with: concept, options: .caseInsensitive)]
     }
+    if anchor == "*" { return [concept] }
+    guard anchorPrompt.range(of: anchor, options: .caseInsensitive) != nil else {
+      throw ErasureError(
+        "the anchor prompt \"\(anchorPrompt)\" does not contain the anchor concept \"\(anchor)\", "
+          + "which \"\(concept)\" is to take the place of")
+    }
+    return [anchorPrompt.replacingOccurrences(of: anchor, with: concept, options: .caseInsensitive)]
   }
 }
 

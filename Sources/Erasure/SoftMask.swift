@@ -17,8 +17,8 @@ public struct SoftMaskSettings: Configuration, Equatable {
   public var maskInit = 1.0
   public var granularity = Granularity.element
   public var threshold = 0.5
-  public var epsilon = 1e-8
-  public var weightDecay = 0.01
+  public var adamEpsilon = 1e-8
+  public var adamWeightDecay = 0.01
 
   public init() {}
 
@@ -36,12 +36,10 @@ public struct SoftMaskSettings: Configuration, Equatable {
     Field(
       "threshold", \.threshold, .between(0...1), "Elements whose soft mask is not above this are pruned",
       source: paper),
-    Field(
-      "epsilon", \.epsilon, .greaterThan(0),
-      "AdamW's epsilon: masks whose gradients are smaller hardly move, so it decides how much is pruned",
+    .adamEpsilon(
+      \.adamEpsilon, note: "; masks that hardly move are not pruned, so it decides how much is",
       source: "own; PyTorch's default"),
-    Field(
-      "weight_decay", \.weightDecay, .atLeast(0), "AdamW's weight decay of m", source: "own; PyTorch's default"),
+    .adamWeightDecay(\.adamWeightDecay, source: "own; PyTorch's default"),
   ]
 
   /// The settings that decide training; the threshold comes after it.
@@ -75,7 +73,7 @@ public struct SoftMask {
 
   /// AdamW as the masks are trained with it.
   public var optimizer: AdamOptimizer.Settings {
-    AdamOptimizer.Settings(epsilon: Float(settings.epsilon), weightDecay: Float(settings.weightDecay))
+    AdamOptimizer.Settings(epsilon: Float(settings.adamEpsilon), weightDecay: Float(settings.adamWeightDecay))
   }
 
   /// m before training, by name of the weight: of the weight's shape, or of (rows, 1, ...) where rows share it.
@@ -147,7 +145,7 @@ public struct SoftMask {
       let masks = start.mapValues { tape.watch($0) }
       return tape.gradients(of: try loss(sample, masks), for: names.compactMap { masks[$0] })
     }
-    let limit = Float(settings.epsilon) * Float(samples)
+    let limit = Float(settings.adamEpsilon) * Float(samples)
     var (small, count) = (0, 0)
     for index in names.indices {
       let sum = gradients.dropFirst().reduce(gradients[0][index]) { $0 + $1[index] }

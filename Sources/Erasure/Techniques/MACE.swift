@@ -50,10 +50,10 @@ public struct MACEConfiguration: Configuration {
       .each(Rule("with {} where the concept goes") { $0.contains("{}") }),
       "The phrases, with {} for the concept; the first is also what training images are drawn from; "
         + "twenty-four for the type of the concept if unset",
-      source: "our own; the script has thirty of its own"),
+      source: "own; the script has thirty others"),
     Field(
       "retain_prompts", \.retainPrompts, .notEmpty,
-      "Prompts whose keys and values the closed forms preserve", source: "our own, for the captions of MS-COCO",
+      "Prompts whose keys and values the closed forms preserve", source: "own, for the captions of MS-COCO",
       role: .prompt),
     Field(
       "lambda_cfr", \.lambdaCFR, .atLeast(0),
@@ -85,7 +85,7 @@ public struct MACEConfiguration: Configuration {
     Field(
       "mask_threshold", \.maskThreshold, .between(0...1),
       "Where the concept is: the share of the range of its averaged attention map from which on a pixel belongs to it",
-      source: "our own"),
+      source: "own"),
     .savePath(\.savePath).sourced("eval-learn documentation"),
     .loadPath(\.loadPath).sourced("eval-learn documentation"),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }

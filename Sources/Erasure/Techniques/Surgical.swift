@@ -77,7 +77,7 @@ public struct SurgicalConfiguration: Configuration {
     Field(
       "attention_factor", \.attentionFactor, .between(0...1),
       "What the implicit signal multiplies the attention to the concept's tokens by; 0 suppresses it",
-      source: "ours: the paper states none"),
+      source: "own; the paper states none"),
     Field(
       "gamma_1", \.teacherScale, .greaterThan(1), "Guidance scale of the frozen model", source: paper),
     Field("gamma_2", \.studentScale, .greaterThan(0), "Guidance scale of the model that learns", source: paper),
