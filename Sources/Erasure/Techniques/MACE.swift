@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Mass Concept Erasure (Lu et al., CVPR 2024, arXiv 2403.06135), which erases many concepts at once in three stages:
@@ -134,13 +134,21 @@ extension MACEConfiguration: Technique {
     paper: "Lu et al., CVPR 2024, arXiv 2403.06135",
     cost: "for each concept a few images, and a forward and a backward pass for each training sample")
 
-  /// One LoRA for each concept: they know nothing of each other, and each training keeps a state of its own.
+  public func check(_ model: DiffusionModel) throws {
+    if lora { for concept in eraseConcept.names { _ = try conceptPositions(concept, model) } }
+  }
+
+  /// Images and a LoRA for each concept: they know nothing of each other, and each training keeps a state of its own.
   public func estimates(seed: UInt64) -> [Estimate] {
     guard lora, loadPath == nil else { return [] }
-    return eraseConcept.names.map { concept in
-      Estimate(name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed)) { context in
-        try trainedLoRA(concept, context)
-      }
+    return eraseConcept.names.flatMap { concept in
+      let images = GeneratedLatents(
+        prompts: [phrases(concept)[0]], count: numImages, sampler: samplerSettings, seed: seed
+      ).estimate(named: Self.imagesName(concept))
+      let training = Estimate(
+        name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed), needs: [images.name]
+      ) { context in try trainedLoRA(concept, context) }
+      return [images, training]
     }
   }
 
@@ -152,15 +160,16 @@ extension MACEConfiguration: Technique {
       replacedUNetTensors: edited, details: .object(ClosedFormEdit.details(of: edited, from: model.unetWeights)))
   }
 
+  private static func imagesName(_ concept: String) -> String { "instance_latents.\(concept)" }
   private static func loraName(_ concept: String) -> String { "lora.\(concept)" }
 
   private func loraInputs(_ concept: String, seed: UInt64) -> JSON {
     var inputs = encode(affectingResult: true).object ?? [:]
-    // Fusion and generation come after; the images to train on are drawn with the settings in force.
-    for key in ["fuse_preserve_scale", "load_path", "use_fp16"] { inputs[key] = nil }
+    // Fusion and generation come after.
+    for key in ["fuse_preserve_scale", "load_path", "use_fp16", "num_inference_steps", "guidance_scale", "num_images"] {
+      inputs[key] = nil
+    }
     inputs["concept"] = .string(concept)
-    inputs["num_inference_steps"] = .integer(samplerSettings.steps)
-    inputs["guidance_scale"] = .number(samplerSettings.guidanceScale)
     inputs["seed"] = .integer(Int(seed))
     return .object(inputs)
   }
@@ -246,29 +255,32 @@ extension MACEConfiguration: Technique {
     prompt.positions(of: concept) + (usePooler ? Array(prompt.endPosition..<prompt.length) : [])
   }
 
-  /// Clean latents of images of the concept, which the base model draws, and the region of the concept in each; no
-  /// region for a style.
-  private func trainingImages(
-    _ concept: String, _ context: EditContext, stream: RandomStream
-  ) throws -> [(latent: Tensor, mask: ConceptMask?)] {
-    let model = context.model
+  /// Where the first phrase of a concept, which its images are drawn from, names it.
+  private func conceptPositions(_ concept: String, _ model: DiffusionModel) throws -> [Int] {
     let text = phrases(concept)[0]
     let positions = EncodedPrompt(text, model).positions(of: model.tokenizer.tokens(concept))
     guard !positions.isEmpty else {
       throw ErasureError(
         "the concept \"\(concept)\" is not among the tokens that the text encoder takes of \"\(text)\"")
     }
-    var latents: [Tensor] = []
-    try Sampler(model, samplerSettings).draw(
-      (0..<numImages).map { ImageRequest(prompt: text, seed: context.seed, repetition: $0) },
-      isCancelled: context.monitor.isCancelled
-    ) { range, batch in latents += (0..<range.count).map { batch.slice(axis: 0, $0..<$0 + 1) } }
-    return try parallelMap(latents.count) { index in
-      guard conceptType != .style else { return (latents[index], nil) }
+    return positions
+  }
+
+  /// Clean latents of images of the concept, which the base model draws, and the region of the concept in each; no
+  /// region for a style.
+  private func trainingImages(
+    _ concept: String, _ context: EditContext, stream: RandomStream
+  ) throws -> [(latent: Tensor, mask: ConceptMask?)] {
+    let model = context.model
+    let positions = try conceptPositions(concept, model)
+    let latents = try context.latents(of: Self.imagesName(concept))
+    return try parallelMap(latents.shape[0]) { index in
+      let latent = latents.slice(axis: 0, index..<index + 1)
+      guard conceptType != .style else { return (latent, nil) }
       let mask = ConceptMask(
-        model, latent: latents[index], prompt: text, positions: positions, threshold: maskThreshold,
+        model, latent: latent, prompt: phrases(concept)[0], positions: positions, threshold: maskThreshold,
         stream: stream.substream("mask").item(index).substream("noise"))
-      return (latents[index], mask)
+      return (latent, mask)
     }
   }
 }
