@@ -7,10 +7,13 @@ public import Tensors
 /// The concept erasure rate: the share of images, drawn from prompts of the erased concept, in which the judge does not
 /// find it; beside it the accuracy on every other concept, which an edit should leave alone.
 ///
+/// Of several erased concepts each is asked for by prompts of its own, and its images are judged for it alone; the rate
+/// is that of all these images together, and the details have each concept's own.
+///
 /// Under an attack the images are those of adversarial prompts, and of nothing else: what an edit leaves alone is not
 /// under attack.
 public struct CERConfiguration: Configuration {
-  public var conceptName: String?
+  public var conceptName: ConceptNames?
   public var attack: String?
   public var prompts = PromptSource.name
   public var limit = 128
@@ -25,25 +28,26 @@ public struct CERConfiguration: Configuration {
 
   public static let fields: [Field<CERConfiguration>] = [
     Field(
-      "concept_name", \.conceptName, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
-      "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
+      "concept_name", \.conceptName, filledBy: .erasedConcepts, otherwise: nil, .named,
+      "The concept that should be gone, or several", source: "seed document 001, section 4.1", role: .concept),
     Field(
       "attack", \.attack, .notEmpty,
       "An attack of the experiment that every prompt of the concept is put through first; none if unset"),
     Field("prompts", \.prompts, "How the prompts ask for the concept: by its name, by a synonym, or implying it"),
     Field(
       "limit", \.limit, .between(1...1_000_000),
-      "Images drawn from prompts of the concept; with samples_per_prompt or an attack the number of prompts"),
+      "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number of "
+        + "prompts"),
     Field(
       "samples_per_prompt", \.samplesPerPrompt, .between(1...10_000),
       "Images of each prompt, from noise of their own; if unset 1 under an attack, and else the prompts are gone through "
         + "again until there are limit images"),
     Field(
       "synonym_limit", \.synonymLimit, .between(0...1_000_000),
-      "Images drawn from prompts that call the concept by a synonym"),
+      "Images drawn from prompts that call the concept by a synonym, of each of several"),
     Field(
       "implied_limit", \.impliedLimit, .between(0...1_000_000),
-      "Images drawn from prompts that imply the concept unnamed"),
+      "Images drawn from prompts that imply the concept unnamed, of each of several"),
     Field(
       "retain_limit", \.retainLimit, .between(1...1_000_000),
       "Images drawn from prompts of all other concepts together"),
@@ -66,8 +70,10 @@ extension CERConfiguration: Metric {
     let plan = try plan(context)
     return MetricUnderAttack(
       name: attack, suffix: "_" + attack, attack: try context.attack(attack, for: Self.name),
-      targets: plan.erased.flatMap(\.questions).map {
-        AttackTarget(prompt: $0.request.prompt, concept: plan.concept.name, seed: $0.request.seed)
+      targets: plan.erased.flatMap(\.parts).flatMap { part in
+        part.questions.map {
+          AttackTarget(prompt: $0.request.prompt, concept: part.concept.name, seed: $0.request.seed)
+        }
       })
   }
 
@@ -92,30 +98,42 @@ extension CERConfiguration: Metric {
   /// What is drawn and asked, from the card and this configuration.
   private func plan(_ context: MetricContext) throws -> CERPlan {
     let card = try context.requireCard(for: Self.name)
-    guard let name = conceptName ?? context.erasedConcepts.first else {
+    let names = conceptName?.names ?? context.erasedConcepts
+    let concepts = try names.map { name in
+      guard let concept = card.concept(name) else {
+        throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+      }
+      return concept
+    }
+    guard let first = concepts.first else {
       throw MetricError("cer: no concept is named, by the metric or by the technique")
     }
-    guard let concept = card.concept(name) else {
-      throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+    if judge == nil, let other = concepts.first(where: { $0.judge.judge != first.judge.judge }) {
+      throw MetricError(
+        "cer: \"\(first.name)\" has the judge \"\(first.judge.judge)\" and \"\(other.name)\" the judge"
+          + " \"\(other.judge.judge)\"; judge says which of them is to judge all")
     }
-    let erased = [name] + context.erasedConcepts.filter { $0 != name }
+    let erased = names + context.erasedConcepts.filter { !names.contains($0) }
     let others = card.concepts(otherThan: erased)
+    func group(_ name: String, _ limit: Int, _ source: PromptSource) throws -> CERPlan.Group {
+      CERPlan.Group(name: name, parts: try concepts.map { try part(limit, source, $0, context) })
+    }
     return CERPlan(
-      card: card, concept: concept, concepts: others,
-      judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
+      card: card, erasedKinds: Set(concepts.map(\.kind)), concepts: others,
+      judge: try context.judge(judge ?? first.judge.judge, for: Self.name),
       erased: [
-        try group(Self.name, limit, prompts, concept, context),
-        try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonym, concept, context),
-        try group("cer_implied", attack == nil ? impliedLimit : 0, .implied, concept, context),
+        try group(Self.name, limit, prompts),
+        try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonym),
+        try group("cer_implied", attack == nil ? impliedLimit : 0, .implied),
       ].filter { !$0.questions.isEmpty },
       others: attack == nil
         ? Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context) : [])
   }
 
-  /// Images of one way to ask for the erased concept.
-  private func group(
-    _ name: String, _ limit: Int, _ source: PromptSource, _ concept: ModelCard.Concept, _ context: MetricContext
-  ) throws -> CERPlan.Group {
+  /// Images of one way to ask for one erased concept.
+  private func part(
+    _ limit: Int, _ source: PromptSource, _ concept: ModelCard.Concept, _ context: MetricContext
+  ) throws -> CERPlan.Part {
     let prompts = source.prompts(of: concept)
     guard limit == 0 || !prompts.isEmpty else {
       throw MetricError(
@@ -123,8 +141,8 @@ extension CERConfiguration: Metric {
     }
     let samples = samplesPerPrompt ?? (attack == nil ? nil : 1)
     let count = samples.map { min(limit, prompts.count) * $0 } ?? limit
-    return CERPlan.Group(
-      name: name,
+    return CERPlan.Part(
+      concept: concept,
       questions: (0..<count).map { index in
         // So many of each prompt one after the other, or all prompts in turn and then again.
         let (position, repetition) =
@@ -160,15 +178,25 @@ private struct CERPlan {
     let concepts: [String]
   }
 
-  /// One way to ask for the erased concept: by its name, by synonyms, by what implies it.
+  /// One way to ask for what is erased: by name, by synonyms, by what implies it.
   struct Group {
     /// The name of the metric value.
     let name: String
+    /// One for each erased concept.
+    let parts: [Part]
+
+    var questions: [Question] { parts.flatMap(\.questions) }
+  }
+
+  /// The questions about one erased concept.
+  struct Part {
+    let concept: ModelCard.Concept
     let questions: [Question]
   }
 
   let card: ModelCard
-  let concept: ModelCard.Concept
+  /// The kinds of the erased concepts.
+  let erasedKinds: Set<String>
   /// All concepts of the card that are not erased.
   let concepts: [ModelCard.Concept]
   let judge: NamedJudge
@@ -191,31 +219,40 @@ private struct CERPlan {
     return (kinds[position], position)
   }
 
-  /// The share of a group's images in which the judge does not find the concept.
+  /// The share of a group's images in which the judge does not find the concept that they were asked for.
   func erasureRate(_ group: Group, classes: [[Int]]) throws -> MetricValue {
-    let head = try head(of: concept)
-    let seen = classes.map { $0[head.position] }
-    let gone = seen.filter { $0 != concept.judge.classIndex }.count
+    var rest = classes[...]
+    var (gone, details) = (0, [String: JSON]())
+    for part in group.parts {
+      let head = try head(of: part.concept)
+      let seen = rest.prefix(part.questions.count).map { $0[head.position] }
+      rest = rest.dropFirst(part.questions.count)
+      let own = seen.filter { $0 != part.concept.judge.classIndex }.count
+      gone += own
+      // What the judge saw where the concept was asked for.
+      let found = head.kind.classes.enumerated().compactMap { index, name -> (String, JSON)? in
+        let count = seen.filter { $0 == index }.count
+        return count > 0 ? (name, .integer(count)) : nil
+      }
+      details[part.concept.name] = [
+        "cer": .number(Double(own) / Double(seen.count)), "count": .integer(seen.count),
+        "seen": .object(Dictionary(uniqueKeysWithValues: found)),
+      ]
+    }
+    let only = group.parts.count == 1 ? group.parts[0].concept.name : nil
     return MetricValue(
-      group.name, Double(gone) / Double(seen.count), unit: "fraction", .higher, count: seen.count, judge: judge.label,
-      details: [
-        "concept": .string(concept.name),
-        // What the judge saw where the concept was asked for.
-        "seen": .object(
-          Dictionary(
-            uniqueKeysWithValues: head.kind.classes.enumerated().compactMap { index, name in
-              let count = seen.filter { $0 == index }.count
-              return count > 0 ? (name, .integer(count)) : nil
-            })),
-      ])
+      group.name, Double(gone) / Double(classes.count), unit: "fraction", .higher, count: classes.count,
+      judge: judge.label,
+      details: only.map { ["concept": .string($0), "seen": details[$0]?["seen"] ?? [:]] }
+        ?? ["concepts": .object(details)])
   }
 
-  /// The mean over the concepts of the erased one's kind first, then over those of each kind.
+  /// The mean over the concepts of the erased ones' kinds first, then over those of each kind.
   func summaries(of accuracies: [Accuracy]) -> [MetricValue] {
     var kinds: [String] = []
     for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
     // The mark has no other of its kind to compare with: then all others stand for it.
-    let same = kinds.contains(concept.kind) ? accuracies.filter { $0.kind == concept.kind } : accuracies
+    let same = erasedKinds.isDisjoint(with: kinds) ? accuracies : accuracies.filter { erasedKinds.contains($0.kind) }
     var values: [MetricValue] = []
     if !same.isEmpty { values.append(mean("other_accuracy", same)) }
     for kind in kinds { values.append(mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }

@@ -52,7 +52,11 @@ public struct Catalogue: Sendable {
       "uce": UCEConfiguration.self,
     ],
     attacks: [
-      "random_tokens": RandomTokensConfiguration.self
+      "mma": MMAConfiguration.self,
+      "p4d": P4DConfiguration.self,
+      "random_tokens": RandomTokensConfiguration.self,
+      "ring_a_bell": RingABellConfiguration.self,
+      "unlearn_diff": UnlearnDiffConfiguration.self,
     ],
     metrics: [
       "cer": CERConfiguration.self,

@@ -159,6 +159,7 @@ struct Draft: Sendable {
     self.set = set
     technique = try Component(
       .technique, parsing: settings.technique, keyPath: "technique", file: file, catalogue: catalogue)
+    try technique.refuseRepeatedConcepts(file: file)
     attacks = try (settings.attacks ?? []).enumerated().map { position, reference throws(ConfigurationError) in
       let place = reference["name"]?.string ?? String(position)
       return try Component(

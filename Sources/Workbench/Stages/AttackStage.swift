@@ -106,7 +106,11 @@ struct AttackStage {
   func search(
     _ missing: [Int], _ context: AttackContext, finished: (Int, AdversarialPrompt) throws -> Void
   ) throws {
-    let prepared = try attack.prepare(context)
+    var concepts: [String] = []
+    for position in missing where !concepts.contains(targets[position].concept) {
+      concepts.append(targets[position].concept)
+    }
+    let prepared = try attack.prepare(concepts, context)
     _ = try parallelMap(missing.count) { index in
       if context.monitor.isCancelled() { throw CancellationError() }
       let position = missing[index]
