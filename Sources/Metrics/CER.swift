@@ -59,7 +59,7 @@ extension CERConfiguration: Metric {
     }
     let others = Array(rest)
     let accuracies = try plan.concepts.map { try Accuracy($0, plan: plan, classes: others) }.filter { $0.count > 0 }
-    return values + plan.summaries(of: accuracies)
+    return values + (try plan.summaries(of: accuracies))
   }
 
   /// What is drawn and asked, from the card and this configuration.
@@ -80,23 +80,26 @@ extension CERConfiguration: Metric {
       card: card, concept: concept, concepts: others,
       judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
       erased: [
-        try Self.group(Self.name, limit, concept.prompts, concept, context),
-        try Self.group("cer_synonyms", synonymLimit, concept.synonymPrompts, concept, context),
-        try Self.group("cer_implied", impliedLimit, concept.impliedPrompts, concept, context),
+        try Self.group(Self.name, limit, "prompts of the concept", \.prompts, concept, context),
+        try Self.group("cer_synonyms", synonymLimit, "synonym prompts", \.synonymPrompts, concept, context),
+        try Self.group("cer_implied", impliedLimit, "implied prompts", \.impliedPrompts, concept, context),
       ].filter { !$0.questions.isEmpty },
-      others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context))
+      others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context),
+      othersSet: context.conceptSet("prompts of the other concepts", \.prompts))
   }
 
   /// Images of one way to ask for the erased concept.
   private static func group(
-    _ name: String, _ limit: Int, _ prompts: [ModelCard.Prompt], _ concept: ModelCard.Concept, _ context: MetricContext
+    _ name: String, _ limit: Int, _ set: String, _ path: KeyPath<ModelCard.Concept, [ModelCard.Prompt]>,
+    _ concept: ModelCard.Concept, _ context: MetricContext
   ) throws -> CERPlan.Group {
+    let prompts = concept[keyPath: path]
     guard limit == 0 || !prompts.isEmpty else {
       throw MetricError("cer: the base model declares no prompts for \(name) of the concept \"\(concept.name)\"")
     }
     let requests = limit == 0 ? [] : context.requests(limit, prompts.map(\.text))
     return CERPlan.Group(
-      name: name,
+      name: name, set: context.conceptSet(set, path),
       questions: requests.enumerated().map { index, request in
         CERPlan.Question(request: request, concepts: prompts[index % prompts.count].concepts)
       })
@@ -131,6 +134,8 @@ private struct CERPlan {
   struct Group {
     /// The name of the metric value.
     let name: String
+    /// What it is measured on, whichever concept is erased.
+    let set: PromptSet
     let questions: [Question]
   }
 
@@ -141,6 +146,8 @@ private struct CERPlan {
   let judge: NamedJudge
   let erased: [Group]
   let others: [Question]
+  /// What the accuracies are measured on, whichever concept is erased.
+  let othersSet: PromptSet
 
   /// The judge's head that knows a concept, and its position among the heads.
   func head(of concept: ModelCard.Concept) throws -> (kind: AttributeKind, position: Int) {
@@ -174,22 +181,22 @@ private struct CERPlan {
               let count = seen.filter { $0 == index }.count
               return count > 0 ? (name, .integer(count)) : nil
             })),
-      ])
+      ], interval: .wilson(gone, of: seen.count), prompts: group.set)
   }
 
   /// The mean over the concepts of the erased one's kind first, then over those of each kind.
-  func summaries(of accuracies: [Accuracy]) -> [MetricValue] {
+  func summaries(of accuracies: [Accuracy]) throws -> [MetricValue] {
     var kinds: [String] = []
     for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
     // The mark has no other of its kind to compare with: then all others stand for it.
     let same = kinds.contains(concept.kind) ? accuracies.filter { $0.kind == concept.kind } : accuracies
     var values: [MetricValue] = []
-    if !same.isEmpty { values.append(mean("other_accuracy", same)) }
-    for kind in kinds { values.append(mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
+    if !same.isEmpty { values.append(try mean("other_accuracy", same)) }
+    for kind in kinds { values.append(try mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
     return values
   }
 
-  private func mean(_ name: String, _ accuracies: [Accuracy]) -> MetricValue {
+  private func mean(_ name: String, _ accuracies: [Accuracy]) throws -> MetricValue {
     let named = Set(accuracies.map(\.name))
     return MetricValue(
       name, accuracies.reduce(0) { $0 + $1.value } / Double(accuracies.count), unit: "fraction", .higher,
@@ -198,7 +205,15 @@ private struct CERPlan {
         Dictionary(
           uniqueKeysWithValues: accuracies.map {
             ($0.name, ["accuracy": .number($0.value), "count": .integer($0.count)])
-          })))
+          })), interval: try interval(name, accuracies), prompts: othersSet)
+  }
+
+  private func interval(_ name: String, _ accuracies: [Accuracy]) throws -> ConfidenceInterval? {
+    var answers = [[(question: Int, isRight: Bool)]](repeating: [], count: others.count)
+    for (question, accuracy) in accuracies.enumerated() {
+      for (image, isRight) in accuracy.answers { answers[image].append((question, isRight)) }
+    }
+    return try Bootstrap(others.map(\.request), of: name).meanOfShares(answers, questions: accuracies.count)
   }
 }
 
@@ -207,15 +222,19 @@ private struct Accuracy {
   let name: String
   let kind: String
   let count: Int
+  /// The images that ask for the concept, and whether each shows it.
+  let answers: [(image: Int, isRight: Bool)]
   private let right: Int
 
   init(_ concept: ModelCard.Concept, plan: CERPlan, classes: [[Int]]) throws {
     let head = try plan.head(of: concept).position
-    let asked = zip(plan.others, classes).filter { $0.0.concepts.contains(concept.name) }
     name = concept.name
     kind = concept.kind
-    count = asked.count
-    right = asked.filter { $0.1[head] == concept.judge.classIndex }.count
+    answers = plan.others.indices.filter { plan.others[$0].concepts.contains(concept.name) }.map {
+      ($0, classes[$0][head] == concept.judge.classIndex)
+    }
+    count = answers.count
+    right = answers.filter(\.isRight).count
   }
 
   var value: Double { Double(right) / Double(count) }

@@ -178,7 +178,8 @@ final class PointExecution {
       let values = try metric.compute(set, from: objects, monitor: monitor)
       return ["values": try objects.add(values.canonical())]
     }
-    metrics += try MetricValues.read(try output("values", of: entry, as: metric.stageName), from: objects)
+    metrics += try MetricValues.read(
+      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
   }
 
   // MARK: Models and tensors

@@ -15,14 +15,16 @@ struct MetricStage {
   let requests: [ImageRequest]
   /// Images of the base model.
   let baseRequests: [ImageRequest]
+  /// How its values are measured, so far as that is the same for all of them.
+  let measurement: MeasurementProtocol
   private let parts: [String: JSON]
 
   /// As plans and records name the stage.
   var stageName: String { "metric.\(name)" }
 
   init(
-    _ component: Component, _ context: MetricContext, base: BaseModel, digests: FileDigests, code: ComputingCode,
-    siblings: [String]
+    _ component: Component, _ context: MetricContext, sampler: SamplerSettings, base: BaseModel, digests: FileDigests,
+    code: ComputingCode, siblings: [String]
   ) throws {
     guard let metric = component.configuration as? any Metric else {
       throw ConfigurationError("the metric \"\(component.name)\" is not built yet")
@@ -39,6 +41,12 @@ struct MetricStage {
       let name = isInside ? String(path.dropFirst(base.folder.count + 1)) : path
       judges[name] = .string(try digests.digest(ofFolder: path).hex)
     }
+    // By what they hold and not by where they lie.
+    let judgeDigests = judges.values.compactMap(\.string).sorted()
+    measurement = MeasurementProtocol(
+      metric: component.name, steps: sampler.steps, guidanceScale: sampler.guidanceScale,
+      judgeDigest: judgeDigests.count > 1
+        ? Digest(hashing: judgeDigests.joined(separator: "\n")) : judgeDigests.first.flatMap { Digest(hex: $0) })
     let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion", "Shapes"], stage: Self.sourceFile)
     let own = code.parts(component: type(of: metric).sourceFile, among: siblings)
     parts = [
