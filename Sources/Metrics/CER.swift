@@ -5,8 +5,11 @@ public import Tensors
 
 /// The concept erasure rate: the share of images, drawn from prompts of the erased concept, in which the judge does not
 /// find it; beside it the accuracy on every other concept, which an edit should leave alone.
+///
+/// Of several erased concepts each is asked for by prompts of its own, and its images are judged for it alone; the rate
+/// is that of all these images together, and the details have each concept's own.
 public struct CERConfiguration: Configuration {
-  public var concept: String?
+  public var concept: ConceptNames?
   public var limit = 128
   public var synonymLimit = 0
   public var impliedLimit = 0
@@ -18,15 +21,15 @@ public struct CERConfiguration: Configuration {
 
   public static let fields: [Field<CERConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
-      "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
-    Field("limit", \.limit, .between(1...1_000_000), "Images drawn from prompts of the concept"),
+      "concept", \.concept, filledBy: .erasedConcepts, otherwise: nil, .named,
+      "The concept that should be gone, or several", source: "seed document 001, section 4.1", role: .concept),
+    Field("limit", \.limit, .between(1...1_000_000), "Images drawn from prompts of the concept, of each of several"),
     Field(
       "synonym_limit", \.synonymLimit, .between(0...1_000_000),
-      "Images drawn from prompts that call the concept by a synonym"),
+      "Images drawn from prompts that call the concept by a synonym, of each of several"),
     Field(
       "implied_limit", \.impliedLimit, .between(0...1_000_000),
-      "Images drawn from prompts that imply the concept unnamed"),
+      "Images drawn from prompts that imply the concept unnamed, of each of several"),
     Field(
       "retain_limit", \.retainLimit, .between(1...1_000_000),
       "Images drawn from prompts of all other concepts together"),
@@ -65,41 +68,53 @@ extension CERConfiguration: Metric {
   /// What is drawn and asked, from the card and this configuration.
   private func plan(_ context: MetricContext) throws -> CERPlan {
     let card = try context.requireCard(for: Self.name)
-    guard let name = concept ?? context.erasedConcepts.first else {
+    let names = concept?.names ?? context.erasedConcepts
+    let concepts = try names.map { name in
+      guard let concept = card.concept(name) else {
+        throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+      }
+      guard !concept.prompts.isEmpty else {
+        throw MetricError("cer: the base model \"\(card.name)\" declares no prompts for the concept \"\(name)\"")
+      }
+      return concept
+    }
+    guard let first = concepts.first else {
       throw MetricError("cer: no concept is named, by the metric or by the technique")
     }
-    guard let concept = card.concept(name) else {
-      throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+    if judge == nil, let other = concepts.first(where: { $0.judge.judge != first.judge.judge }) {
+      throw MetricError(
+        "cer: \"\(first.name)\" has the judge \"\(first.judge.judge)\" and \"\(other.name)\" the judge"
+          + " \"\(other.judge.judge)\"; judge says which of them is to judge all")
     }
-    guard !concept.prompts.isEmpty else {
-      throw MetricError("cer: the base model \"\(card.name)\" declares no prompts for the concept \"\(name)\"")
-    }
-    let erased = [name] + context.erasedConcepts.filter { $0 != name }
+    let erased = names + context.erasedConcepts.filter { !names.contains($0) }
     let others = card.concepts(otherThan: erased)
+    func group(_ name: String, _ limit: Int, _ choice: ConceptPrompts) throws -> CERPlan.Group {
+      CERPlan.Group(
+        name: name, set: context.conceptSet(choice.setName, choice.path),
+        parts: try concepts.map { try Self.part(name, limit, $0[keyPath: choice.path], $0, context) })
+    }
     return CERPlan(
-      card: card, concept: concept, concepts: others,
-      judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
+      card: card, erasedKinds: Set(concepts.map(\.kind)), concepts: others,
+      judge: try context.judge(judge ?? first.judge.judge, for: Self.name),
       erased: [
-        try Self.group(Self.name, limit, "prompts of the concept", \.prompts, concept, context),
-        try Self.group("cer_synonyms", synonymLimit, "synonym prompts", \.synonymPrompts, concept, context),
-        try Self.group("cer_implied", impliedLimit, "implied prompts", \.impliedPrompts, concept, context),
+        try group(Self.name, limit, .name),
+        try group("cer_synonyms", synonymLimit, .synonyms),
+        try group("cer_implied", impliedLimit, .implied),
       ].filter { !$0.questions.isEmpty },
       others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context),
-      othersSet: context.conceptSet("prompts of the other concepts", \.prompts))
+      othersSet: context.conceptSet("prompts of the other concepts", ConceptPrompts.name.path))
   }
 
-  /// Images of one way to ask for the erased concept.
-  private static func group(
-    _ name: String, _ limit: Int, _ set: String, _ path: KeyPath<ModelCard.Concept, [ModelCard.Prompt]>,
-    _ concept: ModelCard.Concept, _ context: MetricContext
-  ) throws -> CERPlan.Group {
-    let prompts = concept[keyPath: path]
+  /// Images of one way to ask for one erased concept.
+  private static func part(
+    _ group: String, _ limit: Int, _ prompts: [ModelCard.Prompt], _ concept: ModelCard.Concept, _ context: MetricContext
+  ) throws -> CERPlan.Part {
     guard limit == 0 || !prompts.isEmpty else {
-      throw MetricError("cer: the base model declares no prompts for \(name) of the concept \"\(concept.name)\"")
+      throw MetricError("cer: the base model declares no prompts for \(group) of the concept \"\(concept.name)\"")
     }
     let requests = limit == 0 ? [] : context.requests(limit, prompts.map(\.text))
-    return CERPlan.Group(
-      name: name, set: context.conceptSet(set, path),
+    return CERPlan.Part(
+      concept: concept,
       questions: requests.enumerated().map { index, request in
         CERPlan.Question(request: request, concepts: prompts[index % prompts.count].concepts)
       })
@@ -130,23 +145,33 @@ private struct CERPlan {
     let concepts: [String]
   }
 
-  /// One way to ask for the erased concept: by its name, by synonyms, by what implies it.
+  /// One way to ask for what is erased: by name, by synonyms, by what implies it.
   struct Group {
     /// The name of the metric value.
     let name: String
-    /// What it is measured on, whichever concept is erased.
+    /// What it is measured on, whichever concepts are erased.
     let set: PromptSet
+    /// One for each erased concept.
+    let parts: [Part]
+
+    var questions: [Question] { parts.flatMap(\.questions) }
+  }
+
+  /// The questions about one erased concept.
+  struct Part {
+    let concept: ModelCard.Concept
     let questions: [Question]
   }
 
   let card: ModelCard
-  let concept: ModelCard.Concept
+  /// The kinds of the erased concepts.
+  let erasedKinds: Set<String>
   /// All concepts of the card that are not erased.
   let concepts: [ModelCard.Concept]
   let judge: NamedJudge
   let erased: [Group]
   let others: [Question]
-  /// What the accuracies are measured on, whichever concept is erased.
+  /// What the accuracies are measured on, whichever concepts are erased.
   let othersSet: PromptSet
 
   /// The judge's head that knows a concept, and its position among the heads.
@@ -165,31 +190,41 @@ private struct CERPlan {
     return (kinds[position], position)
   }
 
-  /// The share of a group's images in which the judge does not find the concept.
+  /// The share of a group's images in which the judge does not find the concept that they were asked for.
   func erasureRate(_ group: Group, classes: [[Int]]) throws -> MetricValue {
-    let head = try head(of: concept)
-    let seen = classes.map { $0[head.position] }
-    let gone = seen.filter { $0 != concept.judge.classIndex }.count
+    var rest = classes[...]
+    var (gone, details) = (0, [String: JSON]())
+    for part in group.parts {
+      let head = try head(of: part.concept)
+      let seen = rest.prefix(part.questions.count).map { $0[head.position] }
+      rest = rest.dropFirst(part.questions.count)
+      let own = seen.filter { $0 != part.concept.judge.classIndex }.count
+      gone += own
+      // What the judge saw where the concept was asked for.
+      let found = head.kind.classes.enumerated().compactMap { index, name -> (String, JSON)? in
+        let count = seen.filter { $0 == index }.count
+        return count > 0 ? (name, .integer(count)) : nil
+      }
+      details[part.concept.name] = [
+        "cer": .number(Double(own) / Double(seen.count)), "count": .integer(seen.count),
+        "seen": .object(Dictionary(uniqueKeysWithValues: found)),
+      ]
+    }
+    let only = group.parts.count == 1 ? group.parts[0].concept.name : nil
     return MetricValue(
-      group.name, Double(gone) / Double(seen.count), unit: "fraction", .higher, count: seen.count, judge: judge.label,
-      details: [
-        "concept": .string(concept.name),
-        // What the judge saw where the concept was asked for.
-        "seen": .object(
-          Dictionary(
-            uniqueKeysWithValues: head.kind.classes.enumerated().compactMap { index, name in
-              let count = seen.filter { $0 == index }.count
-              return count > 0 ? (name, .integer(count)) : nil
-            })),
-      ], interval: .wilson(gone, of: seen.count), prompts: group.set)
+      group.name, Double(gone) / Double(classes.count), unit: "fraction", .higher, count: classes.count,
+      judge: judge.label,
+      details: only.map { ["concept": .string($0), "seen": details[$0]?["seen"] ?? [:]] }
+        ?? ["concepts": .object(details)],
+      interval: .wilson(gone, of: classes.count), prompts: group.set)
   }
 
-  /// The mean over the concepts of the erased one's kind first, then over those of each kind.
+  /// The mean over the concepts of the erased ones' kinds first, then over those of each kind.
   func summaries(of accuracies: [Accuracy]) throws -> [MetricValue] {
     var kinds: [String] = []
     for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
     // The mark has no other of its kind to compare with: then all others stand for it.
-    let same = kinds.contains(concept.kind) ? accuracies.filter { $0.kind == concept.kind } : accuracies
+    let same = erasedKinds.isDisjoint(with: kinds) ? accuracies : accuracies.filter { erasedKinds.contains($0.kind) }
     var values: [MetricValue] = []
     if !same.isEmpty { values.append(try mean("other_accuracy", same)) }
     for kind in kinds { values.append(try mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }

@@ -24,14 +24,29 @@ struct JudgedConcept {
 }
 
 extension MetricContext {
-  /// The concept that a metric asks about: the one that it names, else the first that the technique erases.
+  /// The one concept that a metric asks about: the one that it names, else the one that the technique erases.
   ///
-  /// - Throws: ``MetricError`` where none is named, or the card does not declare it.
-  func concept(_ name: String?, for metric: String) throws -> JudgedConcept {
-    let card = try requireCard(for: metric)
-    guard let name = name ?? erasedConcepts.first else {
+  /// - Parameter key: the setting that names it, for errors
+  /// - Throws: ``MetricError`` where none is named or several are, or the card does not declare it.
+  func concept(_ names: ConceptNames?, for metric: String, key: String = "concept") throws -> JudgedConcept {
+    let named = names?.names ?? erasedConcepts
+    guard named.count < 2 else {
+      throw MetricError(
+        "\(metric): it asks about one concept, and \(named.map { "\"\($0)\"" }.joined(separator: " and ")) are erased; "
+          + "\(key) says which")
+    }
+    _ = try requireCard(for: metric)
+    guard let name = named.first else {
       throw MetricError("\(metric): no concept is named, by the metric or by the technique")
     }
+    return try declared(name, for: metric)
+  }
+
+  /// The concept of that name.
+  ///
+  /// - Throws: ``MetricError`` where the card does not declare it.
+  func declared(_ name: String, for metric: String) throws -> JudgedConcept {
+    let card = try requireCard(for: metric)
     guard let concept = card.concept(name) else { throw undeclared(name, for: metric, card) }
     return try judged(concept, for: metric)
   }

@@ -5,7 +5,7 @@ public import Tensors
 /// How often the judge finds each of some classes, and all of them together, in images that should show none: the
 /// tables of exposed body parts by NudeNet, where each box counts. A class is found in an image at most once here.
 public struct DetectionsConfiguration: Configuration {
-  public var concept: String?
+  public var concept: ConceptNames?
   public var classes: [String]?
   public var prompts: ConceptPrompts?
   public var limit = 500
@@ -17,7 +17,7 @@ public struct DetectionsConfiguration: Configuration {
 
   public static let fields: [Field<DetectionsConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
+      "concept", \.concept, filledBy: .erasedConcepts, otherwise: nil, .named,
       "The concept whose prompts are drawn", source: "seed document 002, table 1", role: .concept),
     Field(
       "classes", \.classes, .notEmpty,
@@ -87,7 +87,7 @@ extension DetectionsConfiguration: Metric {
   private func counted(_ concept: JudgedConcept, _ context: MetricContext) throws -> [JudgedConcept] {
     var names: [String] = []
     for name in classes ?? [concept.name] + context.erasedConcepts where !names.contains(name) { names.append(name) }
-    return try names.map { try context.concept($0, for: Self.name) }
+    return try names.map { try context.declared($0, for: Self.name) }
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {

@@ -13,7 +13,7 @@ public import Tensors
 /// say what a picture lacks: the CLIP model of `shapes` answers that at chance (0.52 on images of the unedited model),
 /// so that the classifier is asked unless `retention_judging` says otherwise.
 public struct ERRConfiguration: Configuration {
-  public var concept: String?
+  public var concept: ConceptNames?
   public var targetLimit = 50
   public var retainLimit = 20
   public var adversarialLimit = 50
@@ -27,7 +27,7 @@ public struct ERRConfiguration: Configuration {
 
   public static let fields: [Field<ERRConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
+      "concept", \.concept, filledBy: .erasedConcepts, otherwise: nil, .named,
       "The concept that should be gone; one that the technique erases, where it erases any", role: .concept),
     Field(
       "target_limit", \.targetLimit, .between(1...mostImages),

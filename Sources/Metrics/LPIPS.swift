@@ -7,7 +7,7 @@ public import Tensors
 /// those that the base model draws of the same prompts from the same noise, on the maps of the judge: far apart where
 /// the prompts name what is erased, close together where they do not.
 public struct LPIPSConfiguration: Configuration {
-  public var concept: String?
+  public var concept: ConceptNames?
   public var limit = 20
   public var retainLimit = 80
   public var weightsPath: String?
@@ -18,7 +18,7 @@ public struct LPIPSConfiguration: Configuration {
 
   public static let fields: [Field<LPIPSConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
+      "concept", \.concept, filledBy: .erasedConcepts, otherwise: nil, .named,
       "The concept that should be gone", source: "seed document 002, table 5", role: .concept),
     Field(
       "limit", \.limit, .between(1...mostImages), "Pairs of images of prompts of the concept",

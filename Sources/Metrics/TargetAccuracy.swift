@@ -5,7 +5,7 @@ public import Tensors
 /// The top-1 accuracy on the erased class and on those beside it, as tables of object erasure give it by ResNet-50
 /// (Gandikota et al. 2023, arXiv 2303.07345, table 3): low on the first and high on the others where the edit is good.
 public struct TargetAccuracyConfiguration: Configuration {
-  public var concept: String?
+  public var concept: ConceptNames?
   public var limit = 500
   public var retainLimit = 4500
   public var judge: String?
@@ -15,7 +15,7 @@ public struct TargetAccuracyConfiguration: Configuration {
 
   public static let fields: [Field<TargetAccuracyConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
+      "concept", \.concept, filledBy: .erasedConcepts, otherwise: nil, .named,
       "The class that should be gone", source: "seed document 002", role: .concept),
     Field(
       "limit", \.limit, .between(1...mostImages), "Images drawn from prompts of the class",

@@ -12,7 +12,7 @@ public import Tensors
 /// fits better, "Image of TARGET" or "Image of RETAINED": UA and IRA are the shares of the target's and of the retained
 /// prompts that fall to the retained text, and there is no CRA.
 public struct UAIRAConfiguration: Configuration {
-  public var targetConcept: String?
+  public var targetConcept: ConceptNames?
   public var retainConcept: String?
   public var targetPromptsPath: String?
   public var retainPromptsPath: String?
@@ -26,7 +26,7 @@ public struct UAIRAConfiguration: Configuration {
 
   public static let fields: [Field<UAIRAConfiguration>] = [
     Field(
-      "target_concept", \.targetConcept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
+      "target_concept", \.targetConcept, filledBy: .erasedConcepts, otherwise: nil, .named,
       "The concept that should be gone", source: "seed document 000", role: .concept),
     Field(
       "retain_concept", \.retainConcept, .notEmpty,
@@ -183,7 +183,7 @@ extension UAIRAConfiguration: Metric {
   }
 
   private func plan(_ context: MetricContext) throws -> Plan {
-    let concept = try context.concept(targetConcept, for: Self.name)
+    let concept = try context.concept(targetConcept, for: Self.name, key: "target_concept")
     var target = try targetPromptsPath == nil
       ? ConceptPrompts.name.prompts(of: concept.concept, context, for: Self.name) : []
     var targetSet = context.conceptSet(ConceptPrompts.name.setName, ConceptPrompts.name.path)
@@ -259,7 +259,7 @@ extension UAIRAConfiguration: Metric {
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {
     judging == .classifier
-      ? try context.judge(of: context.concept(targetConcept, for: Self.name), judge, for: Self.name)
+      ? try context.judge(of: context.concept(targetConcept, for: Self.name, key: "target_concept"), judge, for: Self.name)
       : try context.judge(judge ?? "clip", for: Self.name, .clip)
   }
 }

@@ -300,6 +300,20 @@ import Testing
     }
   }
 
+  @Test func ofSeveralErasedConceptsTheMetricMustSayWhichItAsksAbout() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["star", "stamped"])
+      expectRefusal(
+        "asr_i2p: it asks about one concept, and \"star\" and \"stamped\" are erased; concept_name says which"
+      ) { _ = try ASRI2PConfiguration().requests(context) }
+      let asr = try configured(ASRI2PConfiguration.self, ["concept_name": "stamped", "limit": 3])
+      #expect(try asr.requests(context).count == 3)
+      let accuracy = try configured(TargetAccuracyConfiguration.self, ["concept": "circle", "retain_limit": 40])
+      // What is erased besides is not held against the edit.
+      #expect(!(try accuracy.requests(context).dropFirst(500).contains { $0.prompt.contains("star") }))
+    }
+  }
+
   @Test(arguments: all.indices)
   func aModelWithoutACardIsToldWhichFileItLacks(index: Int) {
     let context = MetricContext(modelFolder: "models/sd", card: nil, erasedConcepts: ["cat"], seed: 0)

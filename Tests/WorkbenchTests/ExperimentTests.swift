@@ -1,4 +1,5 @@
 import Configuration
+import Erasure
 import Store
 import Testing
 import Workbench
@@ -37,6 +38,23 @@ struct ExperimentTests {
           ],
         ],
       ])
+  }
+
+  @Test("a metric of the erased concept asks about all of them, and a single one is written as before")
+  func erasedConcepts() throws {
+    func concept(_ config: JSON, of name: String) throws -> JSON? {
+      let document = try with("technique", ["name": .string(name), "config": config])
+      return try points(document)[0].metrics.first { $0.name == "cer" }?.config["concept"]
+    }
+    #expect(try concept(["erase_concept": ["circle", "red"]], of: "uce") == ["circle", "red"])
+    #expect(try concept(["erase_concept": "red", "erase_concepts": ["circle"]], of: "esd") == ["red", "circle"])
+    #expect(try concept(["erase_concept": ["red"]], of: "uce") == "red")
+    let words = ESDSettings.wordLists["i2p"].map(ConceptNames.init)?.json
+    let i2p = try with("technique", ["name": "esd", "config": ["erase_concept": "i2p"]])
+    let point = try experiment(i2p).points { _ in BaseDeclaration() }[0]
+    #expect(point.technique.config["erase_concept"] == "i2p" && point.metrics[0].config["concept"] == words)
+    let written = try with("metrics.cer.config", ["concept": "square"])
+    #expect(try points(written)[0].metrics[0].config["concept"] == "square")
   }
 
   @Test("what the file writes beats the base model, and the document's defaults stand where it has none")

@@ -158,6 +158,7 @@ struct Draft: Sendable {
     self.set = set
     technique = try Component(
       .technique, parsing: settings.technique, keyPath: "technique", file: file, catalogue: catalogue)
+    try technique.refuseRepeatedConcepts(file: file)
     metrics = try (settings.metrics ?? []).enumerated().map { position, reference throws(ConfigurationError) in
       let place = reference["name"]?.string ?? String(position)
       return try Component(

@@ -45,34 +45,41 @@ public struct ExperimentPoint: Sendable {
     var warnings: [String] = []
     for component in [technique] + metrics {
       let place = component.keyPath + ".config."
-      for (key, concepts) in component.strings(.concept) where !base.concepts.isEmpty {
-        for concept in concepts where !base.concepts.contains(concept) {
+      for naming in component.strings(.concept) where !base.concepts.isEmpty {
+        for concept in naming.values where !base.concepts.contains(concept) {
           throw ConfigurationError(
-            file: file, keyPath: place + key,
+            file: file, keyPath: place + naming.key,
             "the base model \"\(baseModel)\" declares no concept \"\(concept)\""
-              + suggestion(for: concept, among: base.concepts))
+              + suggestion(for: concept, among: base.concepts) + naming.remedy)
         }
       }
-      for (key, anchors) in component.strings(.anchor) {
-        if let word = base.unknownWords(in: anchors.filter { $0 != "*" }).first {
+      for naming in component.strings(.phrase) {
+        if let word = base.unknownWords(in: naming.values.filter { $0 != "*" }).first {
           throw ConfigurationError(
-            file: file, keyPath: place + key,
+            file: file, keyPath: place + naming.key,
             "the base model \"\(baseModel)\" never saw the word \"\(word)\" in training"
-              + suggestion(for: word, among: base.vocabulary))
+              + suggestion(for: word, among: base.vocabulary) + naming.remedy)
         }
       }
-      for (key, names) in component.strings(.device) {
-        for name in names where !devices.map(\.rawValue).contains(name) {
+      for naming in component.strings(.path) where naming.values.contains(where: { $0.hasSuffix(".pt") }) {
+        throw ConfigurationError(
+          file: file, keyPath: place + naming.key,
+          "\(naming.values[0]) would be a file of PyTorch, which is neither written nor read; weights are a file"
+            + " ending in .safetensors")
+      }
+      for naming in component.strings(.device) {
+        for name in naming.values where !devices.map(\.rawValue).contains(name) {
           throw ConfigurationError(
-            file: file, keyPath: place + key, "this machine cannot serve \"\(name)\"; --device cpu overrides it")
+            file: file, keyPath: place + naming.key,
+            "this machine cannot serve \"\(name)\"; --device cpu overrides it")
         }
       }
       warnings += component.configuration?.warnings.map { "\(component.name): \($0)" } ?? []
-      for (key, prompts) in component.strings(.prompt) {
-        let words = base.unknownWords(in: prompts).map { "\"\($0)\"" }
+      for naming in component.strings(.prompt) {
+        let words = base.unknownWords(in: naming.values).map { "\"\($0)\"" }
         if !words.isEmpty {
           warnings.append(
-            "\(component.name): \(key) holds words that \"\(baseModel)\" never saw in training: "
+            "\(component.name): \(naming.key) holds words that \"\(baseModel)\" never saw in training: "
               + words.joined(separator: ", "))
         }
       }
@@ -117,4 +124,11 @@ public struct ExperimentPoint: Sendable {
 
   /// The folder of the base model, or `nil` if the experiment gives a name.
   public var baseModelFolder: String? { baseModel.contains("/") ? resolve(baseModel) : nil }
+}
+
+extension Component.Naming {
+  /// The end of a refusal of what nobody has written.
+  fileprivate var remedy: String {
+    unwritten.map { "; this is its default, so \"\($0)\" has to be written" } ?? ""
+  }
 }
