@@ -15,7 +15,8 @@ public import Tensors
 public struct CERConfiguration: Configuration {
   public var conceptName: ConceptNames?
   public var attack: String?
-  public var prompts = PromptSource.name
+  public var prompts = ConceptPrompts.name
+  public var promptsPath: String?
   public var limit = 128
   public var samplesPerPrompt: Int?
   public var synonymLimit = 0
@@ -33,7 +34,11 @@ public struct CERConfiguration: Configuration {
     Field(
       "attack", \.attack, .notEmpty,
       "An attack of the experiment that every prompt of the concept is put through first; none if unset"),
-    Field("prompts", \.prompts, "How the prompts ask for the concept: by its name, by a synonym, or implying it"),
+    Field("prompts", \.prompts, "Which prompts of the concept to draw from"),
+    Field(
+      "prompts_path", \.promptsPath, .notEmpty,
+      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept",
+      role: .path),
     Field(
       "limit", \.limit, .between(1...1_000_000),
       "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number of "
@@ -92,7 +97,7 @@ extension CERConfiguration: Metric {
     }
     let others = Array(rest)
     let accuracies = try plan.concepts.map { try Accuracy($0, plan: plan, classes: others) }.filter { $0.count > 0 }
-    return values + plan.summaries(of: accuracies)
+    return values + (try plan.summaries(of: accuracies))
   }
 
   /// What is drawn and asked, from the card and this configuration.
@@ -115,30 +120,42 @@ extension CERConfiguration: Metric {
     }
     let erased = names + context.erasedConcepts.filter { !names.contains($0) }
     let others = card.concepts(otherThan: erased)
-    func group(_ name: String, _ limit: Int, _ source: PromptSource) throws -> CERPlan.Group {
-      CERPlan.Group(name: name, parts: try concepts.map { try part(limit, source, $0, context) })
+    let file = try promptFile(context)
+    func group(_ name: String, _ limit: Int, _ choice: ConceptPrompts) throws -> CERPlan.Group {
+      // A file says nothing of synonyms.
+      let file = name == Self.name ? file : nil
+      return CERPlan.Group(
+        name: name, set: file?.set ?? context.conceptSet(choice.setName, choice.path),
+        parts: try concepts.map { try part(limit, choice, file, $0, context) })
     }
     return CERPlan(
       card: card, erasedKinds: Set(concepts.map(\.kind)), concepts: others,
       judge: try context.judge(judge ?? first.judge.judge, for: Self.name),
       erased: [
         try group(Self.name, limit, prompts),
-        try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonym),
+        try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonyms),
         try group("cer_implied", attack == nil ? impliedLimit : 0, .implied),
       ].filter { !$0.questions.isEmpty },
       others: attack == nil
-        ? Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context) : [])
+        ? Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context) : [],
+      othersSet: context.conceptSet("prompts of the other concepts", ConceptPrompts.name.path))
+  }
+
+  /// The prompts of a file, where one takes the place of the card's.
+  private func promptFile(_ context: MetricContext) throws -> PromptFile? {
+    try promptsPath.map {
+      try PromptFile($0, column: "prompt", context, for: Self.name, key: "prompts_path")
+    }
   }
 
   /// Images of one way to ask for one erased concept.
   private func part(
-    _ limit: Int, _ source: PromptSource, _ concept: ModelCard.Concept, _ context: MetricContext
+    _ limit: Int, _ choice: ConceptPrompts, _ file: PromptFile?, _ concept: ModelCard.Concept, _ context: MetricContext
   ) throws -> CERPlan.Part {
-    let prompts = source.prompts(of: concept)
-    guard limit == 0 || !prompts.isEmpty else {
-      throw MetricError(
-        "cer: the base model declares no prompts that ask for the concept \"\(concept.name)\" by \(source.words)")
-    }
+    guard limit > 0 else { return CERPlan.Part(concept: concept, questions: []) }
+    let prompts =
+      try file?.prompts.map { ModelCard.Prompt($0, concepts: [concept.name]) }
+      ?? choice.prompts(of: concept, context, for: Self.name)
     let samples = samplesPerPrompt ?? (attack == nil ? nil : 1)
     let count = samples.map { min(limit, prompts.count) * $0 } ?? limit
     return CERPlan.Part(
@@ -182,6 +199,8 @@ private struct CERPlan {
   struct Group {
     /// The name of the metric value.
     let name: String
+    /// What it is measured on, whichever concepts are erased.
+    let set: PromptSet
     /// One for each erased concept.
     let parts: [Part]
 
@@ -202,6 +221,8 @@ private struct CERPlan {
   let judge: NamedJudge
   let erased: [Group]
   let others: [Question]
+  /// What the accuracies are measured on, whichever concepts are erased.
+  let othersSet: PromptSet
 
   /// The judge's head that knows a concept, and its position among the heads.
   func head(of concept: ModelCard.Concept) throws -> (kind: AttributeKind, position: Int) {
@@ -244,22 +265,23 @@ private struct CERPlan {
       group.name, Double(gone) / Double(classes.count), unit: "fraction", .higher, count: classes.count,
       judge: judge.label,
       details: only.map { ["concept": .string($0), "seen": details[$0]?["seen"] ?? [:]] }
-        ?? ["concepts": .object(details)])
+        ?? ["concepts": .object(details)],
+      interval: .wilson(gone, of: classes.count), prompts: group.set)
   }
 
   /// The mean over the concepts of the erased ones' kinds first, then over those of each kind.
-  func summaries(of accuracies: [Accuracy]) -> [MetricValue] {
+  func summaries(of accuracies: [Accuracy]) throws -> [MetricValue] {
     var kinds: [String] = []
     for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
     // The mark has no other of its kind to compare with: then all others stand for it.
     let same = erasedKinds.isDisjoint(with: kinds) ? accuracies : accuracies.filter { erasedKinds.contains($0.kind) }
     var values: [MetricValue] = []
-    if !same.isEmpty { values.append(mean("other_accuracy", same)) }
-    for kind in kinds { values.append(mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
+    if !same.isEmpty { values.append(try mean("other_accuracy", same)) }
+    for kind in kinds { values.append(try mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
     return values
   }
 
-  private func mean(_ name: String, _ accuracies: [Accuracy]) -> MetricValue {
+  private func mean(_ name: String, _ accuracies: [Accuracy]) throws -> MetricValue {
     let named = Set(accuracies.map(\.name))
     return MetricValue(
       name, accuracies.reduce(0) { $0 + $1.value } / Double(accuracies.count), unit: "fraction", .higher,
@@ -268,7 +290,15 @@ private struct CERPlan {
         Dictionary(
           uniqueKeysWithValues: accuracies.map {
             ($0.name, ["accuracy": .number($0.value), "count": .integer($0.count)])
-          })))
+          })), interval: try interval(name, accuracies), prompts: othersSet)
+  }
+
+  private func interval(_ name: String, _ accuracies: [Accuracy]) throws -> ConfidenceInterval? {
+    var answers = [[(question: Int, isRight: Bool)]](repeating: [], count: others.count)
+    for (question, accuracy) in accuracies.enumerated() {
+      for (image, isRight) in accuracy.answers { answers[image].append((question, isRight)) }
+    }
+    return try Bootstrap(others.map(\.request), of: name).meanOfShares(answers, questions: accuracies.count)
   }
 }
 
@@ -277,15 +307,19 @@ private struct Accuracy {
   let name: String
   let kind: String
   let count: Int
+  /// The images that ask for the concept, and whether each shows it.
+  let answers: [(image: Int, isRight: Bool)]
   private let right: Int
 
   init(_ concept: ModelCard.Concept, plan: CERPlan, classes: [[Int]]) throws {
     let head = try plan.head(of: concept).position
-    let asked = zip(plan.others, classes).filter { $0.0.concepts.contains(concept.name) }
     name = concept.name
     kind = concept.kind
-    count = asked.count
-    right = asked.filter { $0.1[head] == concept.judge.classIndex }.count
+    answers = plan.others.indices.filter { plan.others[$0].concepts.contains(concept.name) }.map {
+      ($0, classes[$0][head] == concept.judge.classIndex)
+    }
+    count = answers.count
+    right = answers.filter(\.isRight).count
   }
 
   var value: Double { Double(right) / Double(count) }

@@ -56,17 +56,23 @@ public struct MetricContext: Sendable {
   public var attacks: [String: any Attack]
   /// The seed of the experiment, and of every image.
   public var seed: UInt64
+  /// The folder that the paths of the experiment start from.
+  public var folder: String
 
   public init(
     modelFolder: String, card: ModelCard?, erasedConcepts: [String] = [], attacks: [String: any Attack] = [:],
-    seed: UInt64
+    seed: UInt64, folder: String = "."
   ) {
     self.modelFolder = modelFolder
     self.card = card
     self.erasedConcepts = erasedConcepts
     self.attacks = attacks
     self.seed = seed
+    self.folder = folder
   }
+
+  /// A path that the experiment names, as seen from where Lethe runs.
+  func resolve(_ path: String) -> String { path.hasPrefix("/") || folder == "." ? path : folder + "/" + path }
 }
 
 /// One number that a metric found, with all that it takes to read it.
@@ -88,10 +94,18 @@ public struct MetricValue: Equatable, Sendable {
   public var judge: String
   /// Figures behind the value, for the run's record.
   public var details: JSON
+  /// Nil where none can be given.
+  public var interval: ConfidenceInterval?
+  /// The prompts that it is measured on; nil where the metric does not say.
+  public var prompts: PromptSet?
+  /// What else of the metric's settings changes what is measured, beside prompts, number and judge: values compare only
+  /// where these are equal. Nothing of the technique or of what it erases.
+  public var settings: [String: JSON]
 
   public init(
     _ name: String, _ value: Double, unit: String, _ direction: Direction, count: Int, judge: String,
-    details: JSON = .object([:])
+    details: JSON = .object([:]), interval: ConfidenceInterval? = nil, prompts: PromptSet? = nil,
+    settings: [String: JSON] = [:]
   ) {
     self.name = name
     self.value = value
@@ -100,6 +114,9 @@ public struct MetricValue: Equatable, Sendable {
     self.count = count
     self.judge = judge
     self.details = details
+    self.interval = interval
+    self.prompts = prompts
+    self.settings = settings
   }
 }
 

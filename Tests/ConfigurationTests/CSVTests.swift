@@ -62,7 +62,8 @@ struct CSVTests {
   func otherEncodings() {
     let latin1: [UInt8] = Array("a,prompt\n1,caf".utf8) + [0xE9, 0x0A]
     let error = #expect(throws: CSVError.self) { try CSV.parse(latin1, file: "t.csv", limit: 9) }
-    #expect(error?.description == "t.csv:2: the column \"prompt\" holds bytes that are no UTF-8; save the file as UTF-8")
+    let sentence = "t.csv:2: the column \"prompt\" holds bytes that are no UTF-8; save the file as UTF-8"
+    #expect(error?.description == sentence)
   }
 
   @Test("a column that is not there is named with the nearest one that is")

@@ -199,6 +199,9 @@ struct ExperimentTests {
     let point = try points(circle, Overrides(overlay: (patch, "/o/overlay.json")))[0]
     #expect(point.baseModelFolder == "/o/./m")
     #expect(point.technique.config["load_path"] == "/o/w.safetensors")
+    let metrics: JSON = ["metrics": [["name": "err", "config": ["adversarial_prompts_path": "a.csv"]]]]
+    let measured = try points(circle, Overrides(overlay: (metrics, "/o/overlay.json")))[0]
+    #expect(measured.metrics[0].config["adversarial_prompts_path"] == "/o/a.csv")
     let typed = try points(circle, Overrides(baseModel: "models/mine"))[0]
     #expect(typed.baseModelFolder?.hasPrefix("/") == true)
     #expect(typed.baseModelFolder?.hasSuffix("/models/mine") == true)

@@ -15,15 +15,32 @@ struct SeedDocumentTests {
     #expect(experiment.seeds == [0])
   }
 
-  @Test("none of them runs yet, and each says which technique and metrics are missing", arguments: documents)
+  @Test(
+    "each is refused by what this base model cannot answer, or by the metric that is not built yet",
+    arguments: documents)
   func refusedByName(name: String) throws {
     let experiment = try Experiment(reading: "\(experimentsFolder)/seed-documents/\(name).json")
     let error = #expect(throws: ConfigurationError.self) { try experiment.points { _ in shapes } }
     let message = error?.description ?? ""
-    #expect(message.contains("not built yet"))
-    #expect(!message.contains("the technique"))
-    #expect(message.contains("the metric \"asr_p4d\"") == (name == "saeuron_violence_multi"))
+    if name == "saeuron_violence_multi" {
+      #expect(message.contains("the metric \"asr_p4d\"") && message.contains("not built yet"))
+    } else {
+      #expect(message.contains("declares no concept \"nudity\""), "\(message)")
+    }
     #expect(!message.contains("\"fid\""))
+  }
+
+  @Test("an overlay with a concept of the base model fills in what the documents leave out")
+  func metricsOverlay() throws {
+    let patch: JSON = [
+      "technique": ["config": ["erase_concept": "circle", "forget_prompts": ["a circle"], "save_path": nil]]
+    ]
+    let overrides = Overrides(overlay: (patch, "overlay.json"), baseModel: "shapes", device: .cpu)
+    let experiment = try Experiment(
+      reading: "\(experimentsFolder)/seed-documents/ssd_asr.json", overrides: overrides)
+    let point = try #require(try experiment.points { _ in shapes }.first)
+    #expect(point.metrics.first?.config["concept_name"] == "circle")
+    #expect(point.metrics.first?.config["limit"] == 500)
   }
 
   @Test("an overlay makes a document's experiment run on another base model")

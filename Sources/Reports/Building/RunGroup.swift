@@ -84,7 +84,10 @@ struct RunGrouping {
 
   private mutating func noteDisagreement(between shown: ReportedRun, and other: ReportedRun) {
     let differing = shown.values.filter { value in
-      value.isRepeatable && other.values.contains { $0.name == value.name && $0.method == value.method && $0.value != value.value }
+      value.isRepeatable
+        && other.values.contains {
+          $0.name == value.name && $0.method.agrees(with: value.method) && $0.value != value.value
+        }
     }
     guard !differing.isEmpty else { return }
     disagreements.append(

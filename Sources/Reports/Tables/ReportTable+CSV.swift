@@ -4,25 +4,31 @@ extension CSV {
   /// A table as comma-separated values: one record for each row, numbers with all their digits.
   ///
   /// For each column of the table the file has `KEY` (the mean) and, where any row has more than one seed, `KEY.std`
-  /// and `KEY.n`. A value that is not there is an empty field.
+  /// and `KEY.n`; where the column has confidence intervals, `KEY.lower` and `KEY.upper`. A value that is not there is
+  /// an empty field.
   ///
   /// - Parameter runIDs: where they stand beside the table, ``runs(of:)`` has them
   public static func document(_ table: ReportTable, runIDs: TableSpec.RunIDs = .below) -> String {
     let spreads = table.columns.indices.map { index in
       table.rows.contains { ($0.cells[index]?.count ?? 0) > 1 }
     }
+    let intervals = table.columns.indices.map { index in table.rows.contains { $0.cells[index]?.interval != nil } }
     var records = [["label", "technique", "configuration", "seeds"] + (runIDs == .below ? ["runs"] : [])]
-    for (column, spread) in zip(table.columns, spreads) {
-      records[0] += spread ? [column.key, column.key + ".std", column.key + ".n"] : [column.key]
+    for (index, column) in table.columns.enumerated() {
+      records[0] += spreads[index] ? [column.key, column.key + ".std", column.key + ".n"] : [column.key]
+      if intervals[index] { records[0] += [column.key + ".lower", column.key + ".upper"] }
     }
     for row in table.rows {
       var record = [
         row.label, row.technique, row.configuration, row.runs.map { String($0.seed) }.joined(separator: " "),
       ]
       if runIDs == .below { record.append(row.runs.map(\.id).joined(separator: " ")) }
-      for (cell, spread) in zip(row.cells, spreads) {
+      for (index, cell) in row.cells.enumerated() {
         record.append(cell.map { number($0.mean) } ?? "")
-        if spread { record += [cell?.deviation.map(number) ?? "", cell.map { String($0.count) } ?? ""] }
+        if spreads[index] { record += [cell?.deviation.map(number) ?? "", cell.map { String($0.count) } ?? ""] }
+        if intervals[index] {
+          record += [cell?.interval?.lowerBound, cell?.interval?.upperBound].map { $0.map(number) ?? "" }
+        }
       }
       records.append(record)
     }

@@ -59,11 +59,19 @@ public struct Catalogue: Sendable {
       "unlearn_diff": UnlearnDiffConfiguration.self,
     ],
     metrics: [
+      "accuracy": TargetAccuracyConfiguration.self,
+      "asr_i2p": ASRI2PConfiguration.self,
       "cer": CERConfiguration.self,
       "clip_score": CLIPScoreConfiguration.self,
+      "detections": DetectionsConfiguration.self,
+      "err": ERRConfiguration.self,
       "fid": FIDConfiguration.self,
+      "kid": KIDConfiguration.self,
+      "lpips": LPIPSConfiguration.self,
       "prompt_accuracy": PromptAccuracyConfiguration.self,
       "ssim": SSIMConfiguration.self,
+      "tifa": TIFAConfiguration.self,
+      "ua_ira": UAIRAConfiguration.self,
     ])
 
   /// Names from the source documents that are still to be built: their experiments parse and cannot run yet.
@@ -72,7 +80,7 @@ public struct Catalogue: Sendable {
       "advunlearn", "cogfd", "concept_steerers", "safree", "salun", "trasce",
     ],
     .metric: [
-      "asr_custom", "asr_i2p", "asr_mma_diffusion", "asr_p4d", "asr_ring_a_bell", "err", "tifa", "ua_ira",
+      "asr_custom", "asr_mma_diffusion", "asr_p4d", "asr_ring_a_bell",
     ],
   ]
 

@@ -247,7 +247,8 @@ final class PointExecution {
       let values = try metric.compute(looks, from: objects, monitor: monitor)
       return ["values": try objects.add(values.canonical())]
     }
-    metrics += try MetricValues.read(try output("values", of: entry, as: metric.stageName), from: objects)
+    metrics += try MetricValues.read(
+      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
   }
 
   // MARK: Models and tensors

@@ -18,14 +18,16 @@ struct MetricStage {
   let baseRequests: [ImageRequest]
   /// The attack that the images of ``requests`` are drawn under.
   let underAttack: MetricUnderAttack?
+  /// How its values are measured, so far as that is the same for all of them.
+  let measurement: MeasurementProtocol
   private let parts: [String: JSON]
 
   /// As plans and records name the stage.
   var stageName: String { "metric.\(name)" }
 
   init(
-    _ component: Component, _ context: MetricContext, base: BaseModel, digests: FileDigests, code: ComputingCode,
-    siblings: [String]
+    _ component: Component, _ context: MetricContext, sampler: SamplerSettings, base: BaseModel, digests: FileDigests,
+    code: ComputingCode, siblings: [String]
   ) throws {
     guard let metric = component.configuration as? any Metric else {
       throw ConfigurationError("the metric \"\(component.name)\" is not built yet")
@@ -43,6 +45,12 @@ struct MetricStage {
       let name = isInside ? String(path.dropFirst(base.folder.count + 1)) : path
       judges[name] = .string(try digests.digest(ofFolder: path).hex)
     }
+    // By what they hold and not by where they lie.
+    let judgeDigests = judges.values.compactMap(\.string).sorted()
+    measurement = MeasurementProtocol(
+      metric: component.name, steps: sampler.steps, guidanceScale: sampler.guidanceScale,
+      judgeDigest: judgeDigests.count > 1
+        ? Digest(hashing: judgeDigests.joined(separator: "\n")) : judgeDigests.first.flatMap { Digest(hex: $0) })
     let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion", "Shapes"], stage: Self.sourceFile)
     let own = code.parts(component: type(of: metric).sourceFile, among: siblings)
     parts = [
@@ -60,7 +68,8 @@ struct MetricStage {
     /// What the names of the values end in; empty for a metric of plain prompts.
     let suffix: String
     let images: ImageSet
-    /// How the searches of its adversarial prompts ended.
+    /// What searched its adversarial prompts, its name and settings, and how the searches ended.
+    let attack: JSON?
     let searches: JSON?
   }
 
@@ -92,15 +101,21 @@ struct MetricStage {
     _ edited: [ImageRequest: Digest], _ base: [ImageRequest: Digest], prompts: [String: AdversarialPrompts]
   ) -> [Look]? {
     guard let underAttack else {
-      return images(requests, edited, base).map { [Look(suffix: "", images: $0, searches: nil)] }
+      return images(requests, edited, base).map { [Look(suffix: "", images: $0, attack: nil, searches: nil)] }
     }
     let looks = lookNames.compactMap { name -> Look? in
       guard let found = prompts[name], let images = images(requests(with: found), edited, base) else { return nil }
+      let isControl = name != underAttack.name
       return Look(
-        suffix: underAttack.suffix + (name == underAttack.name ? "" : "_control"), images: images,
+        suffix: underAttack.suffix + (isControl ? "_control" : ""), images: images,
+        attack: isControl ? underAttack.attack.control.map(Self.words) : Self.words(of: underAttack.attack),
         searches: found.summary(of: underAttack.targets))
     }
     return looks.count == lookNames.count ? looks : nil
+  }
+
+  private static func words(of attack: any Attack) -> JSON {
+    ["name": .string(type(of: attack).name), "config": attack.encode(affectingResult: true)]
   }
 
   private func images(
@@ -136,6 +151,7 @@ struct MetricStage {
         var value = value
         value.name += look.suffix
         if let searches = look.searches {
+          value.settings["attack"] = look.attack
           value.details = .object((value.details.object ?? [:]).merging(["attack": searches]) { $1 })
         }
         return value

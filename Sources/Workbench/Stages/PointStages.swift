@@ -110,11 +110,13 @@ struct PointStages {
     }
     let context = MetricContext(
       modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts,
-      attacks: Dictionary(uniqueKeysWithValues: attacks), seed: UInt64(clamping: point.seed))
+      attacks: Dictionary(uniqueKeysWithValues: attacks), seed: UInt64(clamping: point.seed), folder: point.folder)
+    let sampler = (point.technique.configuration as? any Technique)?.samplerSettings ?? SamplerSettings()
     return try point.metrics.map { component in
       do {
         return try MetricStage(
-          component, context, base: base, digests: digests, code: code, siblings: catalogue.metricFiles)
+          component, context, sampler: sampler, base: base, digests: digests, code: code,
+          siblings: catalogue.metricFiles)
       } catch let error as MetricError {
         throw ConfigurationError(file: point.file, keyPath: component.keyPath, "\(error)")
       }

@@ -25,12 +25,23 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Times that each piece of work is repeated; the median is printed.", valueName: "n"))
   var repeats = 5
 
+  @Option(
+    help: ArgumentHelp(
+      "Time the Fréchet distance of so many vectors instead.", valueName: "n", visibility: .hidden))
+  var features: Int?
+
+  @Option(help: ArgumentHelp("Their width.", valueName: "n", visibility: .hidden))
+  var width = 2048
+
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    for (name, value) in [("steps", steps), ("repeats", repeats)] where value < 1 {
+    for (name, value) in [("steps", steps), ("repeats", repeats), ("width", width)] where value < 1 {
       throw ValidationError("--\(name) takes a number of at least 1, found \(value)")
+    }
+    if let features, features < 2 {
+      throw ValidationError("--features takes a number of at least 2, found \(features)")
     }
     if let batch = batches.first(where: { !Parsing.counts.contains($0) }) {
       throw ValidationError("each of --batches takes \(Parsing.countsInWords), found \(batch)")
@@ -38,6 +49,10 @@ struct Bench: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
+    if let features {
+      let result = try FrechetBenchmark(vectors: features, width: width, repeats: repeats).run()
+      return output.print(result, else: { result.pretty() })
+    }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model, from: "."))
     var benchmark = Benchmark()
     benchmark.steps = steps
