@@ -1,4 +1,5 @@
 public import Diffusion
+internal import Shapes
 internal import Tensors
 
 /// The judge of one concept: whether an image shows it.

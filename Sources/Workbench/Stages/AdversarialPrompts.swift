@@ -47,9 +47,13 @@ struct AdversarialPrompts {
     var found: [AttackTarget: AdversarialPrompt] = [:]
     if table.header.contains("prompt") {
       let prompts = try table.column("prompt")
-      let rows = Dictionary(zip(prompts, texts), uniquingKeysWith: { first, _ in first })
+      // Of several searches for one prompt each has a repetition of its own.
+      let repetitions = table.header.contains("repetition") ? try table.column("repetition") : nil
+      func name(_ prompt: String, _ repetition: String) -> [String] { [prompt, repetitions == nil ? "" : repetition] }
+      let names = prompts.indices.map { name(prompts[$0], repetitions?[$0] ?? "") }
+      let rows = Dictionary(zip(names, texts), uniquingKeysWith: { first, _ in first })
       for target in targets {
-        guard let text = rows[target.prompt] else {
+        guard let text = rows[name(target.prompt, String(target.repetition))] else {
           throw AttackError("\(path): no row has the prompt \"\(target.prompt)\"")
         }
         found[target] = AdversarialPrompt(text, loss: nil, iterations: 0, outcome: .untested)
