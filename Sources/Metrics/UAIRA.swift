@@ -31,7 +31,8 @@ public struct UAIRAConfiguration: Configuration {
     Field(
       "retain_concept", \.retainConcept, .notEmpty,
       "What the retained prompts show: for two_way_clip the words that it is told apart by, a concept of the base "
-        + "model where the card's prompts are drawn; the classifier takes all others of the target's kind if it is unset",
+        + "model where the card's prompts are drawn; the classifier takes all others of the target's kind if it is "
+        + "unset",
       source: "seed document 000"),
     Field(
       "target_prompts_path", \.targetPromptsPath, .notEmpty,
@@ -218,7 +219,8 @@ extension UAIRAConfiguration: Metric {
       .map { try context.judged($0, for: Self.name) }
     return Plan(
       concept: concept, inside: inside, across: across, retainedName: retainConcept ?? "",
-      target: context.asked(targetLimit, target), retained: context.asked(retainLimit, inTurn: retained), targetSet: targetSet, retainedSet: retainedSet)
+      target: context.asked(targetLimit, target), retained: context.asked(retainLimit, inTurn: retained),
+      targetSet: targetSet, retainedSet: retainedSet)
   }
 
   /// The prompts of a file with the concepts that they name, where the classifier needs these.
@@ -258,9 +260,9 @@ extension UAIRAConfiguration: Metric {
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {
-    judging == .classifier
-      ? try context.judge(of: context.concept(targetConcept, for: Self.name, key: "target_concept"), judge, for: Self.name)
-      : try context.judge(judge ?? "clip", for: Self.name, .clip)
+    guard judging == .classifier else { return try context.judge(judge ?? "clip", for: Self.name, .clip) }
+    let concept = try context.concept(targetConcept, for: Self.name, key: "target_concept")
+    return try context.judge(of: concept, judge, for: Self.name)
   }
 }
 

@@ -205,7 +205,7 @@ import Testing
       let long = Array(repeating: "star", count: 40).joined(separator: " ")
       try refused(
         "prompt\na star\n\(long)\n",
-        "ua_ira: retain_prompts_path: \(path):3: the prompt has 40 tokens, and the text encoder of \(folder) reads 22")
+        "ua_ira: retain_prompts_path: \(path):3: the prompt has 40 tokens, and the text encoder of \(folder) reads 30")
       try refused("prompt\na\n", "there is no column \"concepts\"", judging: "classifier")
       try refused(
         "prompt,concepts\na star,red; crcle\n",

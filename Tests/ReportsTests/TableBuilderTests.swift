@@ -123,7 +123,7 @@ import Testing
     #expect(plain.rows[0].cells[0]?.interval == nil)
     let shown = try table([method, method], interval: true)
     #expect(shown.rows[1].cells[0]?.interval == 0.75...1.5)
-    #expect(Markdown.grid(shown).contains("1.00 [0.75, 1.50]"))
+    #expect(Markdown.grid(shown).contains(#"1.00 \[0.75, 1.50\]"#))
     #expect(CSV.document(shown).contains("v,v.lower,v.upper\r\n"))
     #expect(CSV.document(shown).contains(",1,0.75,1.5\r\n"))
     #expect(!CSV.document(plain).contains("lower"))

@@ -75,7 +75,8 @@ extension MeasurementProtocol {
   init(_ members: RecordMembers) throws(RecordError) {
     try self.init(
       metric: members.string("metric"), settings: members.object("settings"),
-      prompts: members.optionalString("prompts"), promptsDigest: members.optionalDigest("prompts_digest"), count: members.optionalInteger("count"),
+      prompts: members.optionalString("prompts"), promptsDigest: members.optionalDigest("prompts_digest"),
+      count: members.optionalInteger("count"),
       sampler: members.string("sampler"), steps: members.integer("steps"),
       guidanceScale: members.number("guidance_scale"), judge: members.optionalString("judge"),
       judgeDigest: members.optionalDigest("judge_digest"))
