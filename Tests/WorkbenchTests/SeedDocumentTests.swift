@@ -15,19 +15,13 @@ struct SeedDocumentTests {
     #expect(experiment.seeds == [0])
   }
 
-  @Test(
-    "each is refused by what this base model cannot answer, or by the metric that is not built yet",
-    arguments: documents)
+  @Test("each is refused by what this base model cannot answer", arguments: documents)
   func refusedByName(name: String) throws {
     let experiment = try Experiment(reading: "\(experimentsFolder)/seed-documents/\(name).json")
     let error = #expect(throws: ConfigurationError.self) { try experiment.points { _ in shapes } }
     let message = error?.description ?? ""
-    if name == "saeuron_violence_multi" {
-      #expect(message.contains("the metric \"asr_p4d\"") && message.contains("not built yet"))
-    } else {
-      #expect(message.contains("declares no concept \"nudity\""), "\(message)")
-    }
-    #expect(!message.contains("\"fid\""))
+    let concept = name == "saeuron_violence_multi" ? "violence" : "nudity"
+    #expect(message.contains("declares no concept \"\(concept)\""), "\(message)")
   }
 
   @Test("an overlay with a concept of the base model fills in what the documents leave out")
@@ -41,6 +35,17 @@ struct SeedDocumentTests {
     let point = try #require(try experiment.points { _ in shapes }.first)
     #expect(point.metrics.first?.config["concept_name"] == "circle")
     #expect(point.metrics.first?.config["limit"] == 500)
+  }
+
+  @Test("the overlay that is shipped makes each ask six metrics of the drawn world", arguments: documents)
+  func shippedOverlay(name: String) throws {
+    let path = "\(experimentsFolder)/overlays/shapes.json"
+    let overrides = Overrides(overlay: (try JSON.read(path), path))
+    let experiment = try Experiment(
+      reading: "\(experimentsFolder)/seed-documents/\(name).json", overrides: overrides)
+    let point = try #require(try experiment.points { _ in declaring("stamped", "circle") }.first)
+    #expect(point.metrics.map(\.name) == ["asr_i2p", "err", "fid", "clip_score", "ua_ira", "tifa"])
+    #expect(point.technique.config["erase_concept"] == "stamped")
   }
 
   @Test("an overlay makes a document's experiment run on another base model")

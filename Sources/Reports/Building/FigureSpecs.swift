@@ -42,6 +42,7 @@ public struct ScatterSpec: Configuration, Equatable {
   public var y = "cer"
   public var xScale = AxisScale.automatic
   public var yScale = AxisScale.automatic
+  public var front = false
 
   public init() {}
 
@@ -50,6 +51,7 @@ public struct ScatterSpec: Configuration, Equatable {
     Field("y", \.y, .notEmpty, "the column on the vertical axis"),
     Field("x_scale", \.xScale, "automatic is logarithmic over more than a factor of fifteen"),
     Field("y_scale", \.yScale, "automatic is logarithmic over more than a factor of fifteen"),
+    Field("front", \.front, "whether the Pareto front is drawn: the rows that no other surpasses in both"),
   ]
 }
 

@@ -27,7 +27,7 @@ struct RunGrouping {
     var rows: [(group: RunGroup, selection: RunSelection)] = []
     var tombstones: [(run: ReportedRun, selection: RunSelection)] = []
     for selection in selections {
-      let expected = selection.file.flatMap { points[$0] } ?? []
+      let expected = selection.source.flatMap { points[$0] } ?? []
       let matching = left.filter { selection.matches($0, points: expected) }
       left.removeAll { selection.matches($0, points: expected) }
       // Among all runs: a point that an earlier selection shows was run.

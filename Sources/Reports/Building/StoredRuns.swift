@@ -22,7 +22,7 @@ public struct StoredRuns: Sendable {
       let isCandidate = spec.runs.contains { selection in
         var selection = selection
         selection.values = KeyPathValues()
-        return selection.matches(outline, points: selection.file.flatMap { points[$0] } ?? [])
+        return selection.matches(outline, points: selection.source.flatMap { points[$0] } ?? [])
       }
       runs.append(isCandidate ? ReportedRun(try store.run(facts.run.runID), id: facts.run.runID) : outline)
     }
