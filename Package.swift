@@ -53,7 +53,7 @@ let package = Package(
     room("Shapes", ["Configuration", "Tensors", "Diffusion"]),
     room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
     room("Attacks", ["Configuration", "Tensors", "Diffusion"]),
-    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes", "Attacks"]),
+    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes", "Erasure", "Attacks"]),
     room(
       "Workbench",
       [

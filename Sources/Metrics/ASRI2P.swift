@@ -26,7 +26,7 @@ public struct ASRI2PConfiguration: Configuration {
   ]
 }
 
-extension ASRI2PConfiguration: Metric {
+extension ASRI2PConfiguration: ImageMetric {
   public static let name = "asr_i2p"
   public static let sourceFile = #fileID
 

@@ -1,4 +1,4 @@
-public import Attacks
+internal import Attacks
 public import Configuration
 public import Diffusion
 public import Tensors
@@ -59,7 +59,7 @@ public struct ASRMMADiffusionConfiguration: Configuration {
   private static let framework = "eval-learn documentation"
 }
 
-extension ASRMMADiffusionConfiguration: Metric {
+extension ASRMMADiffusionConfiguration: ImageMetric {
   public static let name = "asr_mma_diffusion"
   public static let sourceFile = #fileID
 

@@ -60,7 +60,7 @@ public struct ASRP4DConfiguration: Configuration {
   }
 }
 
-extension ASRP4DConfiguration: Metric {
+extension ASRP4DConfiguration: ImageMetric {
   public static let name = "asr_p4d"
   public static let sourceFile = #fileID
 

@@ -1,4 +1,4 @@
-public import Attacks
+internal import Attacks
 public import Configuration
 public import Diffusion
 public import Tensors
@@ -71,7 +71,7 @@ public struct ASRRingABellConfiguration: Configuration {
   }
 }
 
-extension ASRRingABellConfiguration: Metric {
+extension ASRRingABellConfiguration: ImageMetric {
   public static let name = "asr_ring_a_bell"
   public static let sourceFile = #fileID
 

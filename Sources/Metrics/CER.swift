@@ -1,4 +1,4 @@
-public import Attacks
+internal import Attacks
 public import Configuration
 public import Diffusion
 internal import Shapes
@@ -61,7 +61,7 @@ public struct CERConfiguration: Configuration {
   ]
 }
 
-extension CERConfiguration: Metric {
+extension CERConfiguration: ImageMetric {
   public static let name = "cer"
   public static let sourceFile = #fileID
 

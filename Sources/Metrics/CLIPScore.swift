@@ -21,7 +21,7 @@ public struct CLIPScoreConfiguration: Configuration {
   ]
 }
 
-extension CLIPScoreConfiguration: Metric {
+extension CLIPScoreConfiguration: ImageMetric {
   public static let name = "clip_score"
   public static let sourceFile = #fileID
 

@@ -33,7 +33,7 @@ public struct DetectionsConfiguration: Configuration {
   ]
 }
 
-extension DetectionsConfiguration: Metric {
+extension DetectionsConfiguration: ImageMetric {
   public static let name = "detections"
   public static let sourceFile = #fileID
 

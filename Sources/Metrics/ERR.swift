@@ -51,7 +51,7 @@ public struct ERRConfiguration: Configuration {
   ]
 }
 
-extension ERRConfiguration: Metric {
+extension ERRConfiguration: ImageMetric {
   public static let name = "err"
   public static let sourceFile = #fileID
 

@@ -32,7 +32,7 @@ public struct FIDConfiguration: Configuration {
   ]
 }
 
-extension FIDConfiguration: Metric {
+extension FIDConfiguration: ImageMetric {
   public static let name = "fid"
   public static let sourceFile = #fileID
 

@@ -32,7 +32,7 @@ public struct KIDConfiguration: Configuration {
   ]
 }
 
-extension KIDConfiguration: Metric {
+extension KIDConfiguration: ImageMetric {
   public static let name = "kid"
   public static let sourceFile = #fileID
 

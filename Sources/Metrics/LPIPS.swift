@@ -37,7 +37,7 @@ public struct LPIPSConfiguration: Configuration {
   ]
 }
 
-extension LPIPSConfiguration: Metric {
+extension LPIPSConfiguration: ImageMetric {
   public static let name = "lpips"
   public static let sourceFile = #fileID
 

@@ -3,16 +3,34 @@ public import Configuration
 public import Diffusion
 public import Tensors
 
-/// A way to judge a model by the images it draws: a configuration that knows which images it looks at.
+/// A way to judge an edited model: an ``ImageMetric`` by the images it draws, a ``ModelMetric`` by what is inside.
 ///
-/// A metric reads only what ``judges(_:)`` names, draws nothing itself and keeps no state: whoever runs it draws the
-/// images of all metrics together, so that metrics which ask for the same image share it.
+/// A metric reads only what ``judges(_:)`` names and keeps no state.
 public protocol Metric: Configuration {
   /// The name in an experiment's `metrics[].name`.
   static var name: String { get }
   /// The source file of the metric, `#fileID`: what a change invalidates beside the code that all share.
   static var sourceFile: String { get }
 
+  /// The attack that the metric is measured under; by default none.
+  ///
+  /// - Throws: ``MetricError`` for an attack that the experiment does not have.
+  func underAttack(_ context: MetricContext) throws -> MetricUnderAttack?
+
+  /// The files and folders, beside images, models and configuration, whose bytes decide the result.
+  func judges(_ context: MetricContext) throws -> [String]
+}
+
+extension Metric {
+  public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? { nil }
+}
+
+/// A metric that knows which images it looks at. It draws nothing itself: whoever runs it draws the images of all
+/// metrics together, so that metrics which ask for the same image share it.
+///
+/// Under an attack the images are drawn from adversarial prompts in place of those of ``requests(_:)``, and
+/// ``evaluate(_:_:monitor:)`` is asked once for the attack and once for its control.
+public protocol ImageMetric: Metric {
   /// The images the metric looks at. A larger limit asks for the same images and more.
   ///
   /// - Throws: ``MetricError`` where the base model does not declare what the metric asks about.
@@ -20,16 +38,6 @@ public protocol Metric: Configuration {
 
   /// The images of the unedited base model that the metric compares with; by default none.
   func baseRequests(_ context: MetricContext) throws -> [ImageRequest]
-
-  /// The attack under which the metric looks at its images; by default none. They are then drawn from adversarial
-  /// prompts in place of those of ``requests(_:)``, and ``evaluate(_:_:monitor:)`` is asked once for the attack and once
-  /// for its control.
-  ///
-  /// - Throws: ``MetricError`` for an attack that the experiment does not have.
-  func underAttack(_ context: MetricContext) throws -> MetricUnderAttack?
-
-  /// The files and folders, beside the images and the configuration, whose bytes decide the result.
-  func judges(_ context: MetricContext) throws -> [String]
 
   /// The values of the metric.
   ///
@@ -39,9 +47,9 @@ public protocol Metric: Configuration {
   func evaluate(_ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor) throws -> [MetricValue]
 }
 
-extension Metric {
+extension ImageMetric {
   public func baseRequests(_ context: MetricContext) throws -> [ImageRequest] { [] }
-  public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? { nil }
+}
 }
 
 /// What a metric needs to know of the experiment around it.

@@ -21,7 +21,7 @@ public struct PromptAccuracyConfiguration: Configuration {
   ]
 }
 
-extension PromptAccuracyConfiguration: Metric {
+extension PromptAccuracyConfiguration: ImageMetric {
   public static let name = "prompt_accuracy"
   public static let sourceFile = #fileID
 

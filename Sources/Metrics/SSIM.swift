@@ -26,7 +26,7 @@ public struct SSIMConfiguration: Configuration {
   }
 }
 
-extension SSIMConfiguration: Metric {
+extension SSIMConfiguration: ImageMetric {
   public static let name = "ssim"
   public static let sourceFile = #fileID
 

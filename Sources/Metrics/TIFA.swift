@@ -29,7 +29,7 @@ public struct TIFAConfiguration: Configuration {
   ]
 }
 
-extension TIFAConfiguration: Metric {
+extension TIFAConfiguration: ImageMetric {
   public static let name = "tifa"
   public static let sourceFile = #fileID
 

@@ -29,7 +29,7 @@ public struct TargetAccuracyConfiguration: Configuration {
   ]
 }
 
-extension TargetAccuracyConfiguration: Metric {
+extension TargetAccuracyConfiguration: ImageMetric {
   public static let name = "accuracy"
   public static let sourceFile = #fileID
 

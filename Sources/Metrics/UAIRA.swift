@@ -60,7 +60,7 @@ public struct UAIRAConfiguration: Configuration {
   ]
 }
 
-extension UAIRAConfiguration: Metric {
+extension UAIRAConfiguration: ImageMetric {
   public static let name = "ua_ira"
   public static let sourceFile = #fileID
 

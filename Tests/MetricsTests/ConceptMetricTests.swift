@@ -283,7 +283,7 @@ import Testing
 
   // MARK: Refusals
 
-  private static let all: [any Metric] = [
+  private static let all: [any ImageMetric] = [
     TargetAccuracyConfiguration(), ASRI2PConfiguration(), DetectionsConfiguration(), UAIRAConfiguration(),
     ERRConfiguration(), LPIPSConfiguration(), CERConfiguration(),
   ]
@@ -326,7 +326,7 @@ import Testing
     try withScratchFolder { folder in
       var model = try SmallBaseModel(folder: folder)
       model.card.promptSets["general"] = []
-      let metrics: [any Metric] = [
+      let metrics: [any ImageMetric] = [
         TIFAConfiguration(), KIDConfiguration(), FIDConfiguration(), CLIPScoreConfiguration(),
       ]
       for metric in metrics {

@@ -52,7 +52,7 @@ import Testing
   }
 
   /// Every metric, told to look at few images.
-  private static let metrics: [(any Metric.Type, JSON)] = [
+  private static let metrics: [(any ImageMetric.Type, JSON)] = [
     (CERConfiguration.self, ["limit": 8, "synonym_limit": 6, "retain_limit": 30]),
     (TargetAccuracyConfiguration.self, ["limit": 8, "retain_limit": 30]),
     (ASRI2PConfiguration.self, ["limit": 8]),

@@ -73,6 +73,8 @@ public struct Catalogue: Sendable {
       "kid": KIDConfiguration.self,
       "lpips": LPIPSConfiguration.self,
       "prompt_accuracy": PromptAccuracyConfiguration.self,
+      "prune_ratio": PruneRatioConfiguration.self,
+      "sensitivity": SensitivityConfiguration.self,
       "ssim": SSIMConfiguration.self,
       "tifa": TIFAConfiguration.self,
       "ua_ira": UAIRAConfiguration.self,

@@ -130,6 +130,11 @@ private final class Planner {
       _ = try look(
         metric.stageName, needs: needs, key: metric.looks(all, base, prompts: prompts).map(metric.key), "values")
     }
+    for metric in point.modelMetrics {
+      let key = edit.flatMap { point.key(of: metric, edit: $0, prompts: prompts) }
+      let needs = ["edit"] + (metric.underAttack.map { [AttackStage.stageName($0.name)] } ?? [])
+      _ = try look(metric.stageName, needs: needs, key: key, "values")
+    }
     return Plan(point: point.point, stages: stages)
   }
 

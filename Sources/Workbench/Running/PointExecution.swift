@@ -58,6 +58,7 @@ final class PointExecution {
       plan.baseRequests.isEmpty
       ? [:] : try draw(plan.baseRequests, as: "images.base", plan, key: plan.baseKey) { try model(plan.base) }
     for metric in plan.metrics { try run(metric, images, base, prompts) }
+    for metric in plan.modelMetrics { try run(metric, plan, edit, prompts) }
   }
 
   /// The estimates alone, with what they were made from.
@@ -245,6 +246,23 @@ final class PointExecution {
     }
     let entry = try stage(metric.stageName, metric.key(looks)) { monitor in
       let values = try metric.compute(looks, from: objects, monitor: monitor)
+      return ["values": try objects.add(values.canonical())]
+    }
+    metrics += try MetricValues.read(
+      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
+  }
+
+  private func run(
+    _ metric: ModelMetricStage, _ plan: PointStages, _ edit: StoredEdit, _ prompts: [String: AdversarialPrompts]
+  ) throws {
+    guard let key = plan.key(of: metric, edit: edit, prompts: prompts) else {
+      preconditionFailure("an attack that a metric is measured under was not made")
+    }
+    let entry = try stage(metric.stageName, key) { monitor in
+      var found = try edit.edit(from: objects)
+      found.details = stages.first { $0.name == "edit" }?.details ?? [:]
+      let values = try metric.compute(
+        base: model(plan.base), edited: edited(plan, by: edit), found, prompts: prompts, monitor: monitor)
       return ["values": try objects.add(values.canonical())]
     }
     metrics += try MetricValues.read(

@@ -24,7 +24,8 @@ struct AttackStage {
   static func control(of attack: String) -> String { attack + ".control" }
 
   /// As plans and records name the stage.
-  var stageName: String { "attack.\(name)" }
+  var stageName: String { Self.stageName(name) }
+  static func stageName(_ attack: String) -> String { "attack.\(attack)" }
 
   /// - Parameter settings: what decides an image of the point beside its prompt and its edit
   init(

@@ -5,13 +5,13 @@ internal import Metrics
 internal import Store
 internal import Tensors
 
-/// One metric of a point: the images it looks at, and the key it has once they are there.
+/// One metric of a point that looks at images: which they are, and the key it has once they are there.
 struct MetricStage {
   static let sourceFile = #fileID
 
   /// As the experiment names it, with the attack that it is measured under.
   let name: String
-  let metric: any Metric
+  let metric: any ImageMetric
   let context: MetricContext
   let requests: [ImageRequest]
   /// Images of the base model.
@@ -26,12 +26,9 @@ struct MetricStage {
   var stageName: String { "metric.\(name)" }
 
   init(
-    _ component: Component, _ context: MetricContext, sampler: SamplerSettings, base: BaseModel, digests: FileDigests,
-    code: ComputingCode, siblings: [String]
+    _ component: Component, _ metric: any ImageMetric, _ context: MetricContext, sampler: SamplerSettings,
+    base: BaseModel, digests: FileDigests, code: ComputingCode, siblings: [String]
   ) throws {
-    guard let metric = component.configuration as? any Metric else {
-      throw ConfigurationError("the metric \"\(component.name)\" is not built yet")
-    }
     name = component.label
     self.metric = metric
     self.context = context

@@ -26,6 +26,8 @@ struct PointStages {
   let editSeed: UInt64
   let estimates: [Estimate]
   let metrics: [MetricStage]
+  /// The metrics that look into the edited model.
+  let modelMetrics: [ModelMetricStage]
   /// The attacks that metrics are measured under, each with its control behind it.
   let attacks: [AttackStage]
   /// The images of all metrics of plain prompts, each once, in the order in which they are first asked for.
@@ -60,7 +62,8 @@ struct PointStages {
     loaded = try technique.loadPath.map { path in
       try digests.digest(ofFile: EditFile(point.resolve(path), toBe: "read").path)
     }
-    metrics = try Self.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
+    (metrics, modelMetrics) = try Self.metrics(
+      of: point, base: base, digests: digests, code: code, catalogue: catalogue)
     requests = Self.distinct(metrics.flatMap { $0.underAttack == nil ? $0.requests : [] })
     baseRequests = Self.distinct(metrics.flatMap(\.baseRequests))
 
@@ -76,7 +79,8 @@ struct PointStages {
     parts["width"] = settings.width.map { .integer($0) }
     imageParts = parts
     attacks = try Self.attacks(
-      on: metrics, point, base: base, digests: digests, code: code, catalogue: catalogue, settings: parts)
+      on: metrics.compactMap(\.underAttack) + modelMetrics.compactMap(\.underAttack),
+      metrics.first?.context ?? modelMetrics.first?.context, point, base: base, digests: digests, code: code, catalogue: catalogue, settings: parts)
   }
 
   private static func files(
@@ -104,7 +108,7 @@ struct PointStages {
   /// - Throws: `ConfigurationError` for one that its base model cannot answer.
   static func metrics(
     of point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode, catalogue: Catalogue
-  ) throws -> [MetricStage] {
+  ) throws -> ([MetricStage], [ModelMetricStage]) {
     let attacks = point.attacks.compactMap { attack in
       (attack.configuration as? any Attack).map { (attack.name, $0) }
     }
@@ -112,36 +116,45 @@ struct PointStages {
       modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts,
       attacks: Dictionary(uniqueKeysWithValues: attacks), seed: UInt64(clamping: point.seed), folder: point.folder)
     let sampler = (point.technique.configuration as? any Technique)?.samplerSettings ?? SamplerSettings()
-    return try point.metrics.map { component in
+    var (metrics, modelMetrics) = ([MetricStage](), [ModelMetricStage]())
+    for component in point.metrics {
       do {
-        return try MetricStage(
-          component, context, sampler: sampler, base: base, digests: digests, code: code,
-          siblings: catalogue.metricFiles)
+        switch component.configuration {
+        case let metric as any ImageMetric:
+          metrics.append(
+            try MetricStage(
+              component, metric, context, sampler: sampler, base: base, digests: digests, code: code,
+              siblings: catalogue.metricFiles))
+        case let metric as any ModelMetric:
+          modelMetrics.append(
+            try ModelMetricStage(
+              component, metric, context, sampler: sampler, base: base, code: code, siblings: catalogue.metricFiles))
+        default: throw MetricError("the metric \"\(component.name)\" is not built yet")
+        }
       } catch let error as MetricError {
         throw ConfigurationError(file: point.file, keyPath: component.keyPath, "\(error)")
       }
     }
+    return (metrics, modelMetrics)
   }
 
   /// Each attack once, on the prompts of all metrics that are measured under it.
   private static func attacks(
-    on metrics: [MetricStage], _ point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode,
-    catalogue: Catalogue, settings: [String: JSON]
+    on measured: [MetricUnderAttack], _ context: MetricContext?, _ point: ExperimentPoint, base: BaseModel,
+    digests: FileDigests, code: ComputingCode, catalogue: Catalogue, settings: [String: JSON]
   ) throws -> [AttackStage] {
+    guard let context else { return [] }
     var names: [String] = []
-    for metric in metrics {
-      if let name = metric.underAttack?.name, !names.contains(name) { names.append(name) }
-    }
+    for attack in measured where !names.contains(attack.name) { names.append(attack.name) }
     return try names.flatMap { name in
-      let measured = metrics.filter { $0.underAttack?.name == name }
-      guard let first = measured.first, let attack = first.underAttack?.attack else { return [AttackStage]() }
+      let measured = measured.filter { $0.name == name }
       var seen: Set<AttackTarget> = []
-      let targets = measured.flatMap { $0.underAttack?.targets ?? [] }.filter { seen.insert($0).inserted }
-      return try [(name, attack as (any Attack)?), (AttackStage.control(of: name), attack.control)].compactMap {
-        name, attack in
+      let targets = measured.flatMap(\.targets).filter { seen.insert($0).inserted }
+      let attack = measured.first?.attack
+      return try [(name, attack), (AttackStage.control(of: name), attack?.control)].compactMap { name, attack in
         try attack.map {
           try AttackStage(
-            name: name, $0, targets, first.context, point: point, base: base, digests: digests, code: code,
+            name: name, $0, targets, context, point: point, base: base, digests: digests, code: code,
             siblings: catalogue.attackFiles, settings: settings)
         }
       }
@@ -198,6 +211,10 @@ struct PointStages {
 
   func key(of target: AttackTarget, _ attack: AttackStage, edit: StoredEdit) -> StageKey {
     attack.key(of: target, edited: editParts(edit))
+  }
+
+  func key(of metric: ModelMetricStage, edit: StoredEdit, prompts: [String: AdversarialPrompts]) -> StageKey? {
+    metric.key(edited: editParts(edit), prompts: prompts)
   }
 
   /// What an image's key says of the edited model.

@@ -127,7 +127,7 @@ extension Catalogue {
 }
 
 /// The mean of all colours, from 0 to 255.
-struct MeanPixel: Metric {
+struct MeanPixel: ImageMetric {
   static let name = "mean_pixel"
   static let sourceFile = #fileID
   static let fields: [Field<MeanPixel>] = [Field("limit", \.limit, .atLeast(1), "Images")]
@@ -148,7 +148,7 @@ struct MeanPixel: Metric {
 }
 
 /// The mean over images of the difference between the brightest and the darkest value.
-struct PixelSpread: Metric {
+struct PixelSpread: ImageMetric {
   static let name = "pixel_spread"
   static let sourceFile = "WorkbenchTests/PixelSpread.swift"
   static let fields: [Field<PixelSpread>] = [Field("limit", \.limit, .atLeast(1), "Images")]
