@@ -130,7 +130,7 @@ import Testing
     try withScratchFolder { folder in
       var model = try SmallBaseModel(folder: folder)
       let cer = try configured(CERConfiguration.self, ["implied_limit": 2])
-      expectRefusal("no prompts for cer_implied of the concept \"circle\"") {
+      expectRefusal("lethe.json has no implied_prompts of the concept \"circle\"") {
         _ = try cer.requests(model.context(erasing: ["stamped", "circle"]))
       }
       let red = try #require(model.card.concepts.firstIndex { $0.name == "red" })

@@ -161,7 +161,7 @@ struct ExperimentRefusalTests {
   @Test("a metric that needs a concept is refused when neither it nor the technique names one")
   func missingConcept() {
     let document: JSON = ["technique": ["name": "base"], "metrics": [["name": "cer"]]]
-    #expect(refusal(document).contains("metrics.cer.config.concept: it must be written here"))
+    #expect(refusal(document).contains("metrics.cer.config.concept_name: it must be written here"))
   }
 
   @Test(

@@ -26,8 +26,9 @@ struct ExperimentTests {
           [
             "name": "cer",
             "config": [
-              "concept_name": "circle", "attack": nil, "prompts": "name", "limit": 128, "samples_per_prompt": nil,
-              "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128, "judge": nil, "device": nil,
+              "concept_name": "circle", "attack": nil, "prompts": "name", "prompts_path": nil, "limit": 128,
+              "samples_per_prompt": nil, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128, "judge": nil,
+              "device": nil,
             ],
           ],
           [

@@ -90,6 +90,26 @@ struct AttackRunTests {
     #expect(error?.description.contains("no attack \"random_token\"; did you mean \"random_tokens\"?") == true)
   }
 
+  @Test("a metric may bring its own attack, and one that looks into the model has the prompts that were found")
+  func modelsAndOwnAttacks() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let technique: JSON = ["name": "cad_erase", "config": ["erase_concept": "circle", "ratio": 0.1]]
+    let metrics: JSON = [
+      ["name": "prune_ratio"], ["name": "sensitivity", "config": ["attack": "random_tokens", "limit": 2, "neurons": 1]],
+      ["name": "asr_ring_a_bell", "config": ["limit": 2, "generations": 2, "population_size": 4, "token_length": 3]],
+    ]
+    let document = try attacked(technique, limit: 2).setting("metrics", to: metrics)
+    let run = try bench.run(document)[0]
+    #expect(run.record.status == .finished, "\(run.record.error ?? "")")
+    let values = Dictionary(run.record.metrics.map { ($0.name, $0.value ?? -1) }, uniquingKeysWith: { $1 })
+    #expect(values["prune_ratio"] ?? 0 > 0)
+    #expect(values["prune_ratio"] ?? 0 >= values["prune_ratio_unet"] ?? 1)
+    #expect(values["sensitivity_random_tokens"] ?? 0 > 0)
+    #expect(values["sensitivity_others_random_tokens"] ?? 0 > 0)
+    #expect(values["asr_ring_a_bell"] != nil && values["asr_ring_a_bell_control"] != nil)
+    #expect(try bench.run(document)[0].computed.isEmpty)
+  }
+
   @Test("the seed of the edit stays where seeds vary the images")
   func editSeed() throws {
     let bench = try SmallWorkbench(judged: true)
