@@ -96,13 +96,15 @@ import Workbench
       var spec = spec()
       spec.runs[0].overlay = "../seed.json"
       let points = try spec.points(in: folder + "/tables", locations: locations)
-      #expect(try StoredRuns(for: spec, points: points, in: store).runs.isEmpty)
-      let experiment = try Experiment(
-        reading: folder + "/ssd.json",
-        overrides: Overrides(overlay: (try JSON.read(folder + "/seed.json"), folder + "/seed.json")))
-      let point = try #require(try experiment.points { _ in BaseDeclaration() }.first)
-      #expect(point.editSeed == 4)
-      #expect(points.values.first?.count == 2)
+      let plain = try self.spec().points(in: folder + "/tables", locations: locations)
+      let hashes = [points, plain].map { Set($0.values.joined().map(\.groupHash)) }
+      #expect(hashes.map(\.count) == [2, 2])
+      #expect(hashes[0].isDisjoint(with: hashes[1]))
+      // The run in the store is one of the file alone.
+      let stored = try StoredRuns(for: spec, points: points, in: store)
+      #expect(throws: ConfigurationError.self) {
+        try Report(spec, runs: stored.runs, points: points, images: stored.images)
+      }
     }
   }
 

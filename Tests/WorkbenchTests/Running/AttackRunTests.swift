@@ -93,7 +93,7 @@ struct AttackRunTests {
   @Test("a metric may bring its own attack, and one that looks into the model has the prompts that were found")
   func modelsAndOwnAttacks() throws {
     let bench = try SmallWorkbench(judged: true)
-    let technique: JSON = ["name": "cad_erase", "config": ["erase_concept": "circle", "ratio": 0.1]]
+    let technique: JSON = ["name": "cad_erase", "config": ["erase_concept": "circle", "ablate_ratio": 0.1]]
     let metrics: JSON = [
       ["name": "prune_ratio"], ["name": "sensitivity", "config": ["attack": "random_tokens", "limit": 2, "neurons": 1]],
       ["name": "asr_ring_a_bell", "config": ["limit": 2, "generations": 2, "population_size": 4, "token_length": 3]],
