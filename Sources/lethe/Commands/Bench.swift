@@ -11,6 +11,7 @@ struct Bench: ParsableCommand, ComputingCommand {
 
         lethe bench
         lethe bench --model store/models/shapes --json
+        lethe bench --attacks --json
       """)
 
   @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
@@ -24,6 +25,9 @@ struct Bench: ParsableCommand, ComputingCommand {
 
   @Option(help: ArgumentHelp("Times that each piece of work is repeated; the median is printed.", valueName: "n"))
   var repeats = 5
+
+  @Flag(help: "Time the inner loops of attacks instead; benchmarks/attack_peers.py times them in PyTorch.")
+  var attacks = false
 
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
@@ -39,6 +43,7 @@ struct Bench: ParsableCommand, ComputingCommand {
 
   func run() throws {
     let model = try DiffusionModel(folder: store.locations.modelFolder(model, from: "."))
+    if attacks { return try timeAttacks(model) }
     var benchmark = Benchmark()
     benchmark.steps = steps
     benchmark.batches = batches
@@ -48,6 +53,27 @@ struct Bench: ParsableCommand, ComputingCommand {
     let result = try benchmark.run(model, monitor: progress.monitor("benchmark"))
     progress.finish()
     output.print(result.json, else: { text(result) })
+  }
+
+  private func timeAttacks(_ model: DiffusionModel) throws {
+    var benchmark = AttackBenchmark()
+    benchmark.repeats = repeats
+    Interruption.listen()
+    let progress = ProgressLine()
+    let result = try benchmark.run(model, monitor: progress.monitor("benchmark"))
+    progress.finish()
+    output.print(result.json) {
+      var columns = Columns()
+      func add(_ name: String, _ measure: AttackBenchmark.Measure) {
+        columns.add(
+          name, RunText.fixed(measure.seconds * 1000, 3) + " ms",
+          RunText.fixed(measure.processorSeconds * 1000, 3) + " ms of processors")
+      }
+      add("an iteration of UnlearnDiffAtk, one prompt after the other", result.alone)
+      add("the same, \(result.prompts) prompts at once", result.together)
+      add("an evaluation of Ring-A-Bell", result.evaluation)
+      return columns.text() + "\n\n\(result.threads) threads"
+    }
   }
 
   private func text(_ result: Benchmark.Result) -> String {
