@@ -21,7 +21,7 @@ export LETHE_STATIC := $(if $(wildcard $(STATIC_LIBRARIES)),1,0)
 LIBRARIES := openblas:libopenblas-dev libgit2:libgit2-dev libpng:libpng-dev libcrypto:libssl-dev sqlite3:libsqlite3-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help deps swift-check build test demo techniques bench bench-techniques bench-attacks install uninstall clean
+.PHONY: help deps swift-check build test demo techniques robustness bench bench-techniques bench-attacks install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,15 @@ demo: build ## run the base model and SSD on it, then print the table and where 
 techniques: build ## run every technique on the base model and write reports/techniques.md; about an hour, and goes on if stopped
 	$(LETHE) run experiments/techniques/*.json experiments/cad_modules.json
 	for table in techniques techniques_style techniques_mark techniques_modules techniques_costs; do \
+	  echo; $(LETHE) report experiments/tables/$$table.json; \
+	done
+
+ROBUSTNESS := base esd p_esd cad_erase ssd uce surgical saeuron
+
+robustness: build ## attack eight techniques on two concepts and write reports/robustness.md; about two hours, and goes on if stopped
+	$(LETHE) run $(ROBUSTNESS:%=experiments/techniques/%.json) --overlay experiments/overlays/robustness_star.json
+	$(LETHE) run $(ROBUSTNESS:%=experiments/techniques/%_mark.json) --overlay experiments/overlays/robustness_mark.json
+	for table in robustness robustness_mark; do \
 	  echo; $(LETHE) report experiments/tables/$$table.json; \
 	done
 

@@ -53,7 +53,7 @@ let package = Package(
     room("Shapes", ["Configuration", "Tensors", "Diffusion"]),
     room("Erasure", ["Configuration", "Tensors", "Diffusion"]),
     room("Attacks", ["Configuration", "Tensors", "Diffusion"]),
-    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes", "Attacks"]),
+    room("Metrics", ["Configuration", "Tensors", "Diffusion", "Shapes", "Erasure", "Attacks"]),
     room(
       "Workbench",
       [
@@ -95,7 +95,11 @@ let package = Package(
     tests("AttacksTests", ["Attacks", "Configuration", "Diffusion", "Tensors"]),
     tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes", "TestModels"]),
     tests(
-      "WorkbenchTests", ["Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Attacks", "Metrics"]),
+      "WorkbenchTests",
+      [
+        "Workbench", "Configuration", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Attacks", "Metrics",
+        "TestModels",
+      ]),
     tests("ReportsTests", ["Reports", "Workbench", "Configuration", "Store", "Diffusion"]),
     tests("CommandLineTests", ["Configuration", "Diffusion", "Tensors", "TestModels"]),
   ],

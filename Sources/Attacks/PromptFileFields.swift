@@ -1,7 +1,7 @@
-internal import Configuration
+public import Configuration
 
-/// The fields by which every attack reads its prompts from a file or writes them to one.
-func promptFileFields<Root>(
+/// The fields by which attacks, and metrics with an attack of their own, read its prompts from a file or write them.
+public func promptFileFields<Root>(
   _ read: any WritableKeyPath<Root, String?> & Sendable, _ written: any WritableKeyPath<Root, String?> & Sendable
 ) -> [Field<Root>] {
   [

@@ -8,6 +8,10 @@ public protocol Configuration: Sendable {
   /// Every setting, in the order in which `lethe describe` lists them.
   static var fields: [Field<Self>] { get }
 
+  /// The values in force of settings that others have a say in, by key: of one that is unset what then stands for it,
+  /// `null` for one that plays no part. The base model must know what they name as if it were written.
+  var inForce: [String: JSON] { get }
+
   /// What the writer should know although nothing is refused, one sentence each.
   var warnings: [String] { get }
 
@@ -16,6 +20,7 @@ public protocol Configuration: Sendable {
 }
 
 extension Configuration {
+  public var inForce: [String: JSON] { [:] }
   public var warnings: [String] { [] }
   public func validate() throws(ConfigurationError) {}
 
@@ -80,7 +85,7 @@ extension Configuration {
       FieldDescription(
         key: $0.key, type: $0.type, defaultValue: $0.write(defaults), filledBy: $0.filledBy,
         requirement: $0.requirement, meaning: $0.meaning, source: $0.source, affectsResult: $0.affectsResult,
-        role: $0.role)
+        role: $0.role, members: $0.members)
     }
   }
 }
@@ -97,4 +102,6 @@ public struct FieldDescription: Equatable, Sendable {
   public let source: String
   public let affectsResult: Bool
   public let role: FieldRole
+  /// The settings of the object, or of each object of the list, that the value is.
+  public let members: [FieldDescription]
 }

@@ -26,6 +26,8 @@ public struct Field<Root>: Sendable {
   public let role: FieldRole
   /// Who fills the field in when the file leaves it out, before the default does.
   public let filledBy: FieldFiller?
+  /// The settings of the object, or of each object of the list, that the value is; empty for every other value.
+  public private(set) var members: [FieldDescription] = []
 
   let read: @Sendable (JSON, inout Root) throws(ConfigurationError) -> Void
   let write: @Sendable (Root) -> JSON
@@ -133,6 +135,15 @@ public struct Field<Root>: Sendable {
     return field
   }
 
+  /// This field where its value is an object of such settings, or a list of them.
+  ///
+  /// - Parameter others: the settings that may not be written here
+  public func holding<Inner: Configuration>(_ type: Inner.Type, without others: [String] = []) -> Field {
+    var field = self
+    field.members = type.table.filter { !others.contains($0.key) }
+    return field
+  }
+
   private init<Inner>(inner: Field<Inner>, _ path: any WritableKeyPath<Root, Inner> & Sendable) {
     key = inner.key
     type = inner.type
@@ -142,6 +153,7 @@ public struct Field<Root>: Sendable {
     affectsResult = inner.affectsResult
     role = inner.role
     filledBy = inner.filledBy
+    members = inner.members
     read = { json, root throws(ConfigurationError) in try inner.read(json, &root[keyPath: path]) }
     write = { inner.write($0[keyPath: path]) }
     isWritten = { inner.isWritten($0[keyPath: path]) }
@@ -184,8 +196,8 @@ public enum FieldRole: Sendable {
   case setting
   /// A concept, or concepts, of the base model.
   case concept
-  /// What takes a concept's place, in words that the base model must know.
-  case anchor
+  /// What stands for a concept or takes its place, in words that the base model must know.
+  case phrase
   /// A prompt, or prompts, that the base model is given.
   case prompt
   /// A file or folder, relative to the file that names it.
@@ -198,13 +210,13 @@ public enum FieldRole: Sendable {
 public enum FieldFiller: Equatable, Sendable, CustomStringConvertible {
   /// The base model's own default for the same key.
   case baseModel
-  /// The setting of the experiment's technique under this key.
-  case technique(String)
+  /// The concepts that the experiment's technique erases, all of them.
+  case erasedConcepts
 
   public var description: String {
     switch self {
     case .baseModel: "the base model"
-    case .technique(let key): "the technique's \(key)"
+    case .erasedConcepts: "the technique's erase_concept"
     }
   }
 }

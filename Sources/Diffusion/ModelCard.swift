@@ -21,7 +21,8 @@ public struct ModelCard: Codable, Equatable, Sendable {
   public var neutralPrompts: [String]
   /// Prompt sets that belong to no single concept, by name; `general` is what picture quality is measured on.
   public var promptSets: [String: [Prompt]]
-  /// The words of the training captions. A prompt with other words is accepted with a warning.
+  /// The words of the training captions. A prompt with other words is accepted with a warning; what stands for a
+  /// concept, or takes its place, is refused.
   public var vocabulary: [String]
 
   public init(

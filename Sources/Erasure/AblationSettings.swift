@@ -6,9 +6,11 @@ internal import Diffusion
 public struct AblationSettings: Configuration, Equatable {
   public var eraseConcept = "nudity"
   public var anchorConcept: String?
-  public var conceptType = ConceptAblation.ConceptType.object
+  public var conceptType = ConceptType.object
   public var anchorPrompts: [String]?
   public var trainSize = 200
+  public var hflip = false
+  public var geometricAugmentation = false
   public var lossType = ConceptAblation.LossType.modelBased
   public var anchorModel = ConceptAblation.AnchorModel.current
   public var withPriorPreservation = false
@@ -25,16 +27,21 @@ public struct AblationSettings: Configuration, Equatable {
       "anchor_concept", \.anchorConcept, .notEmpty,
       "What takes the concept's place; \"*\" where the whole anchor prompt does; "
         + "\"a person wearing clothes\" for nudity if unset, and to be set for every other object",
-      source: document, role: .anchor),
+      source: document, role: .phrase),
     Field(
       "concept_type", \.conceptType,
-      "How anchor prompts become prompts of the concept: object replaces the anchor's words, style adds the style",
+      "How anchor prompts become prompts of the concept: a style is added, everything else replaces the anchor's words",
       source: script),
     Field(
       "anchor_prompts", \.anchorPrompts, .each(.notEmpty),
       "Prompts of the anchor images, each with anchor_concept in it for an object; [anchor_concept] if unset",
       source: script, role: .prompt),
     Field("train_size", \.trainSize, .atLeast(1), "Anchor images drawn", source: script),
+    Field("hflip", \.hflip, "Mirror half of the samples of anchor images", source: script),
+    Field(
+      "geometric_augmentation", \.geometricAugmentation,
+      "Shrink anchor images into padding or enlarge and crop them, and count the loss inside the image alone; the "
+        + "script does it for objects unless told --noaug, and not for styles", source: script),
     Field(
       "loss_type_reverse", \.lossType,
       "model-based draws the concept's prediction to the anchor's, noise-based to the noise itself", source: script),
@@ -69,7 +76,11 @@ public struct AblationSettings: Configuration, Equatable {
   }
 
   public func validate() throws(ConfigurationError) {
-    if effectiveAnchor.isEmpty, conceptType == .object {
+    if geometricAugmentation, conceptType == .style {
+      throw ConfigurationError(
+        keyPath: "geometric_augmentation", "is for objects: of a style, hflip is the augmentation there is")
+    }
+    if effectiveAnchor.isEmpty, conceptType != .style {
       throw ConfigurationError(
         keyPath: "anchor_concept", "must be set: it is what the model draws in place of \"\(eraseConcept)\"")
     }
@@ -84,6 +95,11 @@ public struct AblationSettings: Configuration, Equatable {
         throw ConfigurationError(keyPath: "anchor_prompts.\(index)", error.description)
       }
     }
+  }
+
+  /// What the samples see of the anchor images.
+  public var augmentation: ImageAugmentation {
+    ImageAugmentation(mirrors: hflip, scales: geometricAugmentation)
   }
 
   /// What is trained on and towards.

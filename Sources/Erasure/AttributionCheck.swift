@@ -8,7 +8,8 @@ public struct AttributionCheck: Sendable {
   public var modules: [AttributedModules]
   /// Ablations; the publication has 1000.
   public var trials: Int
-  /// The share of the modules' weights that one ablation sets to zero.
+  /// The share of the modules' weights that one ablation sets to zero, one weight at least; the publication's is
+  /// 0.01 %.
   public var share: Double
 
   public init(
@@ -22,10 +23,17 @@ public struct AttributionCheck: Sendable {
   }
 
   public struct Result: Sendable {
+    /// How many weights each ablation has set to zero.
+    public let weights: Int
+    /// Of how many: what the modules have.
+    public let total: Int
     /// For each ablation the sum of the attributions of its weights.
     public let predicted: [Double]
     /// J of the model less J of the ablated one.
     public let actual: [Double]
+
+    /// The share that this comes to.
+    public var share: Double { Double(weights) / Double(total) }
 
     /// Pearson's correlation of the two; not a number where either does not vary.
     public var correlation: Double {
@@ -72,6 +80,6 @@ public struct AttributionCheck: Sendable {
       actual.append(whole - (try attribution.value(ablated, at: samples)))
       try monitor.advance(to: trial + 1, of: trials)
     }
-    return Result(predicted: predicted, actual: actual)
+    return Result(weights: size, total: total, predicted: predicted, actual: actual)
   }
 }

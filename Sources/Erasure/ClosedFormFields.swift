@@ -4,9 +4,8 @@ internal import Configuration
 extension Field {
   static func eraseConcepts(_ path: any WritableKeyPath<Root, ConceptNames> & Sendable, source: String) -> Field {
     Field(
-      "erase_concept", path,
-      Rule("at least one, none of them empty") { !$0.names.isEmpty && $0.names.allSatisfy { !$0.isEmpty } },
-      "The concept to erase, or several that are erased together", source: source, role: .concept)
+      "erase_concept", path, .named, "The concept to erase, or several that are erased together", source: source,
+      role: .concept)
   }
 
   static func conceptType(_ path: any WritableKeyPath<Root, ConceptType> & Sendable, _ meaning: String) -> Field {

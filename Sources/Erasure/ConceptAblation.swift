@@ -7,14 +7,6 @@ public import Tensors
 /// concept, and prompts that name the erased concept in its place. ``ACConfiguration`` follows it with weights, P-AC
 /// with masks.
 public struct ConceptAblation {
-  /// How an anchor prompt becomes a prompt of the concept.
-  public enum ConceptType: String, CaseIterable, ConfigurationValue {
-    /// The anchor's words are replaced by the concept's; an anchor "*" stands for the whole prompt.
-    case object
-    /// The prompt stays, and the style is added in one of three phrases.
-    case style
-  }
-
   /// What the noise predicted under the concept's prompt is drawn to.
   public enum LossType: String, CaseIterable, ConfigurationValue {
     /// The noise predicted under the anchor prompt in the same latent.
@@ -32,7 +24,9 @@ public struct ConceptAblation {
   }
 
   public var concept: String
+  /// What the concept takes the place of in anchor prompts; "*" stands for the whole prompt.
   public var anchor: String
+  /// A style is added to anchor prompts in one of three phrases, everything else replaces the anchor's words.
   public var conceptType: ConceptType
   public var anchorPrompts: [String]
   public var lossType: LossType
@@ -53,24 +47,21 @@ public struct ConceptAblation {
 
   /// The prompts that name the concept where `anchorPrompt` names the anchor; for a style one for each phrase.
   ///
-  /// - Throws: ``ErasureError`` where the prompt does not name the anchor that an object takes the place of.
+  /// - Throws: ``ErasureError`` where the prompt does not name the anchor that the concept takes the place of.
   public func targetPrompts(_ anchorPrompt: String) throws(ErasureError) -> [String] {
-    switch conceptType {
-    case .style:
+    if conceptType == .style {
       return [
         "\(anchorPrompt), in the style of \(concept)", "in \(concept)'s style, \(anchorPrompt)",
         "in \(concept) style, \(anchorPrompt)",
       ]
-    case .object where anchor == "*":
-      return [concept]
-    case .object:
-      guard anchorPrompt.range(of: anchor, options: .caseInsensitive) != nil else {
-        throw ErasureError(
-          "the anchor prompt \"\(anchorPrompt)\" does not contain the anchor concept \"\(anchor)\", "
-            + "which \"\(concept)\" is to take the place of")
-      }
-      return [anchorPrompt.replacingOccurrences(of: anchor, with: concept, options: .caseInsensitive)]
     }
+    if anchor == "*" { return [concept] }
+    guard anchorPrompt.range(of: anchor, options: .caseInsensitive) != nil else {
+      throw ErasureError(
+        "the anchor prompt \"\(anchorPrompt)\" does not contain the anchor concept \"\(anchor)\", "
+          + "which \"\(concept)\" is to take the place of")
+    }
+    return [anchorPrompt.replacingOccurrences(of: anchor, with: concept, options: .caseInsensitive)]
   }
 }
 
@@ -100,6 +91,7 @@ public struct AblationObjective {
   private let anchorModel: ConceptAblation.AnchorModel
   private let model: DiffusionModel
   private let latents: Tensor
+  private let augmented: AugmentedLatents?
   private let words: ConceptEmbedding?
   private let prompts: [(anchor: Prompt, targets: [Prompt])]
 
@@ -117,6 +109,8 @@ public struct AblationObjective {
     self.latents = latents
     self.words = words
     anchorModel = settings.anchorModel
+    let augmentation = settings.augmentation
+    augmented = augmentation.isActive ? try AugmentedLatents(augmentation, latents, model.vae) : nil
     func prompt(_ text: String) -> Prompt {
       let ids = model.tokenizer.encode(text)
       return Prompt(ids: ids, states: model.textEncoder([ids]))
@@ -158,7 +152,8 @@ public struct AblationObjective {
   }
 
   /// The loss of one sample: an anchor image, noise at a timestep uniform over the training timesteps, and the model's
-  /// prediction under the concept's prompt.
+  /// prediction under the concept's prompt. Of an augmented image it is the mean over what the validity mask keeps; the
+  /// images of prior preservation are not augmented, as in the script.
   ///
   /// - Parameters:
   ///   - tensors: what is trained, on its tape
@@ -168,7 +163,8 @@ public struct AblationObjective {
     of tensors: [String: Tensor], anchor: Predictor, _ stream: RandomStream
   ) throws -> Tensor {
     let trained = try predictor(tensors)
-    let sample = NoisedSample(latents, model.scheduler, stream)
+    let (sample, mask) =
+      augmented?.sample(model.scheduler, stream) ?? (NoisedSample(latents, model.scheduler, stream), nil)
     let (anchorPrompt, targets) = prompts[sample.image % prompts.count]
     let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
     let goal: Tensor
@@ -176,10 +172,16 @@ public struct AblationObjective {
     case .noiseBased: goal = sample.noise
     case .modelBased: goal = predict(anchor, sample, anchorPrompt)
     }
-    let loss = mseLoss(predict(trained, sample, target), goal)
+    let loss = Self.meanSquaredError(predict(trained, sample, target), goal, mask)
     guard let weight = ablation.priorWeight else { return loss }
     let kept = NoisedSample(latents, model.scheduler, stream.substream("prior"))
     return loss + mseLoss(predict(trained, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
+  }
+
+  /// Σ mask · (x - y)² / Σ mask, the mask counted in every channel.
+  private static func meanSquaredError(_ x: Tensor, _ y: Tensor, _ mask: Tensor?) -> Tensor {
+    guard let mask else { return mseLoss(x, y) }
+    return ((x - y).square() * mask).sum() * (1 / (mask.sum().item * Float(x.shape[1])))
   }
 
   /// Both public repositories keep the keys and values of the begin token as they are.

@@ -59,6 +59,42 @@ public struct ConceptNeurons {
     return scores.dropFirst().reduce(scores[0]) { $0.merging($1) { $0 + $1 } }.mapValues { $0 * (1 / Float(count)) }
   }
 
+  /// A prompt and the adversarial prompt that an attack made of it.
+  public struct PromptPair: Hashable, Sendable {
+    public var prompt: String
+    public var adversarial: String
+
+    public init(prompt: String, adversarial: String) {
+      self.prompt = prompt
+      self.adversarial = adversarial
+    }
+  }
+
+  /// How sensitive every neuron of a model is to an attack (eq. 5): the mean over pairs of |h(c') - h(c)| averaged over
+  /// the map, where prompt c and adversarial prompt c' are followed from the same noise to ``step``.
+  ///
+  /// - Returns: the means of all channels, (channels), by the name of their ResNet block
+  /// - Throws: `SamplingError` for settings that the model cannot follow, `CancellationError`.
+  public func sensitivities(
+    of model: DiffusionModel, _ pairs: [PromptPair], monitor: WorkMonitor = WorkMonitor()
+  ) throws -> [String: Tensor] {
+    let trajectory = try PartialTrajectory(
+      model, steps: sampler.steps, startGuidance: sampler.guidanceScale, isCancelled: monitor.isCancelled)
+    let changes = try mapOnThreads(pairs.count) { index -> [String: Tensor] in
+      let pair = pairs[index]
+      let stream = RandomStream(seed: seed, "concept neurons", pair.prompt)
+      return try activations(trajectory, pair.prompt, stream).merging(
+        activations(trajectory, pair.adversarial, stream)
+      ) { plain, attacked in
+        let channels = plain.shape[1]
+        return (attacked - plain).reshaped([channels, plain.count / channels]).abs().mean(axis: 1)
+      }
+    }
+    return changes.dropFirst().reduce(changes[0]) { $0.merging($1) { $0 + $1 } }.mapValues {
+      $0 * (1 / Float(pairs.count))
+    }
+  }
+
   /// The last activations of all ResNet blocks under the prompt alone, (1, channels, height, width).
   private func activations(
     _ trajectory: PartialTrajectory, _ prompt: String, _ stream: RandomStream

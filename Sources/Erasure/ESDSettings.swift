@@ -36,11 +36,31 @@ public struct ESDSettings: Configuration, Equatable {
 
   public init() {}
 
+  /// Names for several concepts at once, and what the script of 2023 erases for each: of "i2p", the categories of
+  /// inappropriate image prompts (Schramowski et al., 2023).
+  public static let wordLists = [
+    "i2p": [
+      "hate", "harassment", "violence", "suffering", "humiliation", "harm", "suicide", "sexual", "nudity",
+      "bodily fluids", "blood",
+    ]
+  ]
+
   /// The prompts that are erased; every sample draws one.
-  public var prompts: [String] { erasePrompts ?? [eraseConcept] + (eraseConcepts ?? []) }
+  public var prompts: [String] { erasePrompts ?? Self.words(of: [eraseConcept] + (eraseConcepts ?? [])) }
+
+  private static func words(of concepts: [String]) -> [String] { concepts.flatMap { wordLists[$0] ?? [$0] } }
+
+  public var inForce: [String: JSON] {
+    [
+      "erase_concept": Self.words(of: [eraseConcept]).json,
+      "erase_concepts": eraseConcepts.map(Self.words(of:)).json,
+    ]
+  }
 
   public static let fields: [Field<ESDSettings>] = [
-    .eraseConcept(\.eraseConcept),
+    .eraseConcept(
+      \.eraseConcept,
+      "The concept to erase, or \"i2p\" for the script's eleven words of inappropriate images, one for each sample"),
     .eraseConcepts(\.eraseConcepts, source: script2023),
     .erasePrompts(\.erasePrompts),
     Field(

@@ -27,8 +27,10 @@ extension Field {
 }
 
 extension Rule where Value == String {
+  /// The examples of the source documents end in .pt, and parse as they stand; that such a file is neither written nor
+  /// read is said once an experiment is to be run.
   fileprivate static var weightsFile: Rule {
-    Rule("ending in .safetensors or .pt") { $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt") }
+    Rule("ending in .safetensors") { $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt") }
   }
 
   fileprivate static var maskFile: Rule { Rule("ending in .mask") { $0.hasSuffix(".mask") } }

@@ -119,7 +119,7 @@ public struct InstructionConcept: Configuration {
   public init() {}
 
   public static let fields: [Field<InstructionConcept>] = [
-    Field("prompt", \.prompt, .notEmpty, "The instruction concept", source: paper, role: .prompt),
+    Field("prompt", \.prompt, .notEmpty, "The instruction concept", source: paper, role: .phrase),
     Field(
       "guidance", \.guidance, "Its guidance scale: negative leads away from the concept, positive to it",
       source: paper),

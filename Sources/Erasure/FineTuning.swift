@@ -1,5 +1,4 @@
 internal import Configuration
-internal import Foundation
 public import Tensors
 
 /// The training loop of the techniques that learn: some tensors, a loss, Adam.
@@ -76,7 +75,7 @@ public struct FineTuning {
       Trainer.Settings(
         steps: steps, learningRate: learningRate, schedule: schedule, optimizer: optimizer, maximumNorm: maximumNorm,
         averageDecay: averageDecay, rampsAverage: rampsAverage, microBatches: batchSize))
-    if let file = context.stateFile, FileManager.default.fileExists(atPath: file) { try trainer.resume(from: file) }
+    if let file = context.savedState { try trainer.resume(from: file) }
     var losses: [Double] = []
     var saved = ContinuousClock.now
     while !trainer.isFinished {
@@ -93,10 +92,8 @@ public struct FineTuning {
       context.monitor.loss(report.loss)
       context.monitor.progress(report.step, steps)
       let stops = context.monitor.isCancelled()
-      if let file = context.stateFile, stops || saved.duration(to: .now) > Self.savingInterval {
-        let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try trainer.save(to: file)
+      if stops || saved.duration(to: .now) > Self.savingInterval {
+        try context.saveState { try trainer.save(to: $0) }
         saved = .now
       }
       if stops { throw CancellationError() }

@@ -1,6 +1,6 @@
 internal import Configuration
 public import Diffusion
-public import Tensors
+internal import Tensors
 
 /// Clean latents of images that the model draws itself from some prompts: the training images of techniques that noise
 /// images forward and have none of their own.
@@ -24,7 +24,7 @@ public struct GeneratedLatents {
   ///   has them
   public func estimate(named name: String) -> Estimate {
     Estimate(name: name, inputs: inputs) { context in
-      ["latents": try draw(context.model, monitor: context.monitor)]
+      [Self.tensor: try draw(context)]
     }
   }
 
@@ -37,15 +37,23 @@ public struct GeneratedLatents {
     ]
   }
 
-  /// (count, channels, height, width)
-  public func draw(_ model: DiffusionModel, monitor: WorkMonitor) throws -> Tensor {
+  /// The name of the latents among the tensors of the estimate and of its state.
+  fileprivate static let tensor = "latents"
+
+  /// The latents, (count, channels, height, width). Every batch is kept in the context's state file, and what an
+  /// interruption has left there is not drawn again.
+  private func draw(_ context: EditContext) throws -> Tensor {
     let requests = (0..<count).map {
       ImageRequest(prompt: prompts[$0 % prompts.count], seed: seed, repetition: $0 / prompts.count)
     }
-    var batches: [Tensor] = []
-    try Sampler(model, sampler).draw(requests, isCancelled: monitor.isCancelled) { range, latents in
+    var batches = try context.savedState.map { [try SafetensorsFile($0).tensor(Self.tensor)] } ?? []
+    let kept = batches.reduce(0) { $0 + $1.shape[0] }
+    try Sampler(context.model, sampler).draw(
+      Array(requests.dropFirst(kept)), isCancelled: context.monitor.isCancelled
+    ) { range, latents in
       batches.append(latents)
-      monitor.progress(range.upperBound, count)
+      try context.saveState { try Safetensors.write([(Self.tensor, concatenate(batches, axis: 0))], to: $0) }
+      context.monitor.progress(kept + range.upperBound, count)
     }
     return concatenate(batches, axis: 0)
   }
@@ -56,7 +64,7 @@ extension EditContext {
   ///
   /// - Throws: ``ErasureError`` where the context has none.
   func latents(of estimate: String) throws -> Tensor {
-    guard let latents = estimates[estimate]?["latents"] else {
+    guard let latents = estimates[estimate]?[GeneratedLatents.tensor] else {
       throw ErasureError("the estimate '\(estimate)' has no latents")
     }
     return latents

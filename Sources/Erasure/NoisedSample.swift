@@ -16,9 +16,19 @@ public struct NoisedSample {
   ///   - latents: (count, channels, height, width), as the diffusion model has them
   ///   - stream: the random numbers of this sample alone
   public init(_ latents: Tensor, _ scheduler: DDIMScheduler, _ stream: RandomStream) {
-    image = stream.substream("image").integer(below: latents.shape[0])
+    let image = Self.image(of: latents.shape[0], stream)
+    self.init(latents.slice(axis: 0, image..<image + 1), ofImage: image, scheduler, stream)
+  }
+
+  /// Which of so many images a sample is of.
+  static func image(of count: Int, _ stream: RandomStream) -> Int {
+    stream.substream("image").integer(below: count)
+  }
+
+  /// - Parameter clean: the latent of that image, (1, channels, height, width)
+  init(_ clean: Tensor, ofImage image: Int, _ scheduler: DDIMScheduler, _ stream: RandomStream) {
+    self.image = image
     timestep = stream.substream("timestep").integer(below: scheduler.config.trainTimesteps)
-    let clean = latents.slice(axis: 0, image..<image + 1)
     noise = stream.substream("noise").normal(clean.shape)
     latent = scheduler.addNoise(clean, noise: noise, timesteps: [timestep])
   }

@@ -6,9 +6,12 @@ extension Field {
     Field("adam_weight_decay", path, .atLeast(0), "AdamW's decoupled weight decay", source: source)
   }
 
-  static func adamEpsilon(_ path: any WritableKeyPath<Root, Double> & Sendable, source: String) -> Field {
+  /// - Parameter note: what else there is to say of it
+  static func adamEpsilon(
+    _ path: any WritableKeyPath<Root, Double> & Sendable, note: String = "", source: String
+  ) -> Field {
     Field(
-      "adam_epsilon", path, .greaterThan(0), "AdamW's ε: the size of gradients below which steps shrink",
+      "adam_epsilon", path, .greaterThan(0), "AdamW's ε: the size of gradients below which steps shrink" + note,
       source: source)
   }
 

@@ -4,11 +4,21 @@ public import Tensors
 
 /// What decides the training and the hardening of soft pruning masks (methods 1.5).
 public struct SoftMaskSettings: Configuration, Equatable {
+  /// What an m of its own is learnt for.
+  public enum Granularity: String, CaseIterable, ConfigurationValue {
+    /// Every element of a weight, as in the paper.
+    case element
+    /// Every row of a weight: all elements of one output unit share it, which takes the memory of m and of AdamW's two
+    /// moments from that of the weights to next to nothing.
+    case row
+  }
+
   public var temperature = 10.0
   public var maskInit = 1.0
+  public var granularity = Granularity.element
   public var threshold = 0.5
-  public var epsilon = 1e-8
-  public var weightDecay = 0.01
+  public var adamEpsilon = 1e-8
+  public var adamWeightDecay = 0.01
 
   public init() {}
 
@@ -20,14 +30,16 @@ public struct SoftMaskSettings: Configuration, Equatable {
       "mask_init", \.maskInit, "m of every element before training; at 1 and τ = 10 the model is nearly unchanged",
       source: "own; the paper's value is lost"),
     Field(
+      "mask_granularity", \.granularity,
+      "What an m is learnt for: each element of a weight, or each row, whose elements are then kept or pruned as one; "
+        + "rows need a fraction of the memory", source: "own; the paper's is element"),
+    Field(
       "threshold", \.threshold, .between(0...1), "Elements whose soft mask is not above this are pruned",
       source: paper),
-    Field(
-      "epsilon", \.epsilon, .greaterThan(0),
-      "AdamW's epsilon: masks whose gradients are smaller hardly move, so it decides how much is pruned",
+    .adamEpsilon(
+      \.adamEpsilon, note: "; masks that hardly move are not pruned, so it decides how much is",
       source: "own; PyTorch's default"),
-    Field(
-      "weight_decay", \.weightDecay, .atLeast(0), "AdamW's weight decay of m", source: "own; PyTorch's default"),
+    .adamWeightDecay(\.adamWeightDecay, source: "own; PyTorch's default"),
   ]
 
   /// The settings that decide training; the threshold comes after it.
@@ -39,7 +51,8 @@ public struct SoftMaskSettings: Configuration, Equatable {
 }
 
 /// Soft pruning masks of a model's weights (arXiv 2405.16534; methods 1.5, 6.7): the weights stay, and each of them is
-/// multiplied by σ(τ m) with an m of its own that is learnt; after training the mask is made binary.
+/// multiplied by σ(τ m) with an m of its own that is learnt, or by one that it shares with its row
+/// (``SoftMaskSettings/Granularity``); after training the mask is made binary.
 ///
 /// Weights and biases of linear layers and convolutions have masks, norms have none.
 public struct SoftMask {
@@ -60,13 +73,16 @@ public struct SoftMask {
 
   /// AdamW as the masks are trained with it.
   public var optimizer: AdamOptimizer.Settings {
-    AdamOptimizer.Settings(epsilon: Float(settings.epsilon), weightDecay: Float(settings.weightDecay))
+    AdamOptimizer.Settings(epsilon: Float(settings.adamEpsilon), weightDecay: Float(settings.adamWeightDecay))
   }
 
-  /// m before training, by name of the weight.
+  /// m before training, by name of the weight: of the weight's shape, or of (rows, 1, ...) where rows share it.
   public var start: [String: Tensor] {
     names.reduce(into: [:]) { masks, name in
-      masks[name] = weights[name].map { Tensor.full(Float(settings.maskInit), $0.shape) }
+      masks[name] = weights[name].map { weight in
+        let row = [weight.shape[0]] + Array(repeating: 1, count: weight.rank - 1)
+        return Tensor.full(Float(settings.maskInit), settings.granularity == .row ? row : weight.shape)
+      }
     }
   }
 
@@ -83,9 +99,11 @@ public struct SoftMask {
     let threshold = Float(settings.threshold)
     var pruned = PruningMask()
     for name in names {
-      guard let mask = masks[name] else { continue }
+      guard let mask = masks[name], let count = weights[name]?.count else { continue }
       let soft = (mask.detached * Float(settings.temperature)).sigmoid()
-      pruned.prune(soft.values.indices { $0 <= threshold }, of: name, count: soft.count)
+      let shared = count / soft.count
+      let positions = soft.values.indices { $0 <= threshold }
+      pruned.prune(positions.flatMap { $0 * shared..<($0 + 1) * shared }, of: name, count: count)
     }
     return pruned
   }
@@ -115,7 +133,7 @@ public struct SoftMask {
   /// The name of the share of small gradients among the tensors of an estimate; no weight has it.
   public static let smallGradientsName = "share of gradients below epsilon"
 
-  /// The share of the elements whose gradient before training is smaller than AdamW's epsilon. There the slope
+  /// The share of the elements of m whose gradient before training is smaller than AdamW's epsilon. There the slope
   /// τ M (1 - M) is the smallest, and what does not move then may never do.
   ///
   /// - Parameter loss: of a sample, given its number and m under a tape
@@ -127,7 +145,7 @@ public struct SoftMask {
       let masks = start.mapValues { tape.watch($0) }
       return tape.gradients(of: try loss(sample, masks), for: names.compactMap { masks[$0] })
     }
-    let limit = Float(settings.epsilon) * Float(samples)
+    let limit = Float(settings.adamEpsilon) * Float(samples)
     var (small, count) = (0, 0)
     for index in names.indices {
       let sum = gradients.dropFirst().reduce(gradients[0][index]) { $0 + $1[index] }

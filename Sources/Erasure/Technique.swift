@@ -1,5 +1,6 @@
 public import Configuration
 public import Diffusion
+internal import Foundation
 public import Tensors
 
 /// A way to erase a concept: from a model and its configuration to a ``ModelEdit``.
@@ -115,7 +116,7 @@ public struct EditContext {
   public let estimates: [String: [String: Tensor]]
   public let seed: UInt64
   public let monitor: WorkMonitor
-  /// A file that training may leave its state in, to go on from there after an interruption. Whoever asked for the
+  /// A file that long work may leave its state in, to go on from there after an interruption. Whoever asked for the
   /// result keeps the file for it alone, and removes it once the result is there.
   public let stateFile: String?
   /// Where the files of an estimate lie.
@@ -153,6 +154,18 @@ extension EditContext {
   public func path(of file: EstimateFile) throws -> String {
     guard let path = files[file] else { throw ErasureError("\(file) was not handed over") }
     return path
+  }
+}
+
+extension EditContext {
+  /// The ``stateFile``, where an interruption has left one.
+  var savedState: String? { stateFile.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil } }
+
+  /// Has the state written to the ``stateFile``, if there is to be one.
+  func saveState(_ write: (String) throws -> Void) throws {
+    guard let stateFile else { return }
+    try WholeFile.makeFolder(URL(fileURLWithPath: stateFile).deletingLastPathComponent().path)
+    try write(stateFile)
   }
 }
 

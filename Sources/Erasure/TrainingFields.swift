@@ -2,9 +2,10 @@ internal import Configuration
 
 /// The settings of training that techniques share.
 extension Field {
-  static func eraseConcept(_ path: any WritableKeyPath<Root, String> & Sendable) -> Field {
-    Field(
-      "erase_concept", path, .notEmpty, "The concept to erase", source: "seed document 000", role: .concept)
+  static func eraseConcept(
+    _ path: any WritableKeyPath<Root, String> & Sendable, _ meaning: String = "The concept to erase"
+  ) -> Field {
+    Field("erase_concept", path, .notEmpty, meaning, source: "seed document 000", role: .concept)
   }
 
   static func eraseConcepts(_ path: any WritableKeyPath<Root, [String]?> & Sendable, source: String) -> Field {

@@ -73,6 +73,18 @@ extension MetricContext {
     return NamedJudge(name: name, folder: folder, label: card.name + "/" + name)
   }
 
+  /// The judge of that name, or where none is named that of the card's concepts.
+  ///
+  /// - Throws: ``MetricError`` also for a card without concepts.
+  func judgeOfConcepts(_ name: String?, for metric: String) throws -> NamedJudge {
+    let card = try requireCard(for: metric)
+    guard let name = name ?? card.concepts.first?.judge.judge else {
+      throw MetricError(
+        "\(metric): the base model \"\(card.name)\" declares no concepts and so no judge of them; name one")
+    }
+    return try judge(name, for: metric)
+  }
+
   /// One request for each of `count` images: the prompts in turn, and then again with other noise.
   func requests(_ count: Int, _ prompts: [String]) -> [ImageRequest] {
     (0..<count).map { ImageRequest(prompt: prompts[$0 % prompts.count], seed: seed, repetition: $0 / prompts.count) }

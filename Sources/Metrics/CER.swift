@@ -1,3 +1,4 @@
+internal import Attacks
 public import Configuration
 public import Diffusion
 internal import Shapes
@@ -5,9 +6,19 @@ public import Tensors
 
 /// The concept erasure rate: the share of images, drawn from prompts of the erased concept, in which the judge does not
 /// find it; beside it the accuracy on every other concept, which an edit should leave alone.
+///
+/// Of several erased concepts each is asked for by prompts of its own, and its images are judged for it alone; the rate
+/// is that of all these images together, and the details have each concept's own.
+///
+/// Under an attack the images are those of adversarial prompts, and of nothing else: what an edit leaves alone is not
+/// under attack.
 public struct CERConfiguration: Configuration {
-  public var concept: String?
+  public var conceptName: ConceptNames?
+  public var attack: String?
+  public var prompts = ConceptPrompts.name
+  public var promptsPath: String?
   public var limit = 128
+  public var samplesPerPrompt: Int?
   public var synonymLimit = 0
   public var impliedLimit = 0
   public var retainLimit = 128
@@ -18,15 +29,30 @@ public struct CERConfiguration: Configuration {
 
   public static let fields: [Field<CERConfiguration>] = [
     Field(
-      "concept", \.concept, filledBy: .technique("erase_concept"), otherwise: nil, .notEmpty,
-      "The concept that should be gone", source: "seed document 001, section 4.1", role: .concept),
-    Field("limit", \.limit, .between(1...1_000_000), "Images drawn from prompts of the concept"),
+      "concept_name", \.conceptName, filledBy: .erasedConcepts, otherwise: nil, .named,
+      "The concept that should be gone, or several", source: "seed document 001, section 4.1", role: .concept),
+    Field(
+      "attack", \.attack, .notEmpty,
+      "An attack of the experiment that every prompt of the concept is put through first; none if unset"),
+    Field("prompts", \.prompts, "Which prompts of the concept to draw from"),
+    Field(
+      "prompts_path", \.promptsPath, .notEmpty,
+      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept",
+      role: .path),
+    Field(
+      "limit", \.limit, .between(1...1_000_000),
+      "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number of "
+        + "prompts"),
+    Field(
+      "samples_per_prompt", \.samplesPerPrompt, .between(1...10_000),
+      "Images of each prompt, from noise of their own; if unset 1 under an attack, and else the prompts are gone through "
+        + "again until there are limit images"),
     Field(
       "synonym_limit", \.synonymLimit, .between(0...1_000_000),
-      "Images drawn from prompts that call the concept by a synonym"),
+      "Images drawn from prompts that call the concept by a synonym, of each of several"),
     Field(
       "implied_limit", \.impliedLimit, .between(0...1_000_000),
-      "Images drawn from prompts that imply the concept unnamed"),
+      "Images drawn from prompts that imply the concept unnamed, of each of several"),
     Field(
       "retain_limit", \.retainLimit, .between(1...1_000_000),
       "Images drawn from prompts of all other concepts together"),
@@ -35,13 +61,25 @@ public struct CERConfiguration: Configuration {
   ]
 }
 
-extension CERConfiguration: Metric {
+extension CERConfiguration: ImageMetric {
   public static let name = "cer"
   public static let sourceFile = #fileID
 
   public func requests(_ context: MetricContext) throws -> [ImageRequest] {
     let plan = try plan(context)
     return plan.erased.flatMap { $0.questions.map(\.request) } + plan.others.map(\.request)
+  }
+
+  public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? {
+    guard let attack else { return nil }
+    let plan = try plan(context)
+    return MetricUnderAttack(
+      name: attack, suffix: "_" + attack, attack: try context.attack(attack, for: Self.name),
+      targets: plan.erased.flatMap(\.parts).flatMap { part in
+        part.questions.map {
+          AttackTarget(prompt: $0.request.prompt, concept: part.concept.name, seed: $0.request.seed)
+        }
+      })
   }
 
   public func judges(_ context: MetricContext) throws -> [String] { [try plan(context).judge.folder] }
@@ -59,46 +97,76 @@ extension CERConfiguration: Metric {
     }
     let others = Array(rest)
     let accuracies = try plan.concepts.map { try Accuracy($0, plan: plan, classes: others) }.filter { $0.count > 0 }
-    return values + plan.summaries(of: accuracies)
+    return values + (try plan.summaries(of: accuracies))
   }
 
   /// What is drawn and asked, from the card and this configuration.
   private func plan(_ context: MetricContext) throws -> CERPlan {
     let card = try context.requireCard(for: Self.name)
-    guard let name = concept ?? context.erasedConcepts.first else {
+    let names = conceptName?.names ?? context.erasedConcepts
+    let concepts = try names.map { name in
+      guard let concept = card.concept(name) else {
+        throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+      }
+      return concept
+    }
+    guard let first = concepts.first else {
       throw MetricError("cer: no concept is named, by the metric or by the technique")
     }
-    guard let concept = card.concept(name) else {
-      throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
+    if judge == nil, let other = concepts.first(where: { $0.judge.judge != first.judge.judge }) {
+      throw MetricError(
+        "cer: \"\(first.name)\" has the judge \"\(first.judge.judge)\" and \"\(other.name)\" the judge"
+          + " \"\(other.judge.judge)\"; judge says which of them is to judge all")
     }
-    guard !concept.prompts.isEmpty else {
-      throw MetricError("cer: the base model \"\(card.name)\" declares no prompts for the concept \"\(name)\"")
-    }
-    let erased = [name] + context.erasedConcepts.filter { $0 != name }
+    let erased = names + context.erasedConcepts.filter { !names.contains($0) }
     let others = card.concepts(otherThan: erased)
+    let file = try promptFile(context)
+    func group(_ name: String, _ limit: Int, _ choice: ConceptPrompts) throws -> CERPlan.Group {
+      // A file says nothing of synonyms.
+      let file = name == Self.name ? file : nil
+      return CERPlan.Group(
+        name: name, set: file?.set ?? context.conceptSet(choice.setName, choice.path),
+        parts: try concepts.map { try part(limit, choice, file, $0, context) })
+    }
     return CERPlan(
-      card: card, concept: concept, concepts: others,
-      judge: try context.judge(judge ?? concept.judge.judge, for: Self.name),
+      card: card, erasedKinds: Set(concepts.map(\.kind)), concepts: others,
+      judge: try context.judge(judge ?? first.judge.judge, for: Self.name),
       erased: [
-        try Self.group(Self.name, limit, concept.prompts, concept, context),
-        try Self.group("cer_synonyms", synonymLimit, concept.synonymPrompts, concept, context),
-        try Self.group("cer_implied", impliedLimit, concept.impliedPrompts, concept, context),
+        try group(Self.name, limit, prompts),
+        try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonyms),
+        try group("cer_implied", attack == nil ? impliedLimit : 0, .implied),
       ].filter { !$0.questions.isEmpty },
-      others: Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context))
+      others: attack == nil
+        ? Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context) : [],
+      othersSet: context.conceptSet("prompts of the other concepts", ConceptPrompts.name.path))
   }
 
-  /// Images of one way to ask for the erased concept.
-  private static func group(
-    _ name: String, _ limit: Int, _ prompts: [ModelCard.Prompt], _ concept: ModelCard.Concept, _ context: MetricContext
-  ) throws -> CERPlan.Group {
-    guard limit == 0 || !prompts.isEmpty else {
-      throw MetricError("cer: the base model declares no prompts for \(name) of the concept \"\(concept.name)\"")
+  /// The prompts of a file, where one takes the place of the card's.
+  private func promptFile(_ context: MetricContext) throws -> PromptFile? {
+    try promptsPath.map {
+      try PromptFile($0, column: "prompt", context, for: Self.name, key: "prompts_path")
     }
-    let requests = limit == 0 ? [] : context.requests(limit, prompts.map(\.text))
-    return CERPlan.Group(
-      name: name,
-      questions: requests.enumerated().map { index, request in
-        CERPlan.Question(request: request, concepts: prompts[index % prompts.count].concepts)
+  }
+
+  /// Images of one way to ask for one erased concept.
+  private func part(
+    _ limit: Int, _ choice: ConceptPrompts, _ file: PromptFile?, _ concept: ModelCard.Concept, _ context: MetricContext
+  ) throws -> CERPlan.Part {
+    guard limit > 0 else { return CERPlan.Part(concept: concept, questions: []) }
+    let prompts =
+      try file?.prompts.map { ModelCard.Prompt($0, concepts: [concept.name]) }
+      ?? choice.prompts(of: concept, context, for: Self.name)
+    let samples = samplesPerPrompt ?? (attack == nil ? nil : 1)
+    let count = samples.map { min(limit, prompts.count) * $0 } ?? limit
+    return CERPlan.Part(
+      concept: concept,
+      questions: (0..<count).map { index in
+        // So many of each prompt one after the other, or all prompts in turn and then again.
+        let (position, repetition) =
+          samples.map { (index / $0, index % $0) } ?? (index % prompts.count, index / prompts.count)
+        return CERPlan.Question(
+          request: ImageRequest(prompt: prompts[position].text, seed: context.seed, repetition: repetition),
+          concepts: prompts[position].concepts)
       })
   }
 
@@ -127,20 +195,34 @@ private struct CERPlan {
     let concepts: [String]
   }
 
-  /// One way to ask for the erased concept: by its name, by synonyms, by what implies it.
+  /// One way to ask for what is erased: by name, by synonyms, by what implies it.
   struct Group {
     /// The name of the metric value.
     let name: String
+    /// What it is measured on, whichever concepts are erased.
+    let set: PromptSet
+    /// One for each erased concept.
+    let parts: [Part]
+
+    var questions: [Question] { parts.flatMap(\.questions) }
+  }
+
+  /// The questions about one erased concept.
+  struct Part {
+    let concept: ModelCard.Concept
     let questions: [Question]
   }
 
   let card: ModelCard
-  let concept: ModelCard.Concept
+  /// The kinds of the erased concepts.
+  let erasedKinds: Set<String>
   /// All concepts of the card that are not erased.
   let concepts: [ModelCard.Concept]
   let judge: NamedJudge
   let erased: [Group]
   let others: [Question]
+  /// What the accuracies are measured on, whichever concepts are erased.
+  let othersSet: PromptSet
 
   /// The judge's head that knows a concept, and its position among the heads.
   func head(of concept: ModelCard.Concept) throws -> (kind: AttributeKind, position: Int) {
@@ -158,38 +240,48 @@ private struct CERPlan {
     return (kinds[position], position)
   }
 
-  /// The share of a group's images in which the judge does not find the concept.
+  /// The share of a group's images in which the judge does not find the concept that they were asked for.
   func erasureRate(_ group: Group, classes: [[Int]]) throws -> MetricValue {
-    let head = try head(of: concept)
-    let seen = classes.map { $0[head.position] }
-    let gone = seen.filter { $0 != concept.judge.classIndex }.count
+    var rest = classes[...]
+    var (gone, details) = (0, [String: JSON]())
+    for part in group.parts {
+      let head = try head(of: part.concept)
+      let seen = rest.prefix(part.questions.count).map { $0[head.position] }
+      rest = rest.dropFirst(part.questions.count)
+      let own = seen.filter { $0 != part.concept.judge.classIndex }.count
+      gone += own
+      // What the judge saw where the concept was asked for.
+      let found = head.kind.classes.enumerated().compactMap { index, name -> (String, JSON)? in
+        let count = seen.filter { $0 == index }.count
+        return count > 0 ? (name, .integer(count)) : nil
+      }
+      details[part.concept.name] = [
+        "cer": .number(Double(own) / Double(seen.count)), "count": .integer(seen.count),
+        "seen": .object(Dictionary(uniqueKeysWithValues: found)),
+      ]
+    }
+    let only = group.parts.count == 1 ? group.parts[0].concept.name : nil
     return MetricValue(
-      group.name, Double(gone) / Double(seen.count), unit: "fraction", .higher, count: seen.count, judge: judge.label,
-      details: [
-        "concept": .string(concept.name),
-        // What the judge saw where the concept was asked for.
-        "seen": .object(
-          Dictionary(
-            uniqueKeysWithValues: head.kind.classes.enumerated().compactMap { index, name in
-              let count = seen.filter { $0 == index }.count
-              return count > 0 ? (name, .integer(count)) : nil
-            })),
-      ])
+      group.name, Double(gone) / Double(classes.count), unit: "fraction", .higher, count: classes.count,
+      judge: judge.label,
+      details: only.map { ["concept": .string($0), "seen": details[$0]?["seen"] ?? [:]] }
+        ?? ["concepts": .object(details)],
+      interval: .wilson(gone, of: classes.count), prompts: group.set)
   }
 
-  /// The mean over the concepts of the erased one's kind first, then over those of each kind.
-  func summaries(of accuracies: [Accuracy]) -> [MetricValue] {
+  /// The mean over the concepts of the erased ones' kinds first, then over those of each kind.
+  func summaries(of accuracies: [Accuracy]) throws -> [MetricValue] {
     var kinds: [String] = []
     for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
     // The mark has no other of its kind to compare with: then all others stand for it.
-    let same = kinds.contains(concept.kind) ? accuracies.filter { $0.kind == concept.kind } : accuracies
+    let same = erasedKinds.isDisjoint(with: kinds) ? accuracies : accuracies.filter { erasedKinds.contains($0.kind) }
     var values: [MetricValue] = []
-    if !same.isEmpty { values.append(mean("other_accuracy", same)) }
-    for kind in kinds { values.append(mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
+    if !same.isEmpty { values.append(try mean("other_accuracy", same)) }
+    for kind in kinds { values.append(try mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
     return values
   }
 
-  private func mean(_ name: String, _ accuracies: [Accuracy]) -> MetricValue {
+  private func mean(_ name: String, _ accuracies: [Accuracy]) throws -> MetricValue {
     let named = Set(accuracies.map(\.name))
     return MetricValue(
       name, accuracies.reduce(0) { $0 + $1.value } / Double(accuracies.count), unit: "fraction", .higher,
@@ -198,7 +290,15 @@ private struct CERPlan {
         Dictionary(
           uniqueKeysWithValues: accuracies.map {
             ($0.name, ["accuracy": .number($0.value), "count": .integer($0.count)])
-          })))
+          })), interval: try interval(name, accuracies), prompts: othersSet)
+  }
+
+  private func interval(_ name: String, _ accuracies: [Accuracy]) throws -> ConfidenceInterval? {
+    var answers = [[(question: Int, isRight: Bool)]](repeating: [], count: others.count)
+    for (question, accuracy) in accuracies.enumerated() {
+      for (image, isRight) in accuracy.answers { answers[image].append((question, isRight)) }
+    }
+    return try Bootstrap(others.map(\.request), of: name).meanOfShares(answers, questions: accuracies.count)
   }
 }
 
@@ -207,15 +307,19 @@ private struct Accuracy {
   let name: String
   let kind: String
   let count: Int
+  /// The images that ask for the concept, and whether each shows it.
+  let answers: [(image: Int, isRight: Bool)]
   private let right: Int
 
   init(_ concept: ModelCard.Concept, plan: CERPlan, classes: [[Int]]) throws {
     let head = try plan.head(of: concept).position
-    let asked = zip(plan.others, classes).filter { $0.0.concepts.contains(concept.name) }
     name = concept.name
     kind = concept.kind
-    count = asked.count
-    right = asked.filter { $0.1[head] == concept.judge.classIndex }.count
+    answers = plan.others.indices.filter { plan.others[$0].concepts.contains(concept.name) }.map {
+      ($0, classes[$0][head] == concept.judge.classIndex)
+    }
+    count = answers.count
+    right = answers.filter(\.isRight).count
   }
 
   var value: Double { Double(right) / Double(count) }

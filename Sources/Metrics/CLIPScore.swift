@@ -1,6 +1,5 @@
 public import Configuration
 public import Diffusion
-internal import FoundationEssentials
 public import Tensors
 
 /// The CLIP score: a hundred times the mean cosine between the CLIP embeddings of a prompt and of the image drawn from
@@ -22,7 +21,7 @@ public struct CLIPScoreConfiguration: Configuration {
   ]
 }
 
-extension CLIPScoreConfiguration: Metric {
+extension CLIPScoreConfiguration: ImageMetric {
   public static let name = "clip_score"
   public static let sourceFile = #fileID
 
@@ -32,16 +31,15 @@ extension CLIPScoreConfiguration: Metric {
   }
 
   public func judges(_ context: MetricContext) throws -> [String] {
-    let judge = try judge(context)
-    let tokenizer = CLIPJudge.tokenizerFolder(judge, context)
-    return tokenizer == judge.folder ? [judge.folder] : [judge.folder, tokenizer]
+    CLIPJudge.folders(of: try judge(context), context)
   }
 
   public func evaluate(
     _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
   ) throws -> [MetricValue] {
-    let judge = try CLIPJudge(judge(context), context)
-    let cosines = try judge.cosines(images, requests(context).map(\.prompt)) {
+    let judge = try CLIPJudge(judge(context), context, for: Self.name)
+    let requests = try requests(context)
+    let cosines = try judge.cosines(images, requests.map(\.prompt)) {
       try monitor.advance(to: $0, of: images.count)
     }
     let mean = cosines.reduce(0, +) / Double(cosines.count)
@@ -50,7 +48,9 @@ extension CLIPScoreConfiguration: Metric {
       MetricValue(
         Self.name, 100 * mean, unit: unit("100 x cosine", without: withoutConcept), .higher, count: images.count,
         judge: judge.source.label,
-        details: ["standard_deviation": .number(100 * variance.squareRoot())])
+        details: ["standard_deviation": .number(100 * variance.squareRoot())],
+        interval: try Bootstrap(requests, of: Self.name).mean(cosines.map { 100 * $0 }),
+        prompts: context.generalSet(without: withoutConcept))
     ]
   }
 
@@ -59,50 +59,18 @@ extension CLIPScoreConfiguration: Metric {
   }
 }
 
-/// A CLIP model, in a folder as transformers writes it, that places images and prompts in one space.
-private struct CLIPJudge {
-  let source: NamedJudge
-  private let model: CLIPModel
-  private let tokenizer: CLIPTokenizer
-  private let preprocessing: CLIPPreprocessing
+/// Places images in the space of the base model's CLIP.
+public struct ImageEmbedder {
+  private let judge: CLIPJudge
 
-  init(_ source: NamedJudge, _ context: MetricContext) throws {
-    self.source = source
-    model = try CLIPModel(folder: source.folder)
-    tokenizer = try CLIPTokenizer(folder: Self.tokenizerFolder(source, context))
-    preprocessing = try CLIPPreprocessing(folder: source.folder)
-    let text = model.config.text
-    guard tokenizer.modelMaxLength <= text.maxPositions, tokenizer.vocabulary.count <= text.vocabularySize else {
-      throw MetricError(
-        "clip_score: a tokenizer of \(tokenizer.vocabulary.count) tokens and \(tokenizer.modelMaxLength) positions does"
-          + " not fit the CLIP model \(source.folder) of \(text.vocabularySize) and \(text.maxPositions)")
-    }
-    // 2 is what old configurations say, whatever the tokenizer has; see CLIPTextModel.
-    guard text.endToken == tokenizer.endToken || text.endToken == 2 else {
-      throw MetricError(
-        "clip_score: the CLIP model \(source.folder) reads a prompt at its end token \(text.endToken), and the"
-          + " tokenizer ends it with \(tokenizer.endToken)")
-    }
+  /// - Parameter name: who asks, for errors
+  /// - Throws: ``MetricError`` where the card declares no CLIP judge, or what its folder is refused for.
+  public init(_ context: MetricContext, for name: String) throws {
+    judge = try CLIPJudge(context.judge("clip", for: name, .clip), context, for: name)
   }
 
-  /// The folder's own tokenizer where it has one, else the base model's.
-  static func tokenizerFolder(_ source: NamedJudge, _ context: MetricContext) -> String {
-    let own = ["vocab.json", "tokenizer.json"].contains {
-      FileManager.default.fileExists(atPath: source.folder + "/" + $0)
-    }
-    return own ? source.folder : context.modelFolder + "/tokenizer"
-  }
-
-  /// The cosine between each image and its prompt, in [-1, 1].
-  func cosines(_ images: [RGBImage], _ prompts: [String], advance: (Int) throws -> Void) throws -> [Double] {
-    try refuseOtherSizes(images, than: model.config.vision.imageSize, for: source)
-    var places: [String: Tensor] = [:]
-    for prompt in prompts where places[prompt] == nil {
-      places[prompt] = model.textFeatures([tokenizer.encode(prompt)])
-    }
-    let pictures = try inBatches(images, advance: advance) { model.imageFeatures(preprocessing($0)) }.normalizedRows()
-    let texts = concatenate(prompts.compactMap { places[$0] }, axis: 0).normalizedRows()
-    let products = (pictures * texts).sum(axis: -1)
-    return products.values.map(Double.init)
-  }
+  /// (images, projection width), each row of length 1.
+  ///
+  /// - Throws: ``MetricError`` for images of another size than the judge reads.
+  public func embeddings(_ images: [RGBImage]) throws -> Tensor { try judge.places(of: images) { _ in } }
 }

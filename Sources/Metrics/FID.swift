@@ -1,6 +1,5 @@
 public import Configuration
 public import Diffusion
-internal import Shapes
 public import Tensors
 
 /// The Fréchet distance (Heusel et al. 2017, arXiv 1706.08500) between the judge network's features of the images of
@@ -33,7 +32,7 @@ public struct FIDConfiguration: Configuration {
   ]
 }
 
-extension FIDConfiguration: Metric {
+extension FIDConfiguration: ImageMetric {
   public static let name = "fid"
   public static let sourceFile = #fileID
 
@@ -47,43 +46,33 @@ extension FIDConfiguration: Metric {
     _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
   ) throws -> [MetricValue] {
     let judge = try AttributeJudge(judge(context))
-    let references = try references(context)
+    let references = try context.referenceImages(referenceLimit, of: prompts(context), for: Self.name)
     let total = images.count + references.count
     let drawn = try judge.features(images) { try monitor.advance(to: $0, of: total) }
     let real = try judge.features(references) { try monitor.advance(to: images.count + $0, of: total) }
-    let distance = try FeatureStatistics(drawn).frechetDistance(to: FeatureStatistics(real))
+    let statistics = FeatureStatistics(real)
+    let distance = try FeatureStatistics(drawn).frechetDistance(to: statistics)
+    var details: [String: JSON] = [
+      "features": .integer(drawn.shape[1]), "reference_images": .integer(references.count),
+      "mean_feature": .number(Double(drawn.mean().item)),
+      "reference_mean_feature": .number(Double(real.mean().item)),
+    ]
+    // With as many images as features there is a covariance of full rank at best by chance.
+    if min(images.count, references.count) <= drawn.shape[1] {
+      details["warning"] = .string(
+        "\(min(images.count, references.count)) images for \(drawn.shape[1]) features: the covariance has less than "
+          + "full rank, and the value says more of the number of images than of the images")
+    }
     return [
       MetricValue(
         Self.name, distance, unit: unit("squared feature distance", without: withoutConcept), .lower,
         count: images.count, judge: judge.source.label,
-        details: [
-          "features": .integer(drawn.shape[1]), "reference_images": .integer(references.count),
-          "mean_feature": .number(Double(drawn.mean().item)),
-          "reference_mean_feature": .number(Double(real.mean().item)),
-        ])
+        details: .object(details),
+        interval: try Bootstrap(requests(context), of: Self.name)
+          .frechetDistance(distance, of: drawn, to: statistics),
+        prompts: context.generalSet(without: withoutConcept),
+        settings: ["reference_images": .integer(references.count)])
     ]
-  }
-
-  /// Drawn pictures of what the general prompts say, each prompt in turn, so that their attributes are distributed as
-  /// those of the images are meant to be.
-  func references(_ context: MetricContext) throws -> [RGBImage] {
-    let prompts = try prompts(context)
-    let world = ShapesWorld()
-    var attributes: [String: SceneAttributes] = [:]
-    for prompt in world.labelledGeneralPrompts(try context.generalPrompts(for: Self.name).count) {
-      attributes[prompt.text] = prompt.attributes
-    }
-    let described = try prompts.map { prompt in
-      guard let described = attributes[prompt] else {
-        throw MetricError(
-          "fid: \"\(prompt)\" is no prompt of the drawn world, and only of that world are there reference images")
-      }
-      return described
-    }
-    let stream = RandomStream(seed: world.seed, "fid", "reference")
-    return try parallelMap(referenceLimit) { index in
-      Scene(described[index % described.count], stream: stream.item(index)).drawn()
-    }
   }
 
   private func prompts(_ context: MetricContext) throws -> [String] {
@@ -91,11 +80,6 @@ extension FIDConfiguration: Metric {
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {
-    if let judge { return try context.judge(judge, for: Self.name) }
-    let card = try context.requireCard(for: Self.name)
-    guard let first = card.concepts.first else {
-      throw MetricError("fid: the base model \"\(card.name)\" declares no concepts and so no judge of them; name one")
-    }
-    return try context.judge(first.judge.judge, for: Self.name)
+    try context.judgeOfConcepts(judge, for: Self.name)
   }
 }

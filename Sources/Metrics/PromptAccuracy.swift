@@ -21,7 +21,7 @@ public struct PromptAccuracyConfiguration: Configuration {
   ]
 }
 
-extension PromptAccuracyConfiguration: Metric {
+extension PromptAccuracyConfiguration: ImageMetric {
   public static let name = "prompt_accuracy"
   public static let sourceFile = #fileID
 
@@ -55,7 +55,8 @@ extension PromptAccuracyConfiguration: Metric {
       guard asked > 0 else { return nil }
       return MetricValue(
         "prompt_accuracy_\(kind.rawValue)", Double(right) / Double(asked), unit: "fraction", .higher, count: asked,
-        judge: judge.label, details: ["set": .string(set)])
+        judge: judge.label, details: ["set": .string(set)], interval: .wilson(right, of: asked),
+        prompts: PromptSet(set, prompts.map(\.text)))
     }
   }
 

@@ -26,7 +26,7 @@ public struct SSIMConfiguration: Configuration {
   }
 }
 
-extension SSIMConfiguration: Metric {
+extension SSIMConfiguration: ImageMetric {
   public static let name = "ssim"
   public static let sourceFile = #fileID
 
@@ -49,7 +49,9 @@ extension SSIMConfiguration: Metric {
     return [
       MetricValue(
         Self.name, values.reduce(0, +) / Double(values.count), unit: "structural similarity", .higher,
-        count: values.count, judge: "", details: ["window": .integer(window)])
+        count: values.count, judge: "", details: ["window": .integer(window)],
+        interval: try Bootstrap(requests(context), of: Self.name).mean(values), prompts: context.generalSet(),
+        settings: ["window": .integer(window)])
     ]
   }
 }

@@ -24,7 +24,8 @@ struct Lethe: ParsableCommand {
     version: "0.1.0",
     groupedSubcommands: [
       CommandGroup(
-        name: "Experiments", subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self, Check.self]),
+        name: "Experiments",
+        subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self, Attacks.self, Check.self]),
       CommandGroup(
         name: "Results", subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Reproduce.self]),
       CommandGroup(name: "Models", subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self]),

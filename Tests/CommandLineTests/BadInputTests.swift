@@ -49,7 +49,8 @@ struct BadInputTests {
     let desk = try Desk(model: false)
     expectRefusal(try desk.lethe("ls"), "there is no store in")
     expectRefusal(
-      try desk.lethe("describe", "sssd"), "there is no technique, metric or base model \"sssd\"; did you mean \"ssd\"?")
+      try desk.lethe("describe", "sssd"),
+      "there is no technique, attack, metric or base model \"sssd\"; did you mean \"ssd\"?")
     expectRefusal(try desk.lethe("report", "no.json"), "no.json: there is no such file")
     // Planning makes the store and nothing in it.
     _ = try SmallBaseModel(folder: desk.path("model"), draws: true)

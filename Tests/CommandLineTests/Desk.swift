@@ -39,7 +39,7 @@ final class Desk {
     [
       "base_model": "./model", "technique": technique, "seed": 3, "tags": ["test"],
       "metrics": [
-        ["name": "cer", "config": ["concept": "circle", "limit": 3, "retain_limit": 5]],
+        ["name": "cer", "config": ["concept_name": "circle", "limit": 3, "retain_limit": 5]],
         ["name": "fid", "config": ["limit": 3, "reference_limit": 6]],
         ["name": "clip_score", "config": ["limit": 3]],
       ],

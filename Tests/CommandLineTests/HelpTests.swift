@@ -47,6 +47,22 @@ struct HelpTests {
     #expect(steps["base_model_default"] == 2)
   }
 
+  @Test("the settings of objects inside a setting are shown with their own defaults")
+  func describeNested() throws {
+    let desk = try Desk(model: false)
+    let text = try desk.lethe("describe", "surgical").output
+    #expect(text.contains("\n    percentile = 0.95  (number, between 0 and 1)\n"))
+    #expect(!text.contains("\npercentile"))
+    let json = try desk.lethe("describe", "rece", "--json").json()
+    let uce = try #require(json["fields"]?.array?.first { $0["key"] == "uce" })
+    let members = try #require(uce["members"]?.array)
+    #expect(members.first { $0["key"] == "lamb" }?["default"] == 0.5)
+    // What rece decides itself is not to be written inside.
+    let refused: [JSON] = ["erase_concept", "guide_concepts", "load_path", "device"]
+    #expect(!members.contains { refused.contains($0["key"] ?? .null) })
+    #expect(json["fields"]?.array?.first { $0["key"] == "epochs" }?["members"] == nil)
+  }
+
   @Test("without a name, techniques and metrics are listed; a base model tells its concepts")
   func describeOthers() throws {
     let desk = try Desk()
@@ -62,7 +78,7 @@ struct HelpTests {
 
 let commandNames = [
   "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "purify", "export",
-  "techniques", "check", "train", "bench", "verify",
+  "techniques", "attacks", "check", "train", "bench", "verify",
   "gc",
   "reindex",
 ]

@@ -11,7 +11,7 @@ import Testing
   init() throws { model = try DiffusionModel(folder: Fixtures.path("tiny-diffusers")) }
 
   private func settings(
-    _ concept: String, anchor: String, type: ConceptAblation.ConceptType = .object,
+    _ concept: String, anchor: String, type: ConceptType = .object,
     loss: ConceptAblation.LossType = .modelBased, prior: Double? = nil
   ) -> AblationSettings {
     var settings = AblationSettings()
@@ -22,7 +22,7 @@ import Testing
   }
 
   private func ablation(
-    _ concept: String, anchor: String, type: ConceptAblation.ConceptType = .object
+    _ concept: String, anchor: String, type: ConceptType = .object
   ) -> ConceptAblation { settings(concept, anchor: anchor, type: type).ablation }
 
   private func loss(_ settings: AblationSettings) throws -> Float {
@@ -36,6 +36,14 @@ import Testing
     #expect(try ablation("cat", anchor: "shape").targetPrompts("Shape of a thing") == ["cat of a thing"])
     #expect(try ablation("nudity, nsfw", anchor: "*").targetPrompts("people") == ["nudity, nsfw"])
     #expect(throws: ErasureError.self) { try ablation("cat", anchor: "dog").targetPrompts("a fish") }
+  }
+
+  @Test func `an attribute takes its anchor's place as an object does`() throws {
+    #expect(try ablation("red", anchor: "plain", type: .attribute).targetPrompts("a plain house") == ["a red house"])
+    let error = #expect(throws: ConfigurationError.self) {
+      try ACConfiguration.parse(["erase_concept": "red", "concept_type": "attribute"])
+    }
+    #expect(error?.keyPath == "anchor_concept")
   }
 
   @Test func `a style is added to the prompt in one of three phrases`() throws {

@@ -21,7 +21,7 @@ import Testing
   private func estimates(_ mace: MACEConfiguration) throws -> [String: [String: Tensor]] {
     var found: [String: [String: Tensor]] = [:]
     for estimate in mace.estimates(seed: 1) {
-      found[estimate.name] = try estimate.compute(EditContext(model: model, seed: 1))
+      found[estimate.name] = try estimate.compute(EditContext(model: model, estimates: found, seed: 1))
     }
     return found
   }
@@ -99,7 +99,8 @@ import Testing
     let one = try estimates(mace)
     Parallel.threadCount = 3
     let three = try estimates(mace)
-    #expect(one.keys.sorted() == ["lora.ring", "lora.star"])
+    #expect(
+      one.keys.sorted() == ["instance_latents.ring", "instance_latents.star", "lora.ring", "lora.star"])
     #expect(one.mapValues { $0.mapValues(bits) } == three.mapValues { $0.mapValues(bits) })
   }
 
@@ -112,12 +113,24 @@ import Testing
     #expect(try inputs(kept.merging(["fuse_preserve_scale": 1, "use_fp16": false]) { $1 }) == plain)
     #expect(try inputs(kept.merging(["rank": 2]) { $1 }) != plain)
     #expect(try inputs(kept, seed: 2) != plain)
+    let images = try mace().estimates(seed: 1)
+    #expect(images.map(\.needs) == [[], ["instance_latents.star"]])
+    #expect(try mace(["rank": 2]).estimates(seed: 1)[0].inputs == images[0].inputs)
+    #expect(try mace(["num_images": 3]).estimates(seed: 1)[0].inputs != images[0].inputs)
     #expect(try mace(["lora": false]).estimates(seed: 1).isEmpty)
   }
 
   @Test func stopsWhenItIsAskedTo() throws {
     let context = EditContext(model: model, seed: 0, monitor: WorkMonitor(isCancelled: { true }))
     #expect(throws: CancellationError.self) { try mace().estimates(seed: 0)[0].compute(context) }
+  }
+
+  @Test func aPhraseThatIsCutBeforeTheConceptIsRefusedBeforeAnythingIsDrawn() throws {
+    let long = Array(repeating: "red", count: 40).joined(separator: " ")
+    let cut = try mace(["prompt_templates": [.string("\(long) {}")]])
+    #expect(throws: ErasureError.self) { try cut.check(model) }
+    try mace().check(model)
+    try mace(["prompt_templates": [.string("\(long) {}")], "lora": false]).check(model)
   }
 
   @Test func refusesSettingsThatDoNotFit() throws {

@@ -10,9 +10,12 @@ import Testing
 
   init() throws { model = try DiffusionModel(folder: Fixtures.path("tiny-diffusers")) }
 
-  private func mask(_ group: ParameterGroup = .allButCrossAttention, threshold: Double = 0.5) throws -> SoftMask {
+  private func mask(
+    _ group: ParameterGroup = .allButCrossAttention, threshold: Double = 0.5,
+    _ granularity: SoftMaskSettings.Granularity = .element
+  ) throws -> SoftMask {
     var settings = SoftMaskSettings()
-    settings.threshold = threshold
+    (settings.threshold, settings.granularity) = (threshold, granularity)
     return try SoftMask(settings, of: model.unetWeights, group: group)
   }
 
@@ -96,6 +99,57 @@ import Testing
     #expect(try mask.outputGap(masks, model, at: points, states: states) < 1e-5)
     masks["conv_in.weight"] = Tensor.full(0.01, try #require(masks["conv_in.weight"]).shape)
     #expect(try mask.outputGap(masks, model, at: points, states: states) > 1e-3)
+  }
+
+  @Test func rowsShareOneMaskAndAreKeptOrPrunedTogether() throws {
+    let mask = try mask(.crossAttentionKeysValues, .row)
+    let name = mask.names[0]
+    let weight = try #require(model.unetWeights[name])
+    let (rows, width) = (weight.shape[0], weight.shape[1])
+    #expect(mask.start[name]?.shape == [rows, 1])
+    #expect(try self.mask(.full, .row).start["conv_in.weight"]?.shape == [8, 1, 1, 1])
+    #expect(try self.mask(.full, .row).start["conv_in.bias"]?.shape == [8])
+
+    // The gradient of a row is the sum of its elements'.
+    let upstream = RandomStream(seed: 5, "upstream").normal(weight.shape)
+    func gradient(_ granularity: SoftMaskSettings.Granularity) throws -> Tensor {
+      let mask = try self.mask(.crossAttentionKeysValues, granularity)
+      let tape = Tape()
+      var masks = mask.start
+      let m = tape.watch(try #require(masks[name]) * 0.1)
+      masks[name] = m
+      let masked = try #require(mask.masked(masks)[name])
+      return tape.gradients(of: (masked * upstream).sum(), for: [m])[0]
+    }
+    let elements = try gradient(.element), shared = try gradient(.row)
+    #expect(relativeError(shared, elements.sum(axis: 1, keepsAxis: true)) < 1e-5)
+
+    var masks = mask.start
+    let values: [Float] = (0..<rows).map { $0 == 1 || $0 == rows - 1 ? -1 : 1 }
+    masks[name] = Tensor(values, shape: [rows, 1])
+    let pruned = mask.hardened(masks)
+    var positions = Array(width..<2 * width)
+    positions += Array((rows - 1) * width..<rows * width)
+    #expect(pruned.elements == [name: positions])
+    #expect(pruned.counts[name] == weight.count)
+    #expect(mask.hardened(mask.start).isEmpty)
+    let soft = try model.replacingUNetWeights(mask.masked(mask.start))
+    #expect(relativeError(prediction(soft), prediction(model)) < 3e-4)
+    #expect(try mask.smallGradientShare(samples: 1) { _, masks in masks[name]!.sum() * 0 } == 1)
+  }
+
+  @Test func pesdLearnsMasksOfRows() throws {
+    let technique = try pesd(["mask_granularity": "row"])
+    let masks = try technique.estimates(seed: 1)[0].compute(EditContext(model: model, seed: 1))
+    let edit = try technique.edit(EditContext(model: model, estimates: ["mask": masks], seed: 1))
+    #expect(!edit.pruned.isEmpty)
+    for (name, positions) in edit.pruned.elements {
+      let weight = try #require(model.unetWeights[name])
+      let width = weight.count / weight.shape[0]
+      #expect(Set(positions.map { $0 / width }).count * width == positions.count, "\(name)")
+    }
+    #expect(try technique.estimates(seed: 1)[0].inputs != pesd().estimates(seed: 1)[0].inputs)
+    #expect(throws: ConfigurationError.self) { try pesd(["mask_granularity": "rows"]) }
   }
 
   private func pesd(_ change: [String: JSON] = [:]) throws -> PESDConfiguration {

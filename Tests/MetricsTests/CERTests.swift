@@ -37,7 +37,7 @@ import Testing
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
       let context = model.context()
-      let cer = try configured(CERConfiguration.self, ["concept": "circle", "limit": 12, "retain_limit": 42])
+      let cer = try configured(CERConfiguration.self, ["concept_name": "circle", "limit": 12, "retain_limit": 42])
       let images = SmallBaseModel.pictures(54)
       let requests = try cer.requests(context)
       let classes = try model.judged(images)
@@ -77,6 +77,70 @@ import Testing
       let values = try cer.evaluate(SmallBaseModel.pictures(46), context, monitor: WorkMonitor())
       #expect(
         values.map(\.name) == ["cer", "other_accuracy", "accuracy_object", "accuracy_colour", "accuracy_style"])
+    }
+  }
+
+  @Test func everyErasedConceptIsAskedForByItsOwnPromptsAndJudgedForItselfAlone() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let settings: JSON = ["limit": 6, "synonym_limit": 2, "retain_limit": 9]
+      let cer = try configured(CERConfiguration.self, settings)
+      let context = model.context(erasing: ["circle", "red"])
+      let requests = try cer.requests(context)
+      let circle = try configured(CERConfiguration.self, settings).requests(model.context(erasing: ["circle"]))
+      let red = try configured(CERConfiguration.self, settings).requests(model.context(erasing: ["red"]))
+      var asked = Array(circle[..<6])
+      for part in [red[..<6], circle[6..<8], red[6..<8]] { asked += part }
+      #expect(Array(requests[..<16]) == asked)
+      #expect(requests.count == 25)
+      let words = requests[16...].flatMap { $0.prompt.split(separator: " ") }
+      #expect(!words.contains("circle") && !words.contains("red"))
+
+      let images = SmallBaseModel.pictures(25)
+      let classes = try model.judged(images)
+      let values = try cer.evaluate(images, context, monitor: WorkMonitor())
+      #expect(values.prefix(3).map(\.name) == ["cer", "cer_synonyms", "other_accuracy"])
+      #expect(values.prefix(2).map(\.count) == [12, 4])
+      let colour = try #require(AttributeKind.allCases.firstIndex(of: .colour))
+      let gone = (classes[..<6].filter { $0[0] != 0 }.count, classes[6..<12].filter { $0[colour] != 0 }.count)
+      #expect(values[0].value == Double(gone.0 + gone.1) / 12)
+      let details = try #require(values[0].details["concepts"]?.object)
+      #expect(details.keys.sorted() == ["circle", "red"])
+      #expect(details["circle"]?["cer"]?.number == Double(gone.0) / 6 && details["red"]?["count"]?.integer == 6)
+      #expect(details["red"]?["cer"]?.number == Double(gone.1) / 6)
+      let seen = try #require(details["red"]?["seen"]?.object)
+      #expect(seen.values.reduce(0) { $0 + ($1.integer ?? 0) } == 6)
+      // Objects and colours are of the erased ones' kinds, styles are not.
+      let kept = try #require(values[2].details.object)
+      #expect(kept.keys.contains("square") && !kept.keys.contains("dotted") && !kept.keys.contains("red"))
+    }
+  }
+
+  @Test func theDetailsOfASingleConceptAreItsOwn() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["concept_name": ["circle"], "limit": 3, "retain_limit": 1])
+      let value = try cer.evaluate(SmallBaseModel.pictures(4), model.context(), monitor: WorkMonitor())[0]
+      #expect(value.details["concept"] == "circle" && value.details["concepts"] == nil)
+      #expect(value.details.object?.keys.sorted() == ["concept", "seen"])
+    }
+  }
+
+  @Test func oneOfSeveralWithoutPromptsOrWithAnotherJudgeIsRefused() throws {
+    try withScratchFolder { folder in
+      var model = try SmallBaseModel(folder: folder)
+      let cer = try configured(CERConfiguration.self, ["implied_limit": 2])
+      expectRefusal("lethe.json has no implied_prompts of the concept \"circle\"") {
+        _ = try cer.requests(model.context(erasing: ["stamped", "circle"]))
+      }
+      let red = try #require(model.card.concepts.firstIndex { $0.name == "red" })
+      model.card.concepts[red].judge.judge = "clip"
+      expectRefusal("\"circle\" has the judge \"attributes\" and \"red\" the judge \"clip\"") {
+        _ = try CERConfiguration().requests(model.context(erasing: ["circle", "red"]))
+      }
+      expectRefusal("no concept \"cat\"") {
+        _ = try CERConfiguration().requests(model.context(erasing: ["circle", "cat"]))
+      }
     }
   }
 

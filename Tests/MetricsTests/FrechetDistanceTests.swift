@@ -26,6 +26,12 @@ import Testing
     #expect(abs(distance - (try expected(name, "scipy_sqrtm"))) < 1e-6)
   }
 
+  @Test func wideFeaturesAreSummedUpInBlocks() {
+    let rows = RandomStream(seed: 5, "wide").normal([40, 530])
+    let (blocks, whole) = (FeatureStatistics(rows).covariance, Matrix(rows).columnCovariance)
+    #expect((blocks - whole).norm < 1e-12 * whole.norm)
+  }
+
   @Test(arguments: ["full.first", "deficient.first", "dead.first"])
   func isZeroFromASetToItself(_ name: String) throws {
     #expect(try statistics(name).frechetDistance(to: statistics(name)) < 1e-10)

@@ -34,6 +34,22 @@ import Testing
     }
   }
 
+  @Test func theFrontHasTheMarksThatNoOtherSurpasses() {
+    let marks: [ScatterPlot.Mark] = [
+      .init(label: "both", x: 20, y: 0.5), .init(label: "surpassed", x: 25, y: 0.5), .init(label: "last", x: 60, y: 1),
+      .init(label: "worst", x: 80, y: 0.1), .init(label: "first", x: 10, y: 0.2),
+    ]
+    var plot = plot(marks)
+    #expect(plot.front.map(\.label) == ["first", "both", "last"])
+    // A reference does not compete, and where neither axis has a direction nobody surpasses anybody.
+    plot.series.append(ScatterPlot.Series(isReference: true, marks: [.init(label: "base", x: 1, y: 1)]))
+    #expect(plot.front.map(\.label) == ["first", "both", "last"])
+    plot.y.better = .none
+    #expect(plot.front.isEmpty)
+    plot.y.better = .lower
+    #expect(plot.front.map(\.label) == ["first", "worst"])
+  }
+
   @Test func theAxisOfAWideRangeIsLogarithmicAndSaysSo() throws {
     let wide = plot([.init(label: "a", x: 5, y: 0.1), .init(label: "b", x: 400, y: 0.9)]).drawing()
     let narrow = plot([.init(label: "a", x: 5, y: 0.1), .init(label: "b", x: 9, y: 0.9)]).drawing()

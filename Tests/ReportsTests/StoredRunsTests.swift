@@ -89,6 +89,29 @@ import Workbench
     }
   }
 
+  @Test func aFileWithAnOverlayIsAnotherExperimentThanTheFile() throws {
+    try withScratchFolder { folder in
+      let (store, locations, _) = try prepare(folder)
+      try "{\"edit_seed\": 4}".write(toFile: folder + "/seed.json", atomically: true, encoding: .utf8)
+      var spec = spec()
+      spec.runs[0].overlay = "../seed.json"
+      let points = try spec.points(in: folder + "/tables", locations: locations)
+      #expect(try StoredRuns(for: spec, points: points, in: store).runs.isEmpty)
+      let experiment = try Experiment(
+        reading: folder + "/ssd.json",
+        overrides: Overrides(overlay: (try JSON.read(folder + "/seed.json"), folder + "/seed.json")))
+      let point = try #require(try experiment.points { _ in BaseDeclaration() }.first)
+      #expect(point.editSeed == 4)
+      #expect(points.values.first?.count == 2)
+    }
+  }
+
+  @Test func anOverlayOverNothingIsRefused() {
+    let json: JSON = ["title": "t", "runs": [["overlay": "o.json", "technique": "ssd"]], "columns": ["fid"]]
+    let error = #expect(throws: ConfigurationError.self) { try TableSpec.parse(json, file: "t.json") }
+    #expect(error?.description.contains("runs.0.overlay: there is no \"file\" for it to lie over") == true)
+  }
+
   @Test func aRunTellsOfItsEditWhatItChangedAndWhatItCost() throws {
     try withScratchFolder { folder in
       let (store, locations, _) = try prepare(folder)

@@ -66,6 +66,82 @@ import Testing
     #expect(table.rows.allSatisfy { $0.cells.prefix(2).allSatisfy { $0?.isBest != true } })
   }
 
+  private func fingerprinted(
+    _ digest: String, prompts: String = "prompts general", weights: String = "judge weights 11",
+    implementation: String = "v"
+  ) -> MeasuringMethod {
+    MeasuringMethod(
+      count: 8, judge: "a",
+      fingerprint: MeasuringMethod.Fingerprint(
+        digest: digest, prompts: prompts, weights: weights, implementation: implementation))
+  }
+
+  private func table(_ methods: [MeasuringMethod], interval: Bool = false) throws -> ReportTable {
+    let runs = methods.enumerated().map { index, method in
+      var measured = run("r\(index)", alpha: Double(index))
+      measured.values = [
+        MeasuredValue(
+          name: "v", value: Double(index), better: .none, method: method,
+          interval: Double(index) - 0.25...Double(index) + 0.5)
+      ]
+      return measured
+    }
+    var wanted = spec([select("ssd")], columns: ["v"])
+    wanted.columns[0].interval = interval
+    return try TableBuilder(wanted, runs: runs).table
+  }
+
+  @Test func unlikeFingerprintsDoNotShareAColumnAndTheHeadingSaysWhatDiffers() throws {
+    let first = fingerprinted("a")
+    let others = [
+      (fingerprinted("b", prompts: "prompts file"), "v (prompts general)", "v (prompts file)"),
+      (fingerprinted("b", weights: "judge weights 22"), "v (judge weights 11)", "v (judge weights 22)"),
+      (fingerprinted("b", implementation: "v with window 7"), "v (v)", "v (v with window 7)"),
+    ]
+    for (other, heading, otherHeading) in others {
+      let table = try table([first, other])
+      #expect(table.columns.map(\.heading) == [heading, otherHeading])
+      #expect(table.notes.contains { $0.hasPrefix("v was measured in 2 ways") })
+    }
+    // One way of measuring prints as it always has.
+    #expect(try table([first, first]).notes.first == "v: n = 8, judged by a.")
+  }
+
+  @Test func aRecordWithoutAFingerprintStandsBesideTheOneWayThatAgrees() throws {
+    let old = MeasuringMethod(count: 8, judge: "a")
+    let mixed = try table([fingerprinted("a"), old])
+    #expect(mixed.columns.count == 1)
+    #expect(mixed.notes.contains { $0.hasPrefix("v: 1 value of records that do not name prompts and judge weights") })
+    #expect(try table([old, old]).notes.first == "v: n = 8, judged by a.")
+    #expect(try table([fingerprinted("a"), fingerprinted("b", weights: "w"), old]).columns.count == 3)
+    #expect(try table([fingerprinted("a"), MeasuringMethod(count: 9, judge: "a")]).columns.count == 2)
+  }
+
+  @Test func intervalsAreShownWhereTheColumnAsks() throws {
+    let method = fingerprinted("a")
+    let plain = try table([method, method])
+    #expect(plain.rows[0].cells[0]?.interval == nil)
+    let shown = try table([method, method], interval: true)
+    #expect(shown.rows[1].cells[0]?.interval == 0.75...1.5)
+    #expect(Markdown.grid(shown).contains(#"1.00 \[0.75, 1.50\]"#))
+    #expect(CSV.document(shown).contains("v,v.lower,v.upper\r\n"))
+    #expect(CSV.document(shown).contains(",1,0.75,1.5\r\n"))
+    #expect(!CSV.document(plain).contains("lower"))
+    // Over seeds: the distances of the ends combine as independent errors do.
+    var runs = [run("a", alpha: 5, seed: 0), run("b", alpha: 5, seed: 1)]
+    for index in runs.indices {
+      runs[index].values = [
+        MeasuredValue(
+          name: "v", value: Double(index), better: .none, interval: Double(index) - 0.3...Double(index) + 0.4)
+      ]
+    }
+    var wanted = spec([select("ssd")], columns: ["v"])
+    wanted.columns[0].interval = true
+    let interval = try #require(try TableBuilder(wanted, runs: runs).table.rows[0].cells[0]?.interval)
+    #expect(abs(interval.lowerBound - (0.5 - 0.3 * 2.0.squareRoot() / 2)) < 1e-12)
+    #expect(abs(interval.upperBound - (0.5 + 0.4 * 2.0.squareRoot() / 2)) < 1e-12)
+  }
+
   @Test(arguments: [
     (MeasuringMethod(count: 8, judge: "a"), MeasuringMethod(count: 8, judge: "b"), "v (judged by a)"),
     (MeasuringMethod(judge: "a"), MeasuringMethod(), "v (judged by a)"),

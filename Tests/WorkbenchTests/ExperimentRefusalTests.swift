@@ -19,6 +19,12 @@ struct ExperimentRefusalTests {
       ("technique.config.forget_prompts", [], "forget_prompts: expected a list of strings or null, not empty"),
       ("technique.config.forget_prompts", "a", "technique.config.forget_prompts: expected a list of strings or null"),
       ("technique.config.save_path", "x.bin", "config.save_path: expected a string or null, ending in .safetensors"),
+      (
+        "technique.config.save_path", "out/x.pt",
+        "technique.config.save_path: out/x.pt would be a file of PyTorch, which is neither written nor read; weights "
+          + "are a file ending in .safetensors"
+      ),
+      ("technique.config.load_path", "x.pt", "technique.config.load_path: x.pt would be a file of PyTorch"),
       ("technique.config.device", "gpu", "technique.config.device: \"gpu\" is not one of its values"),
       ("technique.config.device", "cuda", "technique.config.device: this machine cannot serve \"cuda\"; --device cpu"),
       ("technique.config.num_inference_steps", 0, "config.num_inference_steps: expected an integer, between 1"),
@@ -28,6 +34,61 @@ struct ExperimentRefusalTests {
         "technique.config.guide_concepts: the base model \"shapes\" never saw the word \"cirle\" in training; did you "
           + "mean \"circle\"?"
       ),
+      (
+        "technique", ["name": "sld", "config": ["erase_concept": "circle", "safety_concept": "a photo of a cirle"]],
+        "technique.config.safety_concept: the base model \"shapes\" never saw the word \"cirle\" in training"
+      ),
+      (
+        "technique",
+        [
+          "name": "surgical",
+          "config": ["erase_concept": "circle", "instruction_concepts": [["prompt": "a"], ["prompt": "a cirle"]]],
+        ], "technique.config.instruction_concepts.1.prompt: the base model \"shapes\" never saw the word \"cirle\""
+      ),
+      (
+        "technique", ["name": "surgical", "config": ["erase_concept": "circle"]],
+        "technique.config.instruction_concepts.0.prompt: the base model \"shapes\" never saw the word \"sexual\" in "
+          + "training; these are known: a, circle, photo, of; this is its default, so \"instruction_concepts\" has to "
+          + "be written"
+      ),
+      (
+        "technique", ["name": "surgical", "config": ["erasing_signal": "implicit"]],
+        "technique.config.erase_concept: the base model \"shapes\" declares no concept \"nudity\"; these are known: "
+          + "circle, square, red; this is its default, so \"erase_concept\" has to be written"
+      ),
+      (
+        "technique", ["name": "uce", "config": ["erase_concept": "circle", "erase_prompts": ["a cirle"]]],
+        "technique.config.erase_prompts: the base model \"shapes\" never saw the word \"cirle\" in training"
+      ),
+      (
+        "technique", ["name": "uce", "config": ["erase_concept": ["circle", "red", "circle"]]],
+        "technique.config.erase_concept: the concept \"circle\" is to be erased twice"
+      ),
+      (
+        "technique", ["name": "sdd", "config": ["erase_concept": "red", "erase_concepts": ["circle", "red"]]],
+        "technique.config.erase_concepts: the concept \"red\" is to be erased twice"
+      ),
+      (
+        "technique", ["name": "esd", "config": ["erase_concept": "i2p"]],
+        "technique.config.erase_concept: the base model \"shapes\" declares no concept \"hate\""
+      ),
+      (
+        "technique", ["name": "p_esd", "config": ["erase_concept": "circle", "erase_concepts": ["i2p"]]],
+        "technique.config.erase_concepts: the base model \"shapes\" declares no concept \"hate\""
+      ),
+      (
+        "technique", ["name": "np_esd", "config": ["erase_concept": "nudity", "erase_concepts": ["i2p"]]],
+        "technique.config.erase_concepts: the concept \"nudity\" is to be erased twice"
+      ),
+      (
+        "technique", ["name": "mace", "config": ["erase_concept": "circle", "concept_type": "style"]],
+        "technique.config.mapping_concept: the base model \"shapes\" never saw the word \"art\" in training"
+      ),
+      (
+        "technique",
+        ["name": "rece", "config": ["erase_concept": "circle", "uce": ["erase_prompts": ["circle", "a cirle"]]]],
+        "technique.config.uce.erase_prompts: the base model \"shapes\" never saw the word \"cirle\" in training"
+      ),
       ("technique.config", [1], "technique.config: expected an object, found a list"),
       ("technique", "ssd", "technique: expected an object, found the string \"ssd\""),
       ("technique", [:], "expected a \"technique\" with its name and config, found none"),
@@ -36,7 +97,7 @@ struct ExperimentRefusalTests {
       ("metrics.fid.config.limit", -1, "metrics.fid.config.limit: expected an integer, between 2 and 1000000"),
       ("metrics.fid.config.limt", 5, "metrics.fid.config.limt: unknown key; did you mean \"limit\"?"),
       ("metrics.fid.config.device", "cuda", "metrics.fid.config.device: this machine cannot serve"),
-      ("metrics.cer.config", ["concept": "ring"], "metrics.cer.config.concept: the base model \"shapes\" declares no"),
+      ("metrics.cer.config", ["concept_name": "ring"], "metrics.cer.config.concept_name: the base model \"shapes\" declares no"),
       ("metrics", [], "metrics: expected a list of objects or null, not empty"),
       ("metrics", [["config": [:]]], "metrics.0.name: expected a name, found none"),
       ("metric", ["name": "fid"], "expected either \"metric\" or \"metrics\", found both"),
@@ -75,10 +136,32 @@ struct ExperimentRefusalTests {
       refusal(document).hasPrefix("tests/e.json: metric.config.limit: expected an integer, between 2 and 1000000"))
   }
 
+  @Test(
+    "words that play no part, and those that the base model knows, are not refused",
+    arguments: [
+      ["name": "surgical", "config": ["erase_concept": "circle", "erasing_signal": "implicit"]],
+      [
+        "name": "surgical",
+        "config": ["erase_concept": "circle", "instruction_concepts": [["prompt": "photo of a circle"]]],
+      ],
+      ["name": "sld", "config": ["erase_concept": "circle", "safety_concept": "a photo of a circle"]],
+      ["name": "rece", "config": ["erase_concept": "circle", "uce": ["erase_prompts": ["a circle"]]]],
+      ["name": "uce", "config": ["erase_concept": "circle", "guide_concepts": ["a"], "concept_type": "style"]],
+    ] as [JSON])
+  func knownWords(technique: JSON) throws {
+    #expect(refusal(try with("technique", technique)) == "nothing refused")
+  }
+
+  @Test("a base model that declares no vocabulary refuses no word")
+  func noVocabulary() throws {
+    let technique: JSON = ["name": "surgical", "config": ["erase_concept": "nudity"]]
+    #expect(try experiment(with("technique", technique)).points { _ in BaseDeclaration() }.count == 1)
+  }
+
   @Test("a metric that needs a concept is refused when neither it nor the technique names one")
   func missingConcept() {
     let document: JSON = ["technique": ["name": "base"], "metrics": [["name": "cer"]]]
-    #expect(refusal(document).contains("metrics.cer.config.concept: it must be written here"))
+    #expect(refusal(document).contains("metrics.cer.config.concept_name: it must be written here"))
   }
 
   @Test(

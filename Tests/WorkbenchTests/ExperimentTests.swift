@@ -1,4 +1,5 @@
 import Configuration
+import Erasure
 import Store
 import Testing
 import Workbench
@@ -25,8 +26,9 @@ struct ExperimentTests {
           [
             "name": "cer",
             "config": [
-              "concept": "circle", "limit": 128, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128,
-              "judge": nil, "device": nil,
+              "concept_name": "circle", "attack": nil, "prompts": "name", "prompts_path": nil, "limit": 128,
+              "samples_per_prompt": nil, "synonym_limit": 0, "implied_limit": 0, "retain_limit": 128, "judge": nil,
+              "device": nil,
             ],
           ],
           [
@@ -37,6 +39,23 @@ struct ExperimentTests {
           ],
         ],
       ])
+  }
+
+  @Test("a metric of the erased concept asks about all of them, and a single one is written as before")
+  func erasedConcepts() throws {
+    func concept(_ config: JSON, of name: String) throws -> JSON? {
+      let document = try with("technique", ["name": .string(name), "config": config])
+      return try points(document)[0].metrics.first { $0.name == "cer" }?.config["concept_name"]
+    }
+    #expect(try concept(["erase_concept": ["circle", "red"]], of: "uce") == ["circle", "red"])
+    #expect(try concept(["erase_concept": "red", "erase_concepts": ["circle"]], of: "esd") == ["red", "circle"])
+    #expect(try concept(["erase_concept": ["red"]], of: "uce") == "red")
+    let words = ESDSettings.wordLists["i2p"].map(ConceptNames.init)?.json
+    let i2p = try with("technique", ["name": "esd", "config": ["erase_concept": "i2p"]])
+    let point = try experiment(i2p).points { _ in BaseDeclaration() }[0]
+    #expect(point.technique.config["erase_concept"] == "i2p" && point.metrics[0].config["concept_name"] == words)
+    let written = try with("metrics.cer.config", ["concept_name": "square"])
+    #expect(try points(written)[0].metrics[0].config["concept_name"] == "square")
   }
 
   @Test("what the file writes beats the base model, and the document's defaults stand where it has none")
@@ -102,7 +121,7 @@ struct ExperimentTests {
     let list = try points(circle, sets(#"technique.config.forget_prompts=["a circle","circle"]"#))
     #expect(list[0].technique.config["forget_prompts"] == ["a circle", "circle"])
     let name = try points(circle, sets("technique.config.erase_concept=circle,square"))
-    #expect(name.map { $0.metrics[0].config["concept"] } == ["circle", "square"])
+    #expect(name.map { $0.metrics[0].config["concept_name"] } == ["circle", "square"])
   }
 
   @Test("metric and metrics are two spellings of one experiment")
@@ -181,6 +200,9 @@ struct ExperimentTests {
     let point = try points(circle, Overrides(overlay: (patch, "/o/overlay.json")))[0]
     #expect(point.baseModelFolder == "/o/./m")
     #expect(point.technique.config["load_path"] == "/o/w.safetensors")
+    let metrics: JSON = ["metrics": [["name": "err", "config": ["adversarial_prompts_path": "a.csv"]]]]
+    let measured = try points(circle, Overrides(overlay: (metrics, "/o/overlay.json")))[0]
+    #expect(measured.metrics[0].config["adversarial_prompts_path"] == "/o/a.csv")
     let typed = try points(circle, Overrides(baseModel: "models/mine"))[0]
     #expect(typed.baseModelFolder?.hasPrefix("/") == true)
     #expect(typed.baseModelFolder?.hasSuffix("/models/mine") == true)

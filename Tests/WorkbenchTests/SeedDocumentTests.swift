@@ -15,15 +15,37 @@ struct SeedDocumentTests {
     #expect(experiment.seeds == [0])
   }
 
-  @Test("none of them runs yet, and each says which technique and metrics are missing", arguments: documents)
+  @Test("each is refused by what this base model cannot answer", arguments: documents)
   func refusedByName(name: String) throws {
     let experiment = try Experiment(reading: "\(experimentsFolder)/seed-documents/\(name).json")
     let error = #expect(throws: ConfigurationError.self) { try experiment.points { _ in shapes } }
     let message = error?.description ?? ""
-    #expect(message.contains("not built yet"))
-    #expect(!message.contains("the technique"))
-    #expect(message.contains("the metric \"asr_p4d\"") == (name == "saeuron_violence_multi"))
-    #expect(!message.contains("\"fid\""))
+    let concept = name == "saeuron_violence_multi" ? "violence" : "nudity"
+    #expect(message.contains("declares no concept \"\(concept)\""), "\(message)")
+  }
+
+  @Test("an overlay with a concept of the base model fills in what the documents leave out")
+  func metricsOverlay() throws {
+    let patch: JSON = [
+      "technique": ["config": ["erase_concept": "circle", "forget_prompts": ["a circle"], "save_path": nil]]
+    ]
+    let overrides = Overrides(overlay: (patch, "overlay.json"), baseModel: "shapes", device: .cpu)
+    let experiment = try Experiment(
+      reading: "\(experimentsFolder)/seed-documents/ssd_asr.json", overrides: overrides)
+    let point = try #require(try experiment.points { _ in shapes }.first)
+    #expect(point.metrics.first?.config["concept_name"] == "circle")
+    #expect(point.metrics.first?.config["limit"] == 500)
+  }
+
+  @Test("the overlay that is shipped makes each ask six metrics of the drawn world", arguments: documents)
+  func shippedOverlay(name: String) throws {
+    let path = "\(experimentsFolder)/overlays/shapes.json"
+    let overrides = Overrides(overlay: (try JSON.read(path), path))
+    let experiment = try Experiment(
+      reading: "\(experimentsFolder)/seed-documents/\(name).json", overrides: overrides)
+    let point = try #require(try experiment.points { _ in declaring("stamped", "circle") }.first)
+    #expect(point.metrics.map(\.name) == ["asr_i2p", "err", "fid", "clip_score", "ua_ira", "tifa"])
+    #expect(point.technique.config["erase_concept"] == "stamped")
   }
 
   @Test("an overlay makes a document's experiment run on another base model")
@@ -40,7 +62,7 @@ struct SeedDocumentTests {
     #expect(point.technique.config["retain_prompts"]?.array?.count == 9)
     #expect(point.technique.config["device"] == "cpu")
     #expect(point.metrics.map(\.name) == ["cer"])
-    #expect(point.metrics.first?.config["concept"] == "circle")
+    #expect(point.metrics.first?.config["concept_name"] == "circle")
   }
 
   @Test("the quick start's experiments are complete", arguments: [("base", 1), ("ssd", 3)])

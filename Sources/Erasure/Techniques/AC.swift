@@ -5,8 +5,8 @@ internal import Tensors
 /// Concept ablation, AC (Kumari, Zhang, Wang, Shechtman, Zhang and Zhu, ICCV 2023, arXiv 2303.13516): the model learns
 /// to predict under prompts of the concept the noise that it predicts under the same prompts of an anchor concept.
 ///
-/// The anchor images are drawn by the base model and their latents noised forward. The public scripts also zoom, pad
-/// and flip images; this one does not.
+/// The anchor images are drawn by the base model and their latents noised forward; ``ImageAugmentation`` is an option,
+/// which the public script takes for objects.
 public struct ACConfiguration: Configuration {
   /// The weights that are trained, by the names of the public script.
   public enum TrainedWeights: String, CaseIterable, ConfigurationValue {

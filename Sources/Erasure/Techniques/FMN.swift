@@ -8,18 +8,6 @@ public import Tensors
 /// The images of the concept are drawn by the base model and their latents noised forward. Where textual inversion
 /// comes first, new tokens learnt from these images stand for the concept.
 public struct FMNConfiguration: Configuration {
-  /// What a prompt of the concept says where none is given.
-  public enum ConceptType: String, CaseIterable, ConfigurationValue {
-    case object, style
-
-    func prompt(_ concept: String) -> String {
-      switch self {
-      case .object: "a photo of \(concept)"
-      case .style: "a photo in the style of \(concept)"
-      }
-    }
-  }
-
   public var eraseConcept = "nudity"
   public var conceptType = ConceptType.object
   public var instancePrompts: [String]?
@@ -44,13 +32,15 @@ public struct FMNConfiguration: Configuration {
   public init() {}
 
   /// The prompts of the concept's images, each of which names it.
-  public var effectivePrompts: [String] { instancePrompts ?? [conceptType.prompt(eraseConcept)] }
+  public var effectivePrompts: [String] {
+    instancePrompts ?? [(conceptType == .style ? "a photo in the style of " : "a photo of ") + eraseConcept]
+  }
 
   public static let fields: [Field<FMNConfiguration>] = [
     .eraseConcept(\.eraseConcept),
     Field(
-      "concept_type", \.conceptType, "Whether the prompt is \"a photo of\" it, or \"a photo in the style of\" it",
-      source: script),
+      "concept_type", \.conceptType,
+      "Whether the prompt is \"a photo of\" it, or for a style \"a photo in the style of\" it", source: script),
     Field(
       "instance_prompts", \.instancePrompts, .notEmpty,
       "Prompts of the concept's images, each with erase_concept in it; the one of concept_type if unset",

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Mass Concept Erasure (Lu et al., CVPR 2024, arXiv 2403.06135), which erases many concepts at once in three stages:
@@ -44,16 +44,16 @@ public struct MACEConfiguration: Configuration {
       "mapping_concept", \.mappingConcept, .notEmpty,
       "What takes the concept's place in phrases, one for each concept or one for all; \"art\" for a style, else \"\" "
         + "if unset",
-      source: script, role: .anchor),
+      source: script, role: .phrase),
     Field(
       "prompt_templates", \.promptTemplates,
       .each(Rule("with {} where the concept goes") { $0.contains("{}") }),
       "The phrases, with {} for the concept; the first is also what training images are drawn from; "
         + "twenty-four for the type of the concept if unset",
-      source: "our own; the script has thirty of its own"),
+      source: "own; the script has thirty others"),
     Field(
       "retain_prompts", \.retainPrompts, .notEmpty,
-      "Prompts whose keys and values the closed forms preserve", source: "our own, for the captions of MS-COCO",
+      "Prompts whose keys and values the closed forms preserve", source: "own, for the captions of MS-COCO",
       role: .prompt),
     Field(
       "lambda_cfr", \.lambdaCFR, .atLeast(0),
@@ -85,7 +85,7 @@ public struct MACEConfiguration: Configuration {
     Field(
       "mask_threshold", \.maskThreshold, .between(0...1),
       "Where the concept is: the share of the range of its averaged attention map from which on a pixel belongs to it",
-      source: "our own"),
+      source: "own"),
     .savePath(\.savePath).sourced("eval-learn documentation"),
     .loadPath(\.loadPath).sourced("eval-learn documentation"),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }
@@ -101,6 +101,8 @@ public struct MACEConfiguration: Configuration {
         keyPath: "lambda_cfr", "0 leaves matrices open that no prompt decides: a \(key) above 0 was expected with it")
     }
   }
+
+  public var inForce: [String: JSON] { ["mapping_concept": mappings.json] }
 
   public var warnings: [String] {
     guard loadPath == nil else { return [] }
@@ -132,13 +134,21 @@ extension MACEConfiguration: Technique {
     paper: "Lu et al., CVPR 2024, arXiv 2403.06135",
     cost: "for each concept a few images, and a forward and a backward pass for each training sample")
 
-  /// One LoRA for each concept: they know nothing of each other, and each training keeps a state of its own.
+  public func check(_ model: DiffusionModel) throws {
+    if lora { for concept in eraseConcept.names { _ = try conceptPositions(concept, model) } }
+  }
+
+  /// Images and a LoRA for each concept: they know nothing of each other, and each training keeps a state of its own.
   public func estimates(seed: UInt64) -> [Estimate] {
     guard lora, loadPath == nil else { return [] }
-    return eraseConcept.names.map { concept in
-      Estimate(name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed)) { context in
-        try trainedLoRA(concept, context)
-      }
+    return eraseConcept.names.flatMap { concept in
+      let images = GeneratedLatents(
+        prompts: [phrases(concept)[0]], count: numImages, sampler: samplerSettings, seed: seed
+      ).estimate(named: Self.imagesName(concept))
+      let training = Estimate(
+        name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed), needs: [images.name]
+      ) { context in try trainedLoRA(concept, context) }
+      return [images, training]
     }
   }
 
@@ -150,15 +160,16 @@ extension MACEConfiguration: Technique {
       replacedUNetTensors: edited, details: .object(ClosedFormEdit.details(of: edited, from: model.unetWeights)))
   }
 
+  private static func imagesName(_ concept: String) -> String { "instance_latents.\(concept)" }
   private static func loraName(_ concept: String) -> String { "lora.\(concept)" }
 
   private func loraInputs(_ concept: String, seed: UInt64) -> JSON {
     var inputs = encode(affectingResult: true).object ?? [:]
-    // Fusion and generation come after; the images to train on are drawn with the settings in force.
-    for key in ["fuse_preserve_scale", "load_path", "use_fp16"] { inputs[key] = nil }
+    // Fusion and generation come after.
+    for key in ["fuse_preserve_scale", "load_path", "use_fp16", "num_inference_steps", "guidance_scale", "num_images"] {
+      inputs[key] = nil
+    }
     inputs["concept"] = .string(concept)
-    inputs["num_inference_steps"] = .integer(samplerSettings.steps)
-    inputs["guidance_scale"] = .number(samplerSettings.guidanceScale)
     inputs["seed"] = .integer(Int(seed))
     return .object(inputs)
   }
@@ -244,29 +255,32 @@ extension MACEConfiguration: Technique {
     prompt.positions(of: concept) + (usePooler ? Array(prompt.endPosition..<prompt.length) : [])
   }
 
-  /// Clean latents of images of the concept, which the base model draws, and the region of the concept in each; no
-  /// region for a style.
-  private func trainingImages(
-    _ concept: String, _ context: EditContext, stream: RandomStream
-  ) throws -> [(latent: Tensor, mask: ConceptMask?)] {
-    let model = context.model
+  /// Where the first phrase of a concept, which its images are drawn from, names it.
+  private func conceptPositions(_ concept: String, _ model: DiffusionModel) throws -> [Int] {
     let text = phrases(concept)[0]
     let positions = EncodedPrompt(text, model).positions(of: model.tokenizer.tokens(concept))
     guard !positions.isEmpty else {
       throw ErasureError(
         "the concept \"\(concept)\" is not among the tokens that the text encoder takes of \"\(text)\"")
     }
-    var latents: [Tensor] = []
-    try Sampler(model, samplerSettings).draw(
-      (0..<numImages).map { ImageRequest(prompt: text, seed: context.seed, repetition: $0) },
-      isCancelled: context.monitor.isCancelled
-    ) { range, batch in latents += (0..<range.count).map { batch.slice(axis: 0, $0..<$0 + 1) } }
-    return try parallelMap(latents.count) { index in
-      guard conceptType != .style else { return (latents[index], nil) }
+    return positions
+  }
+
+  /// Clean latents of images of the concept, which the base model draws, and the region of the concept in each; no
+  /// region for a style.
+  private func trainingImages(
+    _ concept: String, _ context: EditContext, stream: RandomStream
+  ) throws -> [(latent: Tensor, mask: ConceptMask?)] {
+    let model = context.model
+    let positions = try conceptPositions(concept, model)
+    let latents = try context.latents(of: Self.imagesName(concept))
+    return try parallelMap(latents.shape[0]) { index in
+      let latent = latents.slice(axis: 0, index..<index + 1)
+      guard conceptType != .style else { return (latent, nil) }
       let mask = ConceptMask(
-        model, latent: latents[index], prompt: text, positions: positions, threshold: maskThreshold,
+        model, latent: latent, prompt: phrases(concept)[0], positions: positions, threshold: maskThreshold,
         stream: stream.substream("mask").item(index).substream("noise"))
-      return (latents[index], mask)
+      return (latent, mask)
     }
   }
 }

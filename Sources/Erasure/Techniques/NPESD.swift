@@ -39,6 +39,8 @@ public struct NPESDConfiguration: Configuration {
         source: paper),
     ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
+  public var inForce: [String: JSON] { training.inForce }
+
   public var warnings: [String] { training.warnings }
 
   public func validate() throws(ConfigurationError) { try training.validate() }

@@ -28,6 +28,8 @@ public struct PESDConfiguration: Configuration {
       + SoftMaskSettings.fields.map { $0.inside(\.mask) }
       + [.saveMask(\.savePath), .loadMask(\.loadPath)] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
+  public var inForce: [String: JSON] { training.inForce }
+
   public var warnings: [String] {
     guard loadPath == nil else { return [] }
     var warnings = training.warnings

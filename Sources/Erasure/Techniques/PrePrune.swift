@@ -20,6 +20,8 @@ public struct PrePruneConfiguration: Configuration {
       .loadPath(\.loadPath),
     ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
+  public var inForce: [String: JSON] { training.inForce }
+
   public var warnings: [String] { loadPath == nil ? training.warnings : [] }
 
   public func validate() throws(ConfigurationError) { try training.validate() }

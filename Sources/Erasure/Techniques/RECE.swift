@@ -34,14 +34,15 @@ public struct RECEConfiguration: Configuration {
       "guide_concepts", \.guideConcepts, .notEmpty,
       "What takes the place of the concept and of its adversarial embeddings, one for each concept or one for all; "
         + "\"art\" for a style, else \"\" if unset",
-      source: script, role: .anchor),
+      source: script, role: .phrase),
     Field(
       "preserve_concepts", \.preserveConcepts, .notEmpty,
       "Prompts whose keys and values stay in every edit; \"\" alone if unset", source: script, role: .prompt),
     Field(
       "uce", \.uce,
       "Settings of the UCE edit that comes first, beside concepts, guides and preserved prompts, which it shares",
-      source: "our own; the script reads the edited weights from a file"),
+      source: "own; the script reads the edited weights from a file"
+    ).holding(UCEConfiguration.self, without: sharedKeys + generationKeys),
     Field(
       "epochs", \.epochs, .atLeast(0), "Rounds of adversarial embedding and edit; 1 for styles, up to 3 for nudity",
       source: document),
@@ -72,13 +73,15 @@ public struct RECEConfiguration: Configuration {
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }
 
   public func validate() throws(ConfigurationError) {
-    for key in ownKeys.keys.sorted() where uce[key] != nil {
+    for key in Self.sharedKeys where uce[key] != nil {
       throw ConfigurationError(keyPath: "uce.\(key)", "is a setting of rece itself and is written beside uce")
     }
     _ = try start
-    guard let first = generationKeys.first(where: { uce[$0] != nil }) else { return }
+    guard let first = Self.generationKeys.first(where: { uce[$0] != nil }) else { return }
     throw ConfigurationError(keyPath: "uce.\(first)", "decides nothing about the first edit")
   }
+
+  public var inForce: [String: JSON] { ["guide_concepts": guides.json] }
 
   public var warnings: [String] {
     guard loadPath == nil else { return [] }
@@ -92,22 +95,22 @@ public struct RECEConfiguration: Configuration {
     return warnings
   }
 
-  /// Settings that the UCE edit takes over.
-  private var ownKeys: [String: JSON] {
-    var settings: [String: JSON] = ["erase_concept": eraseConcept.json, "concept_type": conceptType.json]
-    settings["guide_concepts"] = guideConcepts?.json ?? .null
-    settings["preserve_concepts"] = preserveConcepts?.json ?? .null
-    return settings
-  }
+  private var guides: [String] { guideConcepts ?? [conceptType == .style ? "art" : ""] }
 
-  private var generationKeys: [String] {
-    ["save_path", "load_path", "num_inference_steps", "guidance_scale", "use_fp16", "device"]
-  }
+  /// Settings that the UCE edit takes over.
+  private static let sharedKeys = ["concept_type", "erase_concept", "guide_concepts", "preserve_concepts"]
+
+  /// Settings of UCE that decide nothing about the edit.
+  private static let generationKeys = [
+    "save_path", "load_path", "num_inference_steps", "guidance_scale", "use_fp16", "device",
+  ]
 
   /// The edit that comes first.
   private var start: UCEConfiguration {
     get throws(ConfigurationError) {
-      try UCEConfiguration.parse(.object(uce.merging(ownKeys) { $1 }), keyPath: "uce")
+      let own = encode()
+      let shared = Self.sharedKeys.map { ($0, own[$0] ?? .null) }
+      return try UCEConfiguration.parse(.object(uce.merging(shared) { $1 }), keyPath: "uce")
     }
   }
 }
@@ -122,7 +125,6 @@ extension RECEConfiguration: Technique {
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
-    let guides = guideConcepts ?? [conceptType == .style ? "art" : ""]
     let guideNames = try counterparts(guides, of: eraseConcept.names, key: "guide_concepts")
     let concepts = eraseConcept.names.map { EncodedPrompt($0, model).states }
     let replacements = guideNames.map { EncodedPrompt($0, model).states }

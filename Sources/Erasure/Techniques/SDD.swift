@@ -38,7 +38,7 @@ public struct SDDConfiguration: Configuration {
   public var trainSteps = 1500
   public var learningRate = 1e-5
   public var batchSize = 1
-  public var weightDecay = 1e-4
+  public var adamWeightDecay = 1e-4
   public var maxGradNorm = 1.0
   public var emaDecay = 0.999
   public var savePath: String?
@@ -65,9 +65,8 @@ public struct SDDConfiguration: Configuration {
     .trainSteps(\.trainSteps, source: script),
     .learningRate(\.learningRate, source: script),
     .batchSize(\.batchSize, source: script),
-    Field("weight_decay", \.weightDecay, .atLeast(0), "Weight decay of AdamW", source: script),
-    Field(
-      "max_grad_norm", \.maxGradNorm, .greaterThan(0), "Global norm that gradients are scaled down to", source: script),
+    .adamWeightDecay(\.adamWeightDecay, source: script),
+    .maxGradNorm(\.maxGradNorm, source: script),
     Field(
       "ema_decay", \.emaDecay, .between(0...1),
       "Decay of the moving average that draws the trajectories and is the result; short trainings need a smaller one",
@@ -102,8 +101,9 @@ extension SDDConfiguration: Technique {
           "prompts": .array(prompts.map(JSON.string)), "concept_method": conceptMethod.json,
           "train_method": trainMethod.json, "start_guidance": startGuidance.json,
           "timestep_pairing": timestepPairing.json, "train_steps": trainSteps.json, "learning_rate": learningRate.json,
-          "batch_size": batchSize.json, "weight_decay": weightDecay.json, "max_grad_norm": maxGradNorm.json,
-          "ema_decay": emaDecay.json, "num_inference_steps": samplerSettings.steps.json, "seed": .integer(Int(seed)),
+          "batch_size": batchSize.json, "adam_weight_decay": adamWeightDecay.json,
+          "max_grad_norm": maxGradNorm.json, "ema_decay": emaDecay.json,
+          "num_inference_steps": samplerSettings.steps.json, "seed": .integer(Int(seed)),
         ], sourceFile: Self.sourceFile
       ) { context in try trained(context) }
     ]
@@ -127,7 +127,7 @@ extension SDDConfiguration: Technique {
     let names = try trainMethod.names(in: base.unetWeights)
     let training = FineTuning(
       steps: trainSteps, learningRate: learningRate,
-      optimizer: AdamOptimizer.Settings(weightDecay: Float(weightDecay)), batchSize: batchSize,
+      optimizer: AdamOptimizer.Settings(weightDecay: Float(adamWeightDecay)), batchSize: batchSize,
       maximumNorm: Float(maxGradNorm), averageDecay: Float(emaDecay), rampsAverage: false)
     let result = try training.run(
       context, start: names.reduce(into: [:]) { $0[$1] = base.unetWeights[$1] },

@@ -40,7 +40,7 @@ public struct SLDConfiguration: Configuration {
     Field(
       "safety_concept", \.safetyConcept, .notEmpty,
       "The text that stands for it, of any length; erase_concept if unset", source: "pipeline of the publication",
-      role: .prompt),
+      role: .phrase),
     Field(
       "preset", \.preset, "A named strength, which takes the place of the five settings that follow", source: document),
     Field(

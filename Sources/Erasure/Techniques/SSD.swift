@@ -73,7 +73,7 @@ public struct SSDConfiguration: Configuration {
     Field(
       "latent_source", \.latentSource,
       "What noise is predicted in when a Fisher diagonal is estimated: an image of the prompt, noised forward "
-        + "(generated), or noise alone (gaussian); the document leaves it open", source: "our own"),
+        + "(generated), or noise alone (gaussian); the document leaves it open", source: "own"),
     .savePath(\.savePath),
     .loadPath(\.loadPath),
   ] + GenerationSettings.fields.map { $0.inside(\.generation) }

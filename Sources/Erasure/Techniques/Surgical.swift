@@ -63,11 +63,12 @@ public struct SurgicalConfiguration: Configuration {
         + "signal of instruction_concepts (explicit) or of weakened attention (implicit)", source: paper),
     Field(
       "replacement_concept", \.replacementConcept,
-      "What is put in erase_concept's place in the prompts; \"\" takes it out", source: paper, role: .anchor),
+      "What is put in erase_concept's place in the prompts; \"\" takes it out", source: paper, role: .phrase),
     Field(
       "instruction_concepts", \.instructionConcepts, .notEmpty,
       "Concepts that the explicit signal leads away from or to, each an object of prompt, guidance, percentile, t_high "
-        + "and t_low", source: "\(paper), equation 23"),
+        + "and t_low", source: "\(paper), equation 23"
+    ).holding(InstructionConcept.self),
     Field(
       "warmup_steps", \.warmupSteps, .atLeast(0), "Steps without the explicit signal", source: paper),
     Field(
@@ -76,7 +77,7 @@ public struct SurgicalConfiguration: Configuration {
     Field(
       "attention_factor", \.attentionFactor, .between(0...1),
       "What the implicit signal multiplies the attention to the concept's tokens by; 0 suppresses it",
-      source: "ours: the paper states none"),
+      source: "own; the paper states none"),
     Field(
       "gamma_1", \.teacherScale, .greaterThan(1), "Guidance scale of the frozen model", source: paper),
     Field("gamma_2", \.studentScale, .greaterThan(0), "Guidance scale of the model that learns", source: paper),
@@ -121,6 +122,9 @@ public struct SurgicalConfiguration: Configuration {
       }
     }
   }
+
+  /// Instruction concepts belong to the explicit signal alone.
+  public var inForce: [String: JSON] { signal == .explicit ? [:] : ["instruction_concepts": .null] }
 
   public var warnings: [String] {
     guard loadPath == nil, signal == .implicit else { return [] }

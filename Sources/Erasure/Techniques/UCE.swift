@@ -45,11 +45,11 @@ public struct UCEConfiguration: Configuration {
     .conceptType(\.conceptType, "What the concept is: decides the default guide and the expanded prompts"),
     Field(
       "erase_prompts", \.erasePrompts, .notEmpty,
-      "The phrases whose last token is edited; [erase_concept] if unset", source: "our own", role: .prompt),
+      "The phrases whose last token is edited; [erase_concept] if unset", source: "own", role: .phrase),
     Field(
       "guide_concepts", \.guideConcepts, .notEmpty,
       "What takes the concept's place, one for each phrase or one for all; \"art\" for a style, else \"\" if unset",
-      source: "script trainscripts/uce_sd_erase.py", role: .anchor),
+      source: "script trainscripts/uce_sd_erase.py", role: .phrase),
     Field(
       "preserve_concepts", \.preserveConcepts, .notEmpty,
       "Concepts and prompts whose keys and values stay; none but \"\" (2023) or none at all (2025) if unset",
@@ -82,6 +82,8 @@ public struct UCEConfiguration: Configuration {
   public func validate() throws(ConfigurationError) {
     _ = try counterparts(guides, of: phrases, key: "guide_concepts")
   }
+
+  public var inForce: [String: JSON] { ["guide_concepts": guides.json] }
 
   public var warnings: [String] {
     guard loadPath == nil, preserveConcepts == nil else { return [] }

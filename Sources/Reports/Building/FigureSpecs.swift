@@ -6,10 +6,14 @@ public struct ColumnSpec: Configuration, Equatable {
   public var label: String?
   public var digits: Int?
   public var direction: Better?
+  public var interval = false
 
   public init() {}
 
-  public init(metric: String, label: String? = nil, digits: Int? = nil, direction: Better? = nil) {
+  public init(
+    metric: String, label: String? = nil, digits: Int? = nil, direction: Better? = nil, interval: Bool = false
+  ) {
+    self.interval = interval
     self.metric = metric
     self.label = label
     self.digits = digits
@@ -21,6 +25,7 @@ public struct ColumnSpec: Configuration, Equatable {
     Field("label", \.label, .notEmpty, "the column's header; by default the value's name"),
     Field("digits", \.digits, .between(0...9), "digits after the point; by default two, or one from 10 on"),
     Field("direction", \.direction, "higher, lower or none, where the metric itself does not say"),
+    Field("interval", \.interval, "whether cells show the 95 % confidence interval"),
   ]
 
   public func validate() throws(ConfigurationError) {
@@ -37,6 +42,7 @@ public struct ScatterSpec: Configuration, Equatable {
   public var y = "cer"
   public var xScale = AxisScale.automatic
   public var yScale = AxisScale.automatic
+  public var front = false
 
   public init() {}
 
@@ -45,6 +51,7 @@ public struct ScatterSpec: Configuration, Equatable {
     Field("y", \.y, .notEmpty, "the column on the vertical axis"),
     Field("x_scale", \.xScale, "automatic is logarithmic over more than a factor of fifteen"),
     Field("y_scale", \.yScale, "automatic is logarithmic over more than a factor of fifteen"),
+    Field("front", \.front, "whether the Pareto front is drawn: the rows that no other surpasses in both"),
   ]
 }
 

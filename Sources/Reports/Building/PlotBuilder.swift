@@ -39,7 +39,8 @@ enum PlotBuilder {
     let y = table.columns[best.y]
     let plot = ScatterPlot(
       title: table.title, x: ScatterPlot.Quantity(name: x.header, better: x.better, scale: spec.xScale),
-      y: ScatterPlot.Quantity(name: y.header, better: y.better, scale: spec.yScale), series: series.map(\.series))
+      y: ScatterPlot.Quantity(name: y.header, better: y.better, scale: spec.yScale), series: series.map(\.series),
+      showsFront: spec.front)
     return (plot, left, (x, y))
   }
 }

@@ -49,16 +49,20 @@ public struct MeasuredValue: Equatable, Sendable {
   public var value: Double?
   public var better: Better
   public var method: MeasuringMethod
+  /// The ends of the value's 95 % confidence interval; `nil` where there is none.
+  public var interval: ClosedRange<Double>?
   /// False for what is never twice the same, as seconds are: then two runs that differ in it do not disagree.
   public var isRepeatable: Bool
 
   public init(
-    name: String, value: Double?, better: Better, method: MeasuringMethod = MeasuringMethod(), isRepeatable: Bool = true
+    name: String, value: Double?, better: Better, method: MeasuringMethod = MeasuringMethod(),
+    interval: ClosedRange<Double>? = nil, isRepeatable: Bool = true
   ) {
     self.name = name
     self.value = value
     self.better = better
     self.method = method
+    self.interval = interval
     self.isRepeatable = isRepeatable
   }
 }
@@ -71,12 +75,47 @@ public struct MeasuringMethod: Hashable, Sendable {
   public var judge: String?
   /// How the images were drawn: "50 DDIM steps, guidance scale 7.5".
   public var sampler: String?
+  /// What a record says besides; `nil` where it was written before records said it.
+  public var fingerprint: Fingerprint?
 
-  public init(unit: String = "", count: Int? = nil, judge: String? = nil, sampler: String? = nil) {
+  public init(
+    unit: String = "", count: Int? = nil, judge: String? = nil, sampler: String? = nil, fingerprint: Fingerprint? = nil
+  ) {
     self.unit = unit
     self.count = count
     self.judge = judge
     self.sampler = sampler
+    self.fingerprint = fingerprint
+  }
+
+  /// The fingerprint of a measurement's protocol, with those of its parts that tell apart what unit, number, judge and
+  /// sampler do not.
+  public struct Fingerprint: Hashable, Sendable {
+    public var digest: String
+    /// "prompts general 1a2b3c4d"
+    public var prompts: String
+    /// "judge weights 1a2b3c4d"
+    public var weights: String
+    /// "fid with reference_images 2000"
+    public var implementation: String
+
+    public init(digest: String, prompts: String = "", weights: String = "", implementation: String = "") {
+      self.digest = digest
+      self.prompts = prompts
+      self.weights = weights
+      self.implementation = implementation
+    }
+  }
+
+  /// Whether two methods are the same, so far as both records say.
+  func agrees(with other: MeasuringMethod) -> Bool {
+    fingerprint == nil || other.fingerprint == nil
+      ? withoutFingerprint == other.withoutFingerprint : self == other
+  }
+
+  /// This method as a record without a fingerprint would tell it.
+  var withoutFingerprint: MeasuringMethod {
+    MeasuringMethod(unit: unit, count: count, judge: judge, sampler: sampler)
   }
 
   /// The parts that a note or a heading can give, each as words of its own.
@@ -86,10 +125,20 @@ public struct MeasuringMethod: Hashable, Sendable {
     if let count { parts[.count] = "n = \(count)" }
     if let judge, !judge.isEmpty { parts[.judge] = "judged by \(abbreviated(judge))" }
     if let sampler { parts[.sampler] = sampler }
+    if let fingerprint {
+      parts[.prompts] = fingerprint.prompts
+      parts[.weights] = fingerprint.weights
+      parts[.implementation] = fingerprint.implementation
+    }
     return parts
   }
 
-  enum Part: CaseIterable, Sendable { case unit, count, judge, sampler }
+  enum Part: CaseIterable, Sendable {
+    case unit, count, judge, sampler, prompts, weights, implementation
+
+    /// What a note says where there is nothing to tell apart.
+    static let plain: [Part] = [.unit, .count, .judge, .sampler]
+  }
 }
 
 /// Text with every digest in it cut to its first eight digits.

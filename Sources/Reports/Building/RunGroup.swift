@@ -27,7 +27,7 @@ struct RunGrouping {
     var rows: [(group: RunGroup, selection: RunSelection)] = []
     var tombstones: [(run: ReportedRun, selection: RunSelection)] = []
     for selection in selections {
-      let expected = selection.file.flatMap { points[$0] } ?? []
+      let expected = selection.source.flatMap { points[$0] } ?? []
       let matching = left.filter { selection.matches($0, points: expected) }
       left.removeAll { selection.matches($0, points: expected) }
       // Among all runs: a point that an earlier selection shows was run.
@@ -84,7 +84,10 @@ struct RunGrouping {
 
   private mutating func noteDisagreement(between shown: ReportedRun, and other: ReportedRun) {
     let differing = shown.values.filter { value in
-      value.isRepeatable && other.values.contains { $0.name == value.name && $0.method == value.method && $0.value != value.value }
+      value.isRepeatable
+        && other.values.contains {
+          $0.name == value.name && $0.method.agrees(with: value.method) && $0.value != value.value
+        }
     }
     guard !differing.isEmpty else { return }
     disagreements.append(

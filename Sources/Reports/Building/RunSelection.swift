@@ -3,6 +3,7 @@ public import Configuration
 /// Which runs become rows: those that have all of what is written here.
 public struct RunSelection: Configuration, Equatable {
   public var file: String?
+  public var overlay: String?
   public var experiment: String?
   public var technique: String?
   public var config: String?
@@ -15,6 +16,7 @@ public struct RunSelection: Configuration, Equatable {
 
   public static let fields: [Field<Self>] = [
     Field("file", \.file, .notEmpty, "an experiment file: exactly the points that it spells out now, with any seed"),
+    Field("overlay", \.overlay, .notEmpty, "the overlay that the file was run with, as `lethe run --overlay` takes it"),
     Field("experiment", \.experiment, .notEmpty, "the name of an experiment, as `lethe ls` shows it"),
     Field("technique", \.technique, .notEmpty, "the name of a technique"),
     Field("config", \.config, .notEmpty, "the beginning of a config hash, with or without the seed in it"),
@@ -29,12 +31,18 @@ public struct RunSelection: Configuration, Equatable {
       throw ConfigurationError(
         "selects every run; give at least one of file, experiment, technique, config, tag, where")
     }
+    if file == nil, overlay != nil {
+      throw ConfigurationError(keyPath: "overlay", "there is no \"file\" for it to lie over")
+    }
   }
+
+  /// The file and its overlay, by which the points that they spell out are found.
+  var source: String? { file.map { file in overlay.map { "\(file) with \($0)" } ?? file } }
 
   /// The selection in words, for notes and errors.
   var words: String {
     var parts: [String] = []
-    if let file { parts.append("file \(file)") }
+    if let source { parts.append("file \(source)") }
     if let experiment { parts.append("experiment \(experiment)") }
     if let technique { parts.append("technique \(technique)") }
     if let config { parts.append("config \(config)") }

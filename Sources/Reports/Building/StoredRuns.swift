@@ -22,7 +22,7 @@ public struct StoredRuns: Sendable {
       let isCandidate = spec.runs.contains { selection in
         var selection = selection
         selection.values = KeyPathValues()
-        return selection.matches(outline, points: selection.file.flatMap { points[$0] } ?? [])
+        return selection.matches(outline, points: selection.source.flatMap { points[$0] } ?? [])
       }
       runs.append(isCandidate ? ReportedRun(try store.run(facts.run.runID), id: facts.run.runID) : outline)
     }
@@ -61,6 +61,18 @@ private final class ImageSets: Sendable {
   }
 }
 
+extension MeasuringMethod.Fingerprint {
+  fileprivate init(_ measurement: MeasurementProtocol) {
+    let settings = measurement.settings.sorted { $0.key < $1.key }.map { " \($0.key) \(plain($0.value))" }
+    self.init(
+      digest: measurement.fingerprint,
+      prompts: "prompts \(measurement.prompts ?? "unnamed")"
+        + (measurement.promptsDigest.map { " \($0.hex.prefix(8))" } ?? ""),
+      weights: measurement.judgeDigest.map { "judge weights \($0.hex.prefix(8))" } ?? "no judge weights",
+      implementation: measurement.metric + (settings.isEmpty ? "" : " with" + settings.joined(separator: ",")))
+  }
+}
+
 extension ReportedRun {
   /// What the index knows of a run: all but its configuration and how its values were measured.
   fileprivate init(_ facts: RunFacts) {
@@ -81,7 +93,10 @@ extension ReportedRun {
       values: record.metrics.map { metric in
         MeasuredValue(
           name: metric.name, value: metric.value, better: Better(rawValue: metric.direction) ?? .none,
-          method: MeasuringMethod(unit: metric.unit, count: metric.count, judge: metric.judge, sampler: sampler))
+          method: MeasuringMethod(
+            unit: metric.unit, count: metric.count, judge: metric.judge, sampler: sampler,
+            fingerprint: metric.measurement.map(MeasuringMethod.Fingerprint.init)),
+          interval: metric.interval.flatMap { $0.lower <= $0.upper ? $0.lower...$0.upper : nil })
       } + Self.edit(record.stages))
   }
 

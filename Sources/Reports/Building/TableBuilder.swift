@@ -54,36 +54,56 @@ public struct TableBuilder: Sendable {
         "no selected run has a value \"\(column.metric)\""
           + suggestion(for: column.metric, among: Set(known).sorted()))
     }
+    // A record without a fingerprint may stand beside the one way of measuring that agrees in all that it does say.
+    let known = Set(all.map(\.method).filter { $0.fingerprint != nil })
+    func method(of value: MeasuredValue) -> MeasuringMethod {
+      guard value.method.fingerprint == nil else { return value.method }
+      let alike = known.filter { $0.withoutFingerprint == value.method }
+      return alike.count == 1 ? alike.first ?? value.method : value.method
+    }
     var methods: [MeasuringMethod] = []
-    for value in all where !methods.contains(value.method) { methods.append(value.method) }
+    for value in all where !methods.contains(method(of: value)) { methods.append(method(of: value)) }
     let header = column.label ?? column.metric
     let better = column.direction ?? first.better
     let digits = column.digits ?? (all.allSatisfy { abs($0.value ?? 0) < 10 } ? 2 : 1)
-    for method in methods {
+    for way in methods {
       let difference = MeasuringMethod.Part.allCases.filter { part in
-        methods.contains { $0.parts[part] != method.parts[part] }
-      }.map { method.parts[$0] ?? unstated($0) }
+        methods.contains { $0.parts[part] != way.parts[part] }
+      }.map { way.parts[$0] ?? unstated($0) }
       let suffix = difference.isEmpty ? "" : " (\(difference.joined(separator: ", ")))"
       table.columns.append(
         ReportTable.Column(
           key: column.metric
             + (methods.count > 1
               ? "#\(table.columns.count(where: { $0.key.hasPrefix(column.metric + "#") }) + 1)" : ""),
-          header: header + suffix, unit: method.unit, better: better, digits: digits))
+          header: header + suffix, unit: way.unit, better: better, digits: digits))
       for (row, values) in measured.enumerated() {
-        let summary = Summary(values.filter { $0.method == method }.compactMap(\.value))
+        let values = values.filter { method(of: $0) == way }
+        let summary = Summary(values.compactMap(\.value))
+        let interval = column.interval ? Summary.interval(values.map { ($0.value, $0.interval) }) : nil
         table.rows[row].cells.append(
-          summary.map { ReportTable.Cell(mean: $0.mean, deviation: $0.deviation, count: $0.count) })
+          summary.map {
+            ReportTable.Cell(mean: $0.mean, deviation: $0.deviation, count: $0.count, interval: interval)
+          })
       }
-      var parts = method.parts
+      var parts = way.parts
       if commonSampler != nil { parts[.sampler] = nil }
-      let words = MeasuringMethod.Part.allCases.compactMap { parts[$0] }
+      let words = MeasuringMethod.Part.plain.compactMap { parts[$0] }
       if methods.count == 1, !words.isEmpty { notes.append("\(header): \(words.joined(separator: ", ")).") }
     }
     if methods.count > 1 {
       notes.append(
         "\(header) was measured in \(methods.count) ways, which do not share a column: values in different columns "
           + "must not be compared.")
+    }
+    let unproven = all.count { $0.method != method(of: $0) }
+    if unproven > 0 {
+      notes.append(
+        "\(header): \(counted(unproven, "value")) of records that do not name prompts and judge weights stand"
+          + "\(unproven == 1 ? "s" : "") beside the others because unit, number, judge and sampler agree.")
+    }
+    if column.interval, !all.contains(where: { $0.interval != nil }) {
+      notes.append("\(header): no record has a confidence interval of it.")
     }
     let absent = groups.flatMap(\.runs).filter { run in
       !run.values.contains { $0.name == column.metric && $0.value?.isFinite == true }
@@ -99,6 +119,9 @@ public struct TableBuilder: Sendable {
     case .count: "unknown n"
     case .judge: "no judge"
     case .sampler: "unknown sampler"
+    case .prompts: "unnamed prompts"
+    case .weights: "unnamed judge weights"
+    case .implementation: "unnamed settings"
     }
   }
 

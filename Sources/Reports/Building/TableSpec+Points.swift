@@ -3,7 +3,7 @@ internal import Store
 public import Workbench
 
 extension TableSpec {
-  /// The points of the experiment files that selections name, by the name that each selection gives its file.
+  /// The points of the experiment files that selections name, with their overlays, by ``RunSelection/source``.
   ///
   /// - Parameters:
   ///   - folder: where the names are seen from: the specification's own folder.
@@ -14,9 +14,13 @@ extension TableSpec {
     var points: [String: [ExpectedPoint]] = [:]
     let digests = FileDigests(storeFolder: locations.store)
     defer { digests.save() }
-    for name in runs.compactMap(\.file) where points[name] == nil {
-      let experiment = try Experiment(reading: Self.path(of: name, in: folder))
-      points[name] = try experiment.points(devices: Device.allCases) { model in
+    for selection in runs {
+      guard let file = selection.file, let source = selection.source, points[source] == nil else { continue }
+      let overlay = selection.overlay.map { Self.path(of: $0, in: folder) }
+      let experiment = try Experiment(
+        reading: Self.path(of: file, in: folder),
+        overrides: Overrides(overlay: overlay.map { (patch: try JSON.read($0), file: $0) }))
+      points[source] = try experiment.points(devices: Device.allCases) { model in
         let modelFolder = try locations.modelFolder(model, from: experiment.folder)
         return try BaseModel(name: model, folder: modelFolder, digests: digests).declaration
       }.map { point in

@@ -48,8 +48,11 @@ public struct ScatterPlot: Equatable, Sendable {
   public var x: Quantity
   public var y: Quantity
   public var series: [Series]
+  /// Whether the Pareto front is drawn.
+  public var showsFront: Bool
 
-  public init(title: String, x: Quantity, y: Quantity, series: [Series]) {
+  public init(title: String, x: Quantity, y: Quantity, series: [Series], showsFront: Bool = false) {
+    self.showsFront = showsFront
     self.title = title
     self.x = x
     self.y = y
@@ -76,6 +79,11 @@ public struct ScatterPlot: Equatable, Sendable {
     let heading = StrokeFont.shortened(title, width: frame.right - frame.left - taken - 24, size: 15)
     drawing.shapes.append(.text(heading, at: Point(frame.left, 30), size: 15, .ink, weight: .bold))
     var lines: [(Point, Point)] = []
+    if showsFront {
+      let points = frontSteps.map { place($0.x, $0.y) }
+      drawing.shapes.append(.line(points, width: 1.2, .softInk, dash: [4, 3]))
+      lines += zip(points, points.dropFirst())
+    }
     for (one, style) in zip(series, styles) where !one.isReference {
       let points = one.marks.map { place($0.x, $0.y) }
       guard points.count > 1 else { continue }

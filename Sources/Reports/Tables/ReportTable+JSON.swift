@@ -30,6 +30,7 @@ extension ReportTable.Cell {
     [
       "mean": .number(mean), "standard_deviation": deviation.map(JSON.number) ?? .null, "count": .integer(count),
       "best": .bool(isBest),
+      "interval": interval.map { [.number($0.lowerBound), .number($0.upperBound)] } ?? .null,
     ]
   }
 }

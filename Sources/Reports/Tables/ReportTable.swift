@@ -100,12 +100,18 @@ public struct ReportTable: Equatable, Sendable {
     /// The number of seeds that the mean is over.
     public var count: Int
     public var isBest: Bool
+    /// The 95 % confidence interval, where the column asks for it.
+    public var interval: ClosedRange<Double>?
 
-    public init(mean: Double, deviation: Double? = nil, count: Int = 1, isBest: Bool = false) {
+    public init(
+      mean: Double, deviation: Double? = nil, count: Int = 1, isBest: Bool = false,
+      interval: ClosedRange<Double>? = nil
+    ) {
       self.mean = mean
       self.deviation = deviation
       self.count = count
       self.isBest = isBest
+      self.interval = interval
     }
   }
 }
@@ -118,11 +124,16 @@ extension ReportTable {
     return frequency.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
   }
 
-  /// A cell as people read it: `0.93`, `0.93 ± 0.02`, and `0.93 ± 0.02 (n = 2)` where the number of seeds is unusual.
+  /// A cell as people read it: `0.93`, `0.93 ± 0.02`, and `0.93 ± 0.02 (n = 2)` where the number of seeds is unusual;
+  /// `0.93 [0.88, 0.96]` where the column asks for intervals.
   func text(of cell: Cell?, in column: Column) -> String {
     guard let cell else { return "–" }
     var text = fixed(cell.mean, digits: column.digits)
     if let deviation = cell.deviation { text += " ± " + fixed(deviation, digits: column.digits) }
+    if let interval = cell.interval {
+      let ends = [interval.lowerBound, interval.upperBound].map { fixed($0, digits: column.digits) }
+      text += " [\(ends.joined(separator: ", "))]"
+    }
     if cell.count != commonCount { text += " (n = \(cell.count))" }
     return text
   }
@@ -141,6 +152,9 @@ extension ReportTable {
       // Where one seed is the rule, the cells over more say themselves over how many.
       let seeds = commonCount == 1 ? "the n" : "\(commonCount)"
       parts.append("Mean ± sample standard deviation over \(seeds) seeds.")
+    }
+    if rows.contains(where: { $0.cells.contains { $0?.interval != nil } }) {
+      parts.append("95 % confidence intervals over images in brackets.")
     }
     if rows.contains(where: { $0.cells.contains { $0?.isBest == true } }) {
       let references = rows.filter(\.isReference).map(\.label)

@@ -23,6 +23,25 @@ public struct Summary: Equatable, Sendable {
   }
 }
 
+extension Summary {
+  /// The interval of the mean of values that each have one: by recovery of the variance from the distances of their
+  /// ends (Zou and Donner 2008, Statistics in Medicine 27). Of a single value it is its own.
+  ///
+  /// - Returns: `nil` where a value has none, and for no values
+  static func interval(_ values: [(value: Double?, interval: ClosedRange<Double>?)]) -> ClosedRange<Double>? {
+    guard let all = Summary(values.compactMap(\.value)), all.count == values.count else { return nil }
+    if values.count == 1 { return values[0].interval }
+    var (below, above) = (0.0, 0.0)
+    for case (let value?, let interval) in values {
+      guard let interval else { return nil }
+      below += (value - interval.lowerBound) * (value - interval.lowerBound)
+      above += (interval.upperBound - value) * (interval.upperBound - value)
+    }
+    let count = Double(values.count)
+    return all.mean - below.squareRoot() / count...all.mean + above.squareRoot() / count
+  }
+}
+
 extension ReportTable {
   /// Marks the best cell of each column: the highest or lowest mean by the column's direction, among the rows that
   /// compete. Cells that print alike are equally good, so all of them are marked. A column with one competitor, or

@@ -20,14 +20,17 @@ public struct JudgeNetwork {
     func callAsFunction(_ x: Tensor) -> Tensor { norm(convolution(x)).relu() }
   }
 
+  private static let shapes: [(inputs: Int, outputs: Int, stride: Int)] = [
+    (3, 16, 1), (16, 32, 2), (32, 48, 1), (48, 64, 2), (64, 64, 2),
+  ]
+
   private let blocks: [Block]
   private let hidden: Linear
   private let heads: Linear
 
   public init(_ weights: Weights) throws {
-    let shapes = [(3, 16, 1), (16, 32, 2), (32, 48, 1), (48, 64, 2), (64, 64, 2)]
-    blocks = try shapes.enumerated().map { index, shape in
-      try Block(weights, index, inputs: shape.0, outputs: shape.1, stride: shape.2)
+    blocks = try Self.shapes.enumerated().map { index, shape in
+      try Block(weights, index, inputs: shape.inputs, outputs: shape.outputs, stride: shape.stride)
     }
     let side = shapesImageSize / 8
     hidden = try Linear(weights.scope("hidden"), inputs: 64 * side * side, outputs: JudgeNetwork.featureWidth)
@@ -40,6 +43,19 @@ public struct JudgeNetwork {
   public func earlyMaps(_ images: Tensor) -> [Tensor] {
     let first = blocks[0](images)
     return [first, blocks[1](first)]
+  }
+
+  /// The channels of ``maps(_:)``, block by block.
+  public static let mapChannels = shapes.map(\.outputs)
+
+  /// The maps after every block, the first at the size of the images and the last at an eighth of it: what a perceptual
+  /// distance compares.
+  ///
+  /// - Parameter images: (batch, 3, 32, 32) in [-1, 1]
+  public func maps(_ images: Tensor) -> [Tensor] {
+    var maps: [Tensor] = []
+    for block in blocks { maps.append(block(maps.last ?? images)) }
+    return maps
   }
 
   /// - Parameter images: (batch, 3, 32, 32) in [-1, 1]

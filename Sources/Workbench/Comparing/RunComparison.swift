@@ -22,6 +22,10 @@ public struct RunComparison: Sendable {
     /// The number of images behind each value.
     public let counts: [Int?]
     public let judges: [String?]
+    /// The 95 % confidence interval of each value; `nil` where there is none.
+    public let intervals: [RunRecord.Metric.Interval?]
+    /// How each value was measured; `nil` where its record does not say.
+    public let protocols: [MeasurementProtocol?]
     /// For shares: how many standard errors each value lies from the first; see ``RunComparison``.
     public let standardErrors: [Double?]
 
@@ -30,10 +34,17 @@ public struct RunComparison: Sendable {
       values.map { value in values.first.flatMap { $0 }.flatMap { first in value.map { $0 - first } } }
     }
 
-    /// Whether all values come from the same judge and from equally many images, so that they may be compared.
-    public var isComparable: Bool {
-      Set(counts.compactMap(\.self)).count <= 1 && Set(judges.compactMap(\.self)).count <= 1
+    /// The parts in which some values were measured otherwise than others, so that they must not be compared: as the
+    /// records say, and of older records what these say.
+    public var unlike: [String] {
+      var parts = Set(MeasurementProtocol.differences(protocols.compactMap(\.self)))
+      if Set(counts.compactMap(\.self)).count > 1 { parts.insert("count") }
+      if Set(judges.compactMap(\.self)).count > 1 { parts.insert("judge") }
+      return parts.sorted()
     }
+
+    /// Whether all values were measured alike, so that they may be compared.
+    public var isComparable: Bool { unlike.isEmpty }
   }
 
   public let runs: [Digest]
@@ -84,7 +95,8 @@ public struct RunComparison: Sendable {
       guard let known = found.compactMap(\.self).first else { return nil }
       return Measure(
         name: name, direction: known.direction, unit: known.unit, values: found.map { $0?.value },
-        counts: found.map { $0?.count }, judges: found.map { $0?.judge },
+        counts: found.map { $0?.count }, judges: found.map { $0?.judge }, intervals: found.map { $0?.interval },
+        protocols: found.map { $0?.measurement },
         standardErrors: found.map { standardErrors(known.unit, from: found[0], to: $0) })
     }
   }

@@ -1,21 +1,27 @@
+internal import Attacks
 public import Configuration
 internal import Erasure
 internal import Metrics
 
-/// Which of the two kinds of thing an experiment chooses by name.
-public enum ComponentKind: String, Sendable {
-  case technique, metric
+/// Which kind of thing an experiment chooses by name.
+public enum ComponentKind: String, CaseIterable, Sendable {
+  case technique, attack, metric
 }
 
-/// The techniques and metrics that an experiment may name, each with the type of its configuration.
+/// The techniques, attacks and metrics that an experiment may name, each with the type of its configuration.
 ///
 /// Adding one is its own file and one line here.
 public struct Catalogue: Sendable {
   public let techniques: [String: any Configuration.Type]
+  public let attacks: [String: any Configuration.Type]
   public let metrics: [String: any Configuration.Type]
 
-  public init(techniques: [String: any Configuration.Type], metrics: [String: any Configuration.Type]) {
+  public init(
+    techniques: [String: any Configuration.Type], attacks: [String: any Configuration.Type] = [:],
+    metrics: [String: any Configuration.Type]
+  ) {
     self.techniques = techniques
+    self.attacks = attacks
     self.metrics = metrics
   }
 
@@ -45,33 +51,56 @@ public struct Catalogue: Sendable {
       "surgical": SurgicalConfiguration.self,
       "uce": UCEConfiguration.self,
     ],
+    attacks: [
+      "mma": MMAConfiguration.self,
+      "p4d": P4DConfiguration.self,
+      "random_tokens": RandomTokensConfiguration.self,
+      "ring_a_bell": RingABellConfiguration.self,
+      "unlearn_diff": UnlearnDiffConfiguration.self,
+    ],
     metrics: [
+      "accuracy": TargetAccuracyConfiguration.self,
+      "asr_custom": ASRRingABellConfiguration.self,
+      "asr_i2p": ASRI2PConfiguration.self,
+      "asr_mma_diffusion": ASRMMADiffusionConfiguration.self,
+      "asr_p4d": ASRP4DConfiguration.self,
+      "asr_ring_a_bell": ASRRingABellConfiguration.self,
       "cer": CERConfiguration.self,
       "clip_score": CLIPScoreConfiguration.self,
+      "detections": DetectionsConfiguration.self,
+      "err": ERRConfiguration.self,
       "fid": FIDConfiguration.self,
+      "kid": KIDConfiguration.self,
+      "lpips": LPIPSConfiguration.self,
       "prompt_accuracy": PromptAccuracyConfiguration.self,
+      "prune_ratio": PruneRatioConfiguration.self,
+      "sensitivity": SensitivityConfiguration.self,
       "ssim": SSIMConfiguration.self,
+      "tifa": TIFAConfiguration.self,
+      "ua_ira": UAIRAConfiguration.self,
     ])
 
   /// Names from the source documents that are still to be built: their experiments parse and cannot run yet.
   static let notBuilt: [ComponentKind: [String]] = [
-    .technique: [
-      "advunlearn", "cogfd", "concept_steerers", "safree", "salun", "trasce",
-    ],
-    .metric: [
-      "asr_custom", "asr_i2p", "asr_mma_diffusion", "asr_p4d", "asr_ring_a_bell", "err", "tifa", "ua_ira",
-    ],
+    .technique: ["advunlearn", "cogfd", "concept_steerers", "safree", "salun", "trasce"]
   ]
 
-  /// Whether a name is that of a technique or metric that is still to be built.
+  /// Whether a name is that of a technique, attack or metric that is still to be built.
   public static func isPlanned(_ name: String) -> Bool { notBuilt.values.contains { $0.contains(name) } }
+
+  /// The names of all that is built.
+  public var names: [String] { ComponentKind.allCases.flatMap { entries($0).keys.sorted() } }
 
   /// The configuration types of one kind by name.
   public func entries(_ kind: ComponentKind) -> [String: any Configuration.Type] {
-    kind == .technique ? techniques : metrics
+    switch kind {
+    case .technique: techniques
+    case .attack: attacks
+    case .metric: metrics
+    }
   }
 
-  /// The configuration type of a technique or metric; `nil` for one that is known but not built yet.
+  /// The configuration type of a technique, attack or metric; `nil` for one that is known but not built yet.
   ///
   /// Throws for a name that nobody knows, with the nearest one that somebody does.
   public func configuration(
@@ -86,15 +115,15 @@ public struct Catalogue: Sendable {
       "there is no \(kind) \"\(name)\"" + (hint ?? "; there are \(built.joined(separator: ", "))"))
   }
 
-  /// The configuration table of a technique or metric, whichever has the name.
+  /// The configuration table of a technique, attack or metric, whichever has the name.
   public func table(of name: String) throws(ConfigurationError) -> (kind: ComponentKind, rows: [FieldDescription]) {
-    for kind in [ComponentKind.technique, .metric] {
+    for kind in ComponentKind.allCases {
       if let type = entries(kind)[name] { return (kind, type.table) }
       if Self.notBuilt[kind, default: []].contains(name) {
         throw ConfigurationError("the \(kind) \"\(name)\" is not built yet")
       }
     }
-    let names = techniques.keys.sorted() + metrics.keys.sorted()
-    throw ConfigurationError("there is no technique or metric \"\(name)\"" + suggestion(for: name, among: names))
+    throw ConfigurationError(
+      "there is no technique, attack or metric \"\(name)\"" + suggestion(for: name, among: names))
   }
 }

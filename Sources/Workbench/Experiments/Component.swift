@@ -1,6 +1,6 @@
 public import Configuration
 
-/// A technique or a metric, chosen by name and configured.
+/// A technique, an attack or a metric, chosen by name and configured.
 public struct Component: Sendable {
   public let kind: ComponentKind
   public let name: String
@@ -37,6 +37,12 @@ public struct Component: Sendable {
     config = configuration.encode()
   }
 
+  /// The attack that a metric is measured under, where its configuration names one.
+  var attackName: String? { kind == .metric ? config["attack"]?.string : nil }
+
+  /// What tells a metric from the others of its experiment: its name, and the attack that it is measured under.
+  var label: String { attackName.map { "\(name).\($0)" } ?? name }
+
   /// `{"name": …, "config": {…}}` with every default filled in.
   public var json: JSON { ["name": .string(name), "config": config] }
 
@@ -49,18 +55,54 @@ public struct Component: Sendable {
     return ["name": .string(name), "config": configuration.encode(affectingResult: true)]
   }
 
-  /// The fields that play a role, with the values they hold that are strings or lists of strings.
-  func strings(_ role: FieldRole) -> [(key: String, values: [String])] {
+  /// What a setting names: one string or several.
+  struct Naming {
+    /// The key path inside the configuration, `instruction_concepts.0.prompt`.
+    let key: String
+    let values: [String]
+    /// The setting to write where nobody has; nil where somebody has written it.
+    let unwritten: String?
+  }
+
+  /// What the settings of a role name, in the order of the fields, and what is in force of those that are unset.
+  func strings(_ role: FieldRole) -> [Naming] {
     guard let configuration else { return [] }
-    return type(of: configuration).table.filter { $0.role == role }.compactMap { row in
-      let value = config[row.key] ?? .null
+    let inForce = configuration.inForce
+    return type(of: configuration).table.flatMap { row in
+      let isUnwritten = config[row.key] ?? .null == row.defaultValue
+      return Self.strings(role, of: row, in: inForce[row.key] ?? config[row.key] ?? .null).map { key, values in
+        Naming(key: key, values: values, unwritten: isUnwritten ? row.key : nil)
+      }
+    }
+  }
+
+  private static func strings(
+    _ role: FieldRole, of row: FieldDescription, in value: JSON
+  ) -> [(key: String, values: [String])] {
+    if row.role == role {
       let values = value.string.map { [$0] } ?? value.array?.compactMap(\.string) ?? []
-      return values.isEmpty ? nil : (row.key, values)
+      return values.isEmpty ? [] : [(row.key, values)]
+    }
+    let objects = value.array?.enumerated().map { ("\(row.key).\($0)", $1) } ?? [(row.key, value)]
+    return objects.flatMap { path, object in
+      row.members.flatMap { member in
+        strings(role, of: member, in: object[member.key] ?? .null).map { ("\(path).\($0)", $1) }
+      }
     }
   }
 
   /// The concepts that a technique erases, in the order of its fields.
-  var erasedConcepts: [String] { strings(.concept).filter { $0.key.hasPrefix("erase") }.flatMap(\.values) }
+  var erasedConcepts: [String] { erasing.flatMap(\.values) }
+
+  private var erasing: [Naming] { strings(.concept).filter { $0.key.hasPrefix("erase") } }
+
+  /// Refuses a concept that is to be erased twice.
+  func refuseRepeatedConcepts(file: String) throws(ConfigurationError) {
+    guard let twice = firstRepeated(erasedConcepts) else { return }
+    let key = erasing.last { $0.values.contains(twice) }?.key ?? ""
+    throw ConfigurationError(
+      file: file, keyPath: "\(keyPath).config.\(key)", "the concept \"\(twice)\" is to be erased twice")
+  }
 
   /// Whether its configuration can name a device.
   static func takesDevice(_ kind: ComponentKind, _ reference: JSON, _ catalogue: Catalogue) -> Bool {
@@ -73,7 +115,8 @@ public struct Component: Sendable {
   func filled(from base: BaseDeclaration, technique: Component?, file: String) throws(ConfigurationError) -> Component {
     guard let configuration else { return self }
     do throws(ConfigurationError) {
-      return Component(self, configuration: try configuration.filled(from: base, technique: technique?.config))
+      let erased = technique?.erasedConcepts ?? []
+      return Component(self, configuration: try configuration.filled(from: base, erased: erased))
     } catch {
       throw error.inside(file: file, keyPath: keyPath + ".config")
     }
@@ -83,15 +126,15 @@ public struct Component: Sendable {
 extension Configuration {
   /// This configuration with the settings that its file left to others taken from the base model and the technique.
   ///
+  /// - Parameter erased: the concepts that the technique erases.
   /// - Throws: `ConfigurationError` for a setting that nobody has a value for.
-  func filled(from base: BaseDeclaration, technique: JSON? = nil) throws(ConfigurationError) -> Self {
+  func filled(from base: BaseDeclaration, erased: [String] = []) throws(ConfigurationError) -> Self {
     var settings = encode().object ?? [:]
     for (key, filler) in leftOpen {
       let value =
         switch filler {
         case .baseModel: base.defaults[key]
-        // Of several concepts, the first.
-        case .technique(let theirs): technique?[theirs].map { $0.array?.first ?? $0 }
+        case .erasedConcepts: erased.isEmpty ? nil : ConceptNames(erased).json
         }
       if let value, !value.isNull { settings[key] = value }
       if settings[key] ?? .null == .null {
@@ -108,7 +151,7 @@ struct ComponentReference: Configuration {
   var config: [String: JSON] = [:]
 
   static let fields: [Field<ComponentReference>] = [
-    Field("name", \.name, .notEmpty, "Which technique or metric"),
+    Field("name", \.name, .notEmpty, "Which technique, attack or metric"),
     Field("config", \.config, "Its settings"),
   ]
 

@@ -145,10 +145,11 @@ public struct Experiment: Sendable {
 struct Draft: Sendable {
   let settings: ExperimentSettings
   let technique: Component
+  let attacks: [Component]
   let metrics: [Component]
   let set: [String: JSON]
 
-  var components: [Component] { [technique] + metrics }
+  var components: [Component] { [technique] + attacks + metrics }
 
   init(
     _ document: JSON, set: [String: JSON], metricsAreOne: Bool, file: String, catalogue: Catalogue
@@ -158,14 +159,25 @@ struct Draft: Sendable {
     self.set = set
     technique = try Component(
       .technique, parsing: settings.technique, keyPath: "technique", file: file, catalogue: catalogue)
+    try technique.refuseRepeatedConcepts(file: file)
+    attacks = try (settings.attacks ?? []).enumerated().map { position, reference throws(ConfigurationError) in
+      let place = reference["name"]?.string ?? String(position)
+      return try Component(
+        .attack, parsing: reference, keyPath: "attacks.\(place)", file: file, catalogue: catalogue)
+    }
+    if let twice = firstRepeated(attacks.map(\.name)) {
+      throw ConfigurationError(file: file, keyPath: "attacks", "the attack \"\(twice)\" appears twice")
+    }
     metrics = try (settings.metrics ?? []).enumerated().map { position, reference throws(ConfigurationError) in
       let place = reference["name"]?.string ?? String(position)
       return try Component(
         .metric, parsing: reference, keyPath: metricsAreOne ? "metric" : "metrics.\(place)", file: file,
         catalogue: catalogue)
     }
-    if let twice = firstRepeated(metrics.map(\.name)) {
-      throw ConfigurationError(file: file, keyPath: "metrics", "the metric \"\(twice)\" appears twice")
+    if let twice = firstRepeated(metrics.map(\.label)) {
+      throw ConfigurationError(
+        file: file, keyPath: "metrics",
+        "the metric \"\(twice)\" appears twice; a metric may do so under attacks that differ")
     }
   }
 }

@@ -135,9 +135,13 @@ extension Overrides {
     let folder = FilePlace(overlay).folder
     guard folder != FilePlace(file).folder else { return patch }
     let start = folder.hasPrefix("/") ? folder : FileManager.default.currentDirectoryPath + "/" + folder
-    let technique = document.merging(patch).value(at: "technique.name")?.string ?? ""
-    let rows = catalogue.techniques[technique]?.table ?? []
-    let places = ["base_model", "output_dir"] + rows.filter { $0.role == .path }.map { "technique.config." + $0.key }
+    let merged = document.merging(patch)
+    let settings = componentPlaces(in: merged).flatMap { place, kind in
+      let name = merged.value(at: place + ".name")?.string ?? ""
+      let rows = catalogue.entries(kind)[name]?.table ?? []
+      return rows.filter { $0.role == .path }.map { "\(place).config.\($0.key)" }
+    }
+    let places = ["base_model", "output_dir"] + settings
     var rebased = patch
     for keyPath in places {
       guard let path = patch.value(at: keyPath)?.string, !path.hasPrefix("/") else { continue }
@@ -149,7 +153,9 @@ extension Overrides {
   }
 
   private static func componentPlaces(in document: JSON) -> [(keyPath: String, kind: ComponentKind)] {
-    let several = (document["metrics"]?.array ?? []).indices.map { ("metrics.\($0)", ComponentKind.metric) }
-    return [("technique", .technique), ("metric", .metric)] + several
+    func several(_ key: String, _ kind: ComponentKind) -> [(keyPath: String, kind: ComponentKind)] {
+      (document[key]?.array ?? []).indices.map { ("\(key).\($0)", kind) }
+    }
+    return [("technique", .technique), ("metric", .metric)] + several("attacks", .attack) + several("metrics", .metric)
   }
 }

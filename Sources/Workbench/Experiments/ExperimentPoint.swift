@@ -10,10 +10,13 @@ public struct ExperimentPoint: Sendable {
   /// The folder that relative paths start from.
   public let folder: String
   public let technique: Component
+  public let attacks: [Component]
   public let metrics: [Component]
   /// The base model as the experiment names it: a name, or a folder written with a slash.
   public let baseModel: String
   public let seed: Int
+  /// The seed of the edit, where it is not that of everything else.
+  public let editSeed: Int?
   public let outputDir: String
   public let tags: [String]
   /// What sets this point apart from the file and from the other points, by key path.
@@ -27,6 +30,9 @@ public struct ExperimentPoint: Sendable {
     _ draft: Draft, seed: Int, base: BaseDeclaration, devices: [Device], experiment: Experiment
   ) throws(ConfigurationError) {
     let technique = try draft.technique.filled(from: base, technique: nil, file: experiment.file)
+    let attacks = try draft.attacks.map { attack throws(ConfigurationError) in
+      try attack.filled(from: base, technique: technique, file: experiment.file)
+    }
     let metrics = try draft.metrics.map { metric throws(ConfigurationError) in
       try metric.filled(from: base, technique: technique, file: experiment.file)
     }
@@ -34,45 +40,54 @@ public struct ExperimentPoint: Sendable {
     file = experiment.file
     folder = experiment.folder
     self.technique = technique
+    self.attacks = attacks
     self.metrics = metrics
     baseModel = draft.settings.baseModel
     identity = base.identity ?? draft.settings.baseModel
     self.seed = seed
+    editSeed = draft.settings.editSeed
     outputDir = draft.settings.outputDir
     tags = draft.settings.tags
     set = draft.set
 
     var warnings: [String] = []
-    for component in [technique] + metrics {
+    for component in [technique] + attacks + metrics {
       let place = component.keyPath + ".config."
-      for (key, concepts) in component.strings(.concept) where !base.concepts.isEmpty {
-        for concept in concepts where !base.concepts.contains(concept) {
+      for naming in component.strings(.concept) where !base.concepts.isEmpty {
+        for concept in naming.values where !base.concepts.contains(concept) {
           throw ConfigurationError(
-            file: file, keyPath: place + key,
+            file: file, keyPath: place + naming.key,
             "the base model \"\(baseModel)\" declares no concept \"\(concept)\""
-              + suggestion(for: concept, among: base.concepts))
+              + suggestion(for: concept, among: base.concepts) + naming.remedy)
         }
       }
-      for (key, anchors) in component.strings(.anchor) {
-        if let word = base.unknownWords(in: anchors.filter { $0 != "*" }).first {
+      for naming in component.strings(.phrase) {
+        if let word = base.unknownWords(in: naming.values.filter { $0 != "*" }).first {
           throw ConfigurationError(
-            file: file, keyPath: place + key,
+            file: file, keyPath: place + naming.key,
             "the base model \"\(baseModel)\" never saw the word \"\(word)\" in training"
-              + suggestion(for: word, among: base.vocabulary))
+              + suggestion(for: word, among: base.vocabulary) + naming.remedy)
         }
       }
-      for (key, names) in component.strings(.device) {
-        for name in names where !devices.map(\.rawValue).contains(name) {
+      for naming in component.strings(.path) where naming.values.contains(where: { $0.hasSuffix(".pt") }) {
+        throw ConfigurationError(
+          file: file, keyPath: place + naming.key,
+          "\(naming.values[0]) would be a file of PyTorch, which is neither written nor read; weights are a file"
+            + " ending in .safetensors")
+      }
+      for naming in component.strings(.device) {
+        for name in naming.values where !devices.map(\.rawValue).contains(name) {
           throw ConfigurationError(
-            file: file, keyPath: place + key, "this machine cannot serve \"\(name)\"; --device cpu overrides it")
+            file: file, keyPath: place + naming.key,
+            "this machine cannot serve \"\(name)\"; --device cpu overrides it")
         }
       }
       warnings += component.configuration?.warnings.map { "\(component.name): \($0)" } ?? []
-      for (key, prompts) in component.strings(.prompt) {
-        let words = base.unknownWords(in: prompts).map { "\"\($0)\"" }
+      for naming in component.strings(.prompt) {
+        let words = base.unknownWords(in: naming.values).map { "\"\($0)\"" }
         if !words.isEmpty {
           warnings.append(
-            "\(component.name): \(key) holds words that \"\(baseModel)\" never saw in training: "
+            "\(component.name): \(naming.key) holds words that \"\(baseModel)\" never saw in training: "
               + words.joined(separator: ", "))
         }
       }
@@ -82,7 +97,7 @@ public struct ExperimentPoint: Sendable {
 
   /// The experiment in full: every default filled in, metrics as a list. It reads back as an experiment of one point.
   public var json: JSON {
-    [
+    var members: [String: JSON] = [
       "base_model": .string(baseModel),
       "metrics": .array(metrics.map(\.json)),
       "output_dir": .string(outputDir),
@@ -90,6 +105,9 @@ public struct ExperimentPoint: Sendable {
       "tags": .array(tags.map(JSON.string)),
       "technique": technique.json,
     ]
+    if !attacks.isEmpty { members["attacks"] = .array(attacks.map(\.json)) }
+    members["edit_seed"] = editSeed.map(JSON.integer)
+    return .object(members)
   }
 
   /// The digest of the question. Equal hashes are the same experiment asked again.
@@ -103,9 +121,13 @@ public struct ExperimentPoint: Sendable {
   private func question(withSeed: Bool) -> JSON {
     var members: [String: JSON] = [
       "base_model": .string(identity),
-      "metrics": .array(metrics.sorted { $0.name < $1.name }.map(\.jsonAffectingResult)),
+      "metrics": .array(metrics.sorted { $0.label < $1.label }.map(\.jsonAffectingResult)),
       "technique": technique.jsonAffectingResult,
     ]
+    if !attacks.isEmpty {
+      members["attacks"] = .array(attacks.sorted { $0.name < $1.name }.map(\.jsonAffectingResult))
+    }
+    members["edit_seed"] = editSeed.map(JSON.integer)
     if withSeed { members["seed"] = .integer(seed) }
     return .object(members)
   }
@@ -117,4 +139,11 @@ public struct ExperimentPoint: Sendable {
 
   /// The folder of the base model, or `nil` if the experiment gives a name.
   public var baseModelFolder: String? { baseModel.contains("/") ? resolve(baseModel) : nil }
+}
+
+extension Component.Naming {
+  /// The end of a refusal of what nobody has written.
+  fileprivate var remedy: String {
+    unwritten.map { "; this is its default, so \"\($0)\" has to be written" } ?? ""
+  }
 }

@@ -4,10 +4,12 @@ internal import Configuration
 struct ExperimentSettings: Configuration {
   var outputDir = "results"
   var technique: [String: JSON] = [:]
+  var attacks: [[String: JSON]]?
   var metric: [String: JSON]?
   var metrics: [[String: JSON]]?
   var seed = 0
   var seeds: [Int]?
+  var editSeed: Int?
   var baseModel = "shapes"
   var tags: [String] = []
   var sweep: [String: JSON] = [:]
@@ -18,10 +20,14 @@ struct ExperimentSettings: Configuration {
       "Accepted as the documents write it, and not used: results go to the store, and tables to reports/",
       affectsResult: false, role: .path),
     Field("technique", \.technique, "The technique: its name and config"),
+    Field("attacks", \.attacks, .notEmpty, "The attacks that metrics name, each its name and config"),
     Field("metric", \.metric, "The one metric: its name and config"),
     Field("metrics", \.metrics, .notEmpty, "Several metrics, each its name and config"),
     Field("seed", \.seed, Self.seedRule, "The seed of everything random"),
     Field("seeds", \.seeds, .each(Self.seedRule), "Seeds to run with, one after the other, instead of seed"),
+    Field(
+      "edit_seed", \.editSeed, Self.seedRule,
+      "The seed of the edit alone, so that seeds vary the images and the attacks on one edit; seed if unset"),
     Field("base_model", \.baseModel, .notEmpty, "The model to erase from: a name, or a folder written with a slash"),
     Field("tags", \.tags, "Words to find the runs by", affectsResult: false),
     Field("sweep", \.sweep, "Key paths, each with a list of values to try; several span a grid"),

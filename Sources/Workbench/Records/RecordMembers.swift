@@ -32,6 +32,11 @@ struct RecordMembers {
     try RecordMembers(try value(key), "\"\(key)\" of \(path)")
   }
 
+  /// The members of an object that may be absent.
+  func optionalMember(_ key: String) throws(RecordError) -> RecordMembers? {
+    members[key] == nil ? nil : try member(key)
+  }
+
   func object(_ key: String) throws(RecordError) -> [String: JSON] { try expect(key, "an object", \.object) }
   func string(_ key: String) throws(RecordError) -> String { try expect(key, "a string", \.string) }
   func bool(_ key: String) throws(RecordError) -> Bool { try expect(key, "true or false", \.bool) }

@@ -73,7 +73,7 @@ extension RunRecord.Metric {
     .members([
       ("name", .string(name)), ("value", finiteValue), ("direction", .string(direction)),
       ("unit", .string(unit)), ("count", count.map { .integer($0) }), ("judge", judge.map { .string($0) }),
-      ("details", details),
+      ("details", details), ("interval", interval?.json), ("protocol", measurement?.json),
     ])
   }
 
@@ -87,7 +87,18 @@ extension RunRecord.Metric {
     try self.init(
       name: members.string("name"), value: members.optionalNumber("value"), direction: members.string("direction"),
       unit: members.string("unit"), count: members.optionalInteger("count"), judge: members.optionalString("judge"),
-      details: members.optionalValue("details"))
+      details: members.optionalValue("details"), interval: members.optionalValue("interval").flatMap(Interval.init),
+      measurement: members.optionalMember("protocol").map(MeasurementProtocol.init))
+  }
+}
+
+extension RunRecord.Metric.Interval {
+  /// - Returns: nil for anything but a list of two numbers
+  init?(_ json: JSON) {
+    guard let ends = json.array, ends.count == 2, let lower = ends[0].number, let upper = ends[1].number else {
+      return nil
+    }
+    self.init(lower: lower, upper: upper)
   }
 }
 

@@ -54,10 +54,14 @@ public struct RunRecord: Equatable, Sendable {
     public var judge: String?
     /// What else the metric found, for example accuracies by class.
     public var details: JSON?
+    /// The 95 % confidence interval of the value; nil where none can be given.
+    public var interval: Interval?
+    /// How the value was measured; nil in records of versions that did not say.
+    public var measurement: MeasurementProtocol?
 
     public init(
       name: String, value: Double?, direction: String, unit: String, count: Int? = nil, judge: String? = nil,
-      details: JSON? = nil
+      details: JSON? = nil, interval: Interval? = nil, measurement: MeasurementProtocol? = nil
     ) {
       self.name = name
       self.value = value
@@ -66,6 +70,22 @@ public struct RunRecord: Equatable, Sendable {
       self.count = count
       self.judge = judge
       self.details = details
+      self.interval = interval
+      self.measurement = measurement
+    }
+
+    /// The ends of a confidence interval.
+    public struct Interval: Equatable, Sendable {
+      public var lower: Double
+      public var upper: Double
+
+      public init(lower: Double, upper: Double) {
+        self.lower = lower
+        self.upper = upper
+      }
+
+      /// As records and `--json` write it: a list of both ends.
+      public var json: JSON { [.number(lower), .number(upper)] }
     }
   }
 

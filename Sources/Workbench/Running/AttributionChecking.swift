@@ -5,6 +5,10 @@ internal import Tensors
 /// What random small ablations do to CAD's objective, beside what the attribution predicts (arXiv 2412.02542,
 /// figure 2).
 public struct AttributionReport: Sendable {
+  /// How many weights each ablation has set to zero.
+  public let weights: Int
+  /// The share of the modules' weights that this is: what was asked for, as nearly as whole weights come.
+  public let share: Double
   /// For each ablation the sum of the attributions of its weights.
   public let predicted: [Double]
   /// For each ablation what the objective loses.
@@ -37,9 +41,11 @@ extension Runner {
     let execution = PointExecution(point, runner: self, monitor: monitor)
     let (plan, model, estimates) = try execution.computeEstimates()
     let check = AttributionCheck(
-      attribution(plan.seed), modules: modules, trials: trials, share: share)
+      attribution(plan.editSeed), modules: modules, trials: trials, share: share)
     let result = try check.run(
       model, values: estimates["attribution"] ?? [:], monitor: monitor.work("check"))
-    return AttributionReport(predicted: result.predicted, actual: result.actual, correlation: result.correlation)
+    return AttributionReport(
+      weights: result.weights, share: result.share, predicted: result.predicted, actual: result.actual,
+      correlation: result.correlation)
   }
 }

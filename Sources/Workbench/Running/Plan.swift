@@ -1,3 +1,4 @@
+internal import Attacks
 public import Configuration
 internal import Diffusion
 internal import Erasure
@@ -19,11 +20,27 @@ public struct Plan: Sendable {
     public let reason: String?
     /// Images that are there already, and images in all; nil for other stages.
     public let images: (there: Int, all: Int)?
+    /// Adversarial prompts that are there already, and prompts in all; nil for other stages.
+    public let prompts: (there: Int, all: Int)?
+
+    init(
+      name: String, needs: [String], key: Digest?, isCached: Bool, reason: String?, images: (there: Int, all: Int)?,
+      prompts: (there: Int, all: Int)? = nil
+    ) {
+      self.name = name
+      self.needs = needs
+      self.key = key
+      self.isCached = isCached
+      self.reason = reason
+      self.images = images
+      self.prompts = prompts
+    }
 
     public static func == (left: Stage, right: Stage) -> Bool {
       left.name == right.name && left.needs == right.needs && left.key == right.key && left.isCached == right.isCached
         && left.reason == right.reason && left.images?.there == right.images?.there
-        && left.images?.all == right.images?.all
+        && left.images?.all == right.images?.all && left.prompts?.there == right.prompts?.there
+        && left.prompts?.all == right.prompts?.all
     }
   }
 
@@ -49,6 +66,7 @@ extension Plan.Stage {
       "name": .string(name), "needs": .array(needs.map { .string($0) }), "cached": .bool(isCached),
       "key": key.map { .string($0.hex) } ?? .null, "reason": reason.map { .string($0) } ?? .null,
     ]
+    if let prompts { json["prompts"] = ["there": .integer(prompts.there), "all": .integer(prompts.all)] }
     if let images { json["images"] = ["there": .integer(images.there), "all": .integer(images.all)] }
     return .object(json)
   }
@@ -57,7 +75,7 @@ extension Plan.Stage {
 extension Runner {
   /// What running a point would do, found out without computing anything.
   public func plan(_ point: ExperimentPoint) throws -> Plan {
-    try Planner(stages(of: point), store.cache).plan()
+    try Planner(stages(of: point), store).plan()
   }
 }
 
@@ -65,12 +83,14 @@ extension Runner {
 private final class Planner {
   private let point: PointStages
   private let cache: StageCache
+  private let objects: ObjectStore
   private var stages: [Plan.Stage] = []
   private var explanations: MissExplanations
 
-  init(_ point: PointStages, _ cache: StageCache) {
+  init(_ point: PointStages, _ store: Store) {
     self.point = point
-    self.cache = cache
+    cache = store.cache
+    objects = store.objects
     explanations = MissExplanations(cache)
   }
 
@@ -88,13 +108,32 @@ private final class Planner {
     let entry = isMade ? try editKey.flatMap { try cache.lookup($0) } : nil
     let edit = entry.flatMap { entry in StoredEdit { entry.outputs[$0] } }
     let images = try lookAtImages(
-      "images", point.requests, needs: "edit", key: edit.map { edit in { self.point.key(of: $0, edit: edit) } })
+      "images", point.requests, needs: ["edit"], key: edit.map { edit in { self.point.key(of: $0, edit: edit) } })
     let base =
       point.baseRequests.isEmpty
-      ? [:] : try lookAtImages("images.base", point.baseRequests, needs: "base", key: point.baseKey)
+      ? [:] : try lookAtImages("images.base", point.baseRequests, needs: ["base"], key: point.baseKey)
+    var prompts: [String: AdversarialPrompts] = [:]
+    for attack in point.attacks { prompts[attack.name] = try lookAtPrompts(attack, edit: edit) }
+    var all = images
+    if !point.attacks.isEmpty {
+      let isFound = prompts.count == point.attacks.count
+      let requests = isFound ? point.requests(under: prompts) : []
+      all.merge(
+        try lookAtImages(
+          "images.attack", requests, needs: point.attacks.map(\.stageName),
+          key: isFound ? edit.map { edit in { self.point.key(of: $0, edit: edit) } } : nil)
+      ) { $1 }
+    }
     for metric in point.metrics {
-      let needs = metric.baseRequests.isEmpty ? ["images"] : ["images", "images.base"]
-      _ = try look(metric.stageName, needs: needs, key: metric.images(images, base).map(metric.key), "values")
+      let needs =
+        [metric.underAttack == nil ? "images" : "images.attack"] + (metric.baseRequests.isEmpty ? [] : ["images.base"])
+      _ = try look(
+        metric.stageName, needs: needs, key: metric.looks(all, base, prompts: prompts).map(metric.key), "values")
+    }
+    for metric in point.modelMetrics {
+      let key = edit.flatMap { point.key(of: metric, edit: $0, prompts: prompts) }
+      let needs = ["edit"] + (metric.underAttack.map { [AttackStage.stageName($0.name)] } ?? [])
+      _ = try look(metric.stageName, needs: needs, key: key, "values")
     }
     return Plan(point: point.point, stages: stages)
   }
@@ -115,14 +154,52 @@ private final class Planner {
     return found
   }
 
+  /// - Returns: nil while one of the prompts is not found.
+  private func lookAtPrompts(_ attack: AttackStage, edit: StoredEdit?) throws -> AdversarialPrompts? {
+    let needs = attack.attack.access == .editedModel ? ["edit"] : ["base"]
+    func stage(_ key: Digest?, there: Int, _ reason: String?) {
+      stages.append(
+        Plan.Stage(
+          name: attack.stageName, needs: needs, key: key, isCached: there == attack.targets.count, reason: reason,
+          images: nil, prompts: (there, attack.targets.count)))
+    }
+    if let path = attack.precomputed {
+      let found = try AdversarialPrompts.read(path, for: attack.targets)
+      stage(nil, there: attack.targets.count, nil)
+      return AdversarialPrompts(targets: attack.targets, found: found)
+    }
+    // A search on the text encoder alone has a key before there is an edit.
+    guard let edit = edit ?? (attack.attack.access == .editedModel ? nil : .unedited) else {
+      stage(nil, there: 0, waiting(for: needs))
+      return nil
+    }
+    let keys = attack.targets.map { point.key(of: $0, attack, edit: edit) }
+    var found: [AttackTarget: AdversarialPrompt] = [:]
+    var missing: [StageKey] = []
+    for (target, key) in zip(attack.targets, keys) {
+      if let digest = try cache.lookup(key)?.outputs["prompt"] {
+        found[target] = try AdversarialPrompts.read(digest, from: objects)
+      } else {
+        missing.append(key)
+      }
+    }
+    var reason: String?
+    if let first = missing.first {
+      let why = try explanations.reason(for: first)
+      reason = missing.count == 1 ? why : "\(missing.count) prompts, the first of them: \(why)"
+    }
+    stage(PointStages.together(keys, as: attack.stageName).digest, there: found.count, reason)
+    return missing.isEmpty ? AdversarialPrompts(targets: attack.targets, found: found) : nil
+  }
+
   private func lookAtImages(
-    _ stage: String, _ requests: [ImageRequest], needs: String, key: ((ImageRequest) -> StageKey)?
+    _ stage: String, _ requests: [ImageRequest], needs: [String], key: ((ImageRequest) -> StageKey)?
   ) throws -> [ImageRequest: Digest] {
     guard let key else {
       stages.append(
         Plan.Stage(
-          name: stage, needs: [needs], key: nil, isCached: requests.isEmpty, reason: waiting(for: [needs]),
-          images: (0, requests.count)))
+          name: stage, needs: needs, key: nil, isCached: false, reason: waiting(for: needs),
+          images: requests.isEmpty ? nil : (0, requests.count)))
       return [:]
     }
     let keys = requests.map(key)
@@ -138,7 +215,7 @@ private final class Planner {
     }
     stages.append(
       Plan.Stage(
-        name: stage, needs: [needs], key: PointStages.imagesKey(keys).digest, isCached: missing.isEmpty,
+        name: stage, needs: needs, key: PointStages.imagesKey(keys).digest, isCached: missing.isEmpty,
         reason: reason, images: (requests.count - missing.count, requests.count)))
     return images
   }

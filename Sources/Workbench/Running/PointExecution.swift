@@ -1,8 +1,10 @@
+internal import Attacks
 internal import Configuration
 internal import Diffusion
 internal import Erasure
 internal import Metrics
 internal import Store
+internal import Synchronization
 internal import Tensors
 
 /// Takes one experiment point through its stages. What is done stays readable when an error ends it half way.
@@ -44,13 +46,19 @@ final class PointExecution {
       try EditFile(point.resolve(path), toBe: "written").write(
         edit.edit(from: objects), of: model(plan.base), base: plan.base, technique: point.technique.name)
     }
-    let images = try draw(plan.requests, as: "images", plan, key: { plan.key(of: $0, edit: edit) }) {
-      try edited(plan, by: edit)
+    let key = { plan.key(of: $0, edit: edit) }
+    var images = try draw(plan.requests, as: "images", plan, key: key) { try edited(plan, by: edit) }
+    var prompts: [String: AdversarialPrompts] = [:]
+    for attack in plan.attacks { prompts[attack.name] = try run(attack, plan, edit) }
+    if !prompts.isEmpty {
+      let requests = plan.requests(under: prompts)
+      images.merge(try draw(requests, as: "images.attack", plan, key: key) { try edited(plan, by: edit) }) { $1 }
     }
     let base =
       plan.baseRequests.isEmpty
       ? [:] : try draw(plan.baseRequests, as: "images.base", plan, key: plan.baseKey) { try model(plan.base) }
-    for metric in plan.metrics { try run(metric, images, base) }
+    for metric in plan.metrics { try run(metric, images, base, prompts) }
+    for metric in plan.modelMetrics { try run(metric, plan, edit, prompts) }
   }
 
   /// The estimates alone, with what they were made from.
@@ -103,7 +111,7 @@ final class PointExecution {
     let model = try model(plan.base)
     func context(_ file: String?) -> EditContext {
       EditContext(
-        model: model, estimates: estimates, seed: plan.seed, monitor: monitor, stateFile: file,
+        model: model, estimates: estimates, seed: plan.editSeed, monitor: monitor, stateFile: file,
         files: plan.files.mapValues(\.path), modelDigest: plan.base.digest.hex)
     }
     guard runner.options.readsCache else { return try compute(context(nil)) }
@@ -170,15 +178,95 @@ final class PointExecution {
     return Dictionary(set.entries.map { ($0.request, $0.digest) }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// Searches the prompts that nobody has searched before, and keeps each as soon as it is found.
+  private func run(_ attack: AttackStage, _ plan: PointStages, _ edit: StoredEdit) throws -> AdversarialPrompts {
+    try checkCancellation()
+    let began = ContinuousClock.now
+    var found: [AttackTarget: AdversarialPrompt] = [:]
+    var details: [String: JSON] = ["prompts": .integer(attack.targets.count)]
+    let keys = attack.targets.map { plan.key(of: $0, attack, edit: edit) }
+    if let path = attack.precomputed {
+      found = try AdversarialPrompts.read(path, for: attack.targets)
+      details["loaded"] = .string(path)
+    } else {
+      for (target, key) in zip(attack.targets, keys) {
+        guard let digest = try results.lookup(key)?.outputs["prompt"] else { continue }
+        found[target] = try AdversarialPrompts.read(digest, from: objects)
+      }
+      let missing = attack.targets.indices.filter { found[attack.targets[$0]] == nil }
+      details["searched"] = .integer(missing.count)
+      if !missing.isEmpty {
+        found.merge(try search(missing, attack, plan, edit, keys: keys)) { $1 }
+      }
+    }
+    let prompts = AdversarialPrompts(targets: attack.targets, found: found)
+    let bytes = Array(prompts.csv.utf8)
+    outputs.append(RunRecord.Output(name: attack.stageName, digest: try objects.add(bytes)))
+    if let path = attack.attack.generatedPromptsOutput { try WholeFile.write(bytes, to: point.resolve(path)) }
+    details.merge(prompts.summary(of: attack.targets).object ?? [:]) { $1 }
+    finish(
+      attack.stageName, PointStages.together(keys, as: attack.stageName).digest,
+      cached: details["searched"] == .integer(0), since: began, details: .object(details))
+    return prompts
+  }
+
+  private func search(
+    _ missing: [Int], _ attack: AttackStage, _ plan: PointStages, _ edit: StoredEdit, keys: [StageKey]
+  ) throws -> [AttackTarget: AdversarialPrompt] {
+    monitor.handle(.stageStarted(attack.stageName, units: missing.count))
+    let work = monitor.work(attack.stageName)
+    let base = try model(plan.base)
+    var attacked = try edited(plan, by: edit)
+    if plan.technique.generation.useFP16 { attacked = try attacked.roundedToHalf() }
+    try attack.attack.check(base)
+    let context = try attack.context(
+      base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: work)
+    // Searches end on several threads; the store and the index belong to one at a time.
+    let found = Mutex<[AttackTarget: AdversarialPrompt]>([:])
+    nonisolated(unsafe) let (results, objects) = (results, objects)
+    let began = ContinuousClock.now
+    try attack.search(missing, context) { position, prompt in
+      try found.withLock { found in
+        let digest = try objects.add(AdversarialPrompts.json(prompt).canonical())
+        let share = seconds(since: began) / Double(found.count + 1)
+        try results.put([CacheEntry(key: keys[position], outputs: ["prompt": digest], seconds: share)])
+        found[attack.targets[position]] = prompt
+        work.progress(found.count, missing.count)
+      }
+    }
+    return found.withLock { $0 }
+  }
+
   private func run(
-    _ metric: MetricStage, _ images: [ImageRequest: Digest], _ base: [ImageRequest: Digest]
+    _ metric: MetricStage, _ images: [ImageRequest: Digest], _ base: [ImageRequest: Digest],
+    _ prompts: [String: AdversarialPrompts]
   ) throws {
-    guard let set = metric.images(images, base) else { preconditionFailure("an image that was asked for is not drawn") }
-    let entry = try stage(metric.stageName, metric.key(images: set)) { monitor in
-      let values = try metric.compute(set, from: objects, monitor: monitor)
+    guard let looks = metric.looks(images, base, prompts: prompts) else {
+      preconditionFailure("an image that was asked for is not drawn")
+    }
+    let entry = try stage(metric.stageName, metric.key(looks)) { monitor in
+      let values = try metric.compute(looks, from: objects, monitor: monitor)
       return ["values": try objects.add(values.canonical())]
     }
-    metrics += try MetricValues.read(try output("values", of: entry, as: metric.stageName), from: objects)
+    metrics += try MetricValues.read(
+      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
+  }
+
+  private func run(
+    _ metric: ModelMetricStage, _ plan: PointStages, _ edit: StoredEdit, _ prompts: [String: AdversarialPrompts]
+  ) throws {
+    guard let key = plan.key(of: metric, edit: edit, prompts: prompts) else {
+      preconditionFailure("an attack that a metric is measured under was not made")
+    }
+    let entry = try stage(metric.stageName, key) { monitor in
+      var found = try edit.edit(from: objects)
+      found.details = stages.first { $0.name == "edit" }?.details ?? [:]
+      let values = try metric.compute(
+        base: model(plan.base), edited: edited(plan, by: edit), found, prompts: prompts, monitor: monitor)
+      return ["values": try objects.add(values.canonical())]
+    }
+    metrics += try MetricValues.read(
+      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
   }
 
   // MARK: Models and tensors

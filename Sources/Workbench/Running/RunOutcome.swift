@@ -39,6 +39,7 @@ extension RunRecord {
             "name": .string($0.name), "value": $0.value.map { .number($0) } ?? .null,
             "direction": .string($0.direction), "unit": .string($0.unit),
             "count": $0.count.map { .integer($0) } ?? .null, "judge": $0.judge.map { .string($0) } ?? .null,
+            "interval": $0.interval?.json ?? .null, "protocol": $0.measurement?.json ?? .null,
           ]
         }),
       "outputs": .array(outputs.map { ["name": .string($0.name), "digest": .string($0.digest.hex)] }),

@@ -83,7 +83,7 @@ public final class Runner {
         throw ConfigurationError(file: point.file, keyPath: point.technique.keyPath + ".config", error.description)
       }
       let context = EditContext(
-        model: model, seed: stages.seed, files: stages.files.mapValues(\.path), modelDigest: stages.base.digest.hex)
+        model: model, seed: stages.editSeed, files: stages.files.mapValues(\.path), modelDigest: stages.base.digest.hex)
       for estimate in stages.estimates { try estimate.check?(context) }
     }
   }

@@ -1,3 +1,4 @@
+internal import Attacks
 public import Configuration
 internal import Erasure
 internal import Metrics
@@ -68,6 +69,9 @@ public struct ComputingCode: Sendable {
 extension Catalogue {
   /// The source files of all techniques.
   var techniqueFiles: [String] { techniques.values.compactMap { ($0 as? any Technique.Type)?.sourceFile }.sorted() }
+
+  /// The source files of all attacks.
+  var attackFiles: [String] { attacks.values.compactMap { ($0 as? any Attack.Type)?.sourceFile }.sorted() }
 
   /// The source files of all metrics.
   var metricFiles: [String] { metrics.values.compactMap { ($0 as? any Metric.Type)?.sourceFile }.sorted() }

@@ -1,3 +1,4 @@
+internal import Attacks
 internal import Configuration
 internal import Diffusion
 internal import Erasure
@@ -8,8 +9,9 @@ internal import Store
 ///
 ///     base ── fisher.forget ─┐
 ///       │ └── fisher.retain ─┴─ edit ── images ── metric.cer, metric.fid, ...
-///       ├──────────────────────────┘                    │
-///       └── images.base, where a metric compares with them ┘
+///       │                    │      └── images under attack ──┤
+///       │                    └── attack.p4d, ... ──┘            │
+///       └── images.base, where a metric compares with them ─────┘
 ///
 /// A key names what the stage reads by its bytes: that of an edit holds the digests of its estimates, that of an image
 /// the digest of the edit, that of a metric the digest of its images. So equal intermediate results share everything
@@ -18,10 +20,17 @@ struct PointStages {
   let point: ExperimentPoint
   let technique: any Technique
   let base: BaseModel
+  /// Of the images and the attacks.
   let seed: UInt64
+  /// Of the edit and its estimates.
+  let editSeed: UInt64
   let estimates: [Estimate]
   let metrics: [MetricStage]
-  /// The images of all metrics, each once, in the order in which they are first asked for.
+  /// The metrics that look into the edited model.
+  let modelMetrics: [ModelMetricStage]
+  /// The attacks that metrics are measured under, each with its control behind it.
+  let attacks: [AttackStage]
+  /// The images of all metrics of plain prompts, each once, in the order in which they are first asked for.
   let requests: [ImageRequest]
   /// The images of the base model that metrics compare with, each once.
   let baseRequests: [ImageRequest]
@@ -45,15 +54,17 @@ struct PointStages {
     self.technique = technique
     self.base = base
     self.seed = seed
+    editSeed = point.editSeed.map { UInt64(clamping: $0) } ?? seed
     self.code = code
-    estimates = technique.estimates(seed: seed)
+    estimates = technique.estimates(seed: editSeed)
     files = try Self.files(of: estimates, point, base, digests)
     techniqueCode = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
     loaded = try technique.loadPath.map { path in
       try digests.digest(ofFile: EditFile(point.resolve(path), toBe: "read").path)
     }
-    metrics = try Self.metrics(of: point, base: base, digests: digests, code: code, catalogue: catalogue)
-    requests = Self.distinct(metrics.flatMap(\.requests))
+    (metrics, modelMetrics) = try Self.metrics(
+      of: point, base: base, digests: digests, code: code, catalogue: catalogue)
+    requests = Self.distinct(metrics.flatMap { $0.underAttack == nil ? $0.requests : [] })
     baseRequests = Self.distinct(metrics.flatMap(\.baseRequests))
 
     let settings = technique.samplerSettings
@@ -67,6 +78,9 @@ struct PointStages {
     parts["height"] = settings.height.map { .integer($0) }
     parts["width"] = settings.width.map { .integer($0) }
     imageParts = parts
+    attacks = try Self.attacks(
+      on: metrics.compactMap(\.underAttack) + modelMetrics.compactMap(\.underAttack),
+      metrics.first?.context ?? modelMetrics.first?.context, point, base: base, digests: digests, code: code, catalogue: catalogue, settings: parts)
   }
 
   private static func files(
@@ -94,16 +108,55 @@ struct PointStages {
   /// - Throws: `ConfigurationError` for one that its base model cannot answer.
   static func metrics(
     of point: ExperimentPoint, base: BaseModel, digests: FileDigests, code: ComputingCode, catalogue: Catalogue
-  ) throws -> [MetricStage] {
+  ) throws -> ([MetricStage], [ModelMetricStage]) {
+    let attacks = point.attacks.compactMap { attack in
+      (attack.configuration as? any Attack).map { (attack.name, $0) }
+    }
     let context = MetricContext(
       modelFolder: base.folder, card: base.card, erasedConcepts: point.technique.erasedConcepts,
-      seed: UInt64(clamping: point.seed))
-    return try point.metrics.map { component in
+      attacks: Dictionary(uniqueKeysWithValues: attacks), seed: UInt64(clamping: point.seed), folder: point.folder)
+    let sampler = (point.technique.configuration as? any Technique)?.samplerSettings ?? SamplerSettings()
+    var (metrics, modelMetrics) = ([MetricStage](), [ModelMetricStage]())
+    for component in point.metrics {
       do {
-        return try MetricStage(
-          component, context, base: base, digests: digests, code: code, siblings: catalogue.metricFiles)
+        switch component.configuration {
+        case let metric as any ImageMetric:
+          metrics.append(
+            try MetricStage(
+              component, metric, context, sampler: sampler, base: base, digests: digests, code: code,
+              siblings: catalogue.metricFiles))
+        case let metric as any ModelMetric:
+          modelMetrics.append(
+            try ModelMetricStage(
+              component, metric, context, sampler: sampler, base: base, code: code, siblings: catalogue.metricFiles))
+        default: throw MetricError("the metric \"\(component.name)\" is not built yet")
+        }
       } catch let error as MetricError {
         throw ConfigurationError(file: point.file, keyPath: component.keyPath, "\(error)")
+      }
+    }
+    return (metrics, modelMetrics)
+  }
+
+  /// Each attack once, on the prompts of all metrics that are measured under it.
+  private static func attacks(
+    on measured: [MetricUnderAttack], _ context: MetricContext?, _ point: ExperimentPoint, base: BaseModel,
+    digests: FileDigests, code: ComputingCode, catalogue: Catalogue, settings: [String: JSON]
+  ) throws -> [AttackStage] {
+    guard let context else { return [] }
+    var names: [String] = []
+    for attack in measured where !names.contains(attack.name) { names.append(attack.name) }
+    return try names.flatMap { name in
+      let measured = measured.filter { $0.name == name }
+      var seen: Set<AttackTarget> = []
+      let targets = measured.flatMap(\.targets).filter { seen.insert($0).inserted }
+      let attack = measured.first?.attack
+      return try [(name, attack), (AttackStage.control(of: name), attack?.control)].compactMap { name, attack in
+        try attack.map {
+          try AttackStage(
+            name: name, $0, targets, context, point: point, base: base, digests: digests, code: code,
+            siblings: catalogue.attackFiles, settings: settings)
+        }
       }
     }
   }
@@ -139,7 +192,7 @@ struct PointStages {
     parts["technique"] = .string(point.technique.name)
     parts["config"] = techniqueConfig
     parts["estimates"] = .object(estimates.mapValues { .string($0.hex) })
-    parts["seed"] = seed.json
+    parts["seed"] = editSeed.json
     parts["code"] = techniqueCode.json(stage: EditStage.sourceFile, component: type(of: technique).sourceFile)
     parts["blas"] = code.blas
     return StageKey(stage: "edit", parts: .object(parts))
@@ -153,7 +206,20 @@ struct PointStages {
   }
 
   func key(of request: ImageRequest, edit: StoredEdit) -> StageKey {
-    var parts = imageParts
+    key(of: request, imageParts.merging(editParts(edit)) { $1 })
+  }
+
+  func key(of target: AttackTarget, _ attack: AttackStage, edit: StoredEdit) -> StageKey {
+    attack.key(of: target, edited: editParts(edit))
+  }
+
+  func key(of metric: ModelMetricStage, edit: StoredEdit, prompts: [String: AdversarialPrompts]) -> StageKey? {
+    metric.key(edited: editParts(edit), prompts: prompts)
+  }
+
+  /// What an image's key says of the edited model.
+  private func editParts(_ edit: StoredEdit) -> [String: JSON] {
+    var parts: [String: JSON] = [:]
     parts["edit"] = .string(edit.tensors.hex)
     parts["text_encoder"] = edit.textEncoder.map { .string($0.hex) }
     parts["mask"] = edit.mask.map { .string($0.hex) }
@@ -164,7 +230,7 @@ struct PointStages {
         "code": techniqueCode.json(stage: ImageStage.sourceFile, component: type(of: technique).sourceFile),
       ]
     }
-    return key(of: request, parts)
+    return parts
   }
 
   private func key(of request: ImageRequest, _ parts: [String: JSON]) -> StageKey {
@@ -176,8 +242,16 @@ struct PointStages {
     return StageKey(stage: "image", parts: .object(parts))
   }
 
+  /// The images of all metrics under attack, each once.
+  func requests(under prompts: [String: AdversarialPrompts]) -> [ImageRequest] {
+    Self.distinct(metrics.flatMap { $0.requests(under: prompts) })
+  }
+
   /// One key for all images together: no cache entry has it, it only says in a record what was asked.
-  static func imagesKey(_ keys: [StageKey]) -> StageKey {
-    StageKey(stage: "images", parts: ["images": .array(keys.map { .string($0.digest.hex) })])
+  static func imagesKey(_ keys: [StageKey]) -> StageKey { together(keys, as: "images") }
+
+  /// The same for whatever has a key of its own for each of its parts.
+  static func together(_ keys: [StageKey], as stage: String) -> StageKey {
+    StageKey(stage: stage, parts: [stage: .array(keys.map { .string($0.digest.hex) })])
   }
 }

@@ -37,6 +37,9 @@ struct StoredEdit {
   /// The digest of the set of no tensors: what an edit that changes nothing replaces.
   static let none = TensorSet().digest
 
+  /// The edit that changes nothing.
+  static let unedited = StoredEdit { $0 == "edit" ? none : nil }
+
   /// Keeps an edit and says what keeps it, by the names of ``outputs``.
   static func keep(_ edit: ModelEdit, in objects: ObjectStore) throws -> [String: Digest] {
     let batch = ObjectBatch(objects)

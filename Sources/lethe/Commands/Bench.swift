@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Diffusion
 import Workbench
 
@@ -11,7 +12,6 @@ struct Bench: ParsableCommand, ComputingCommand {
 
         lethe bench
         lethe bench --model store/models/shapes --json
-        lethe bench --attacks --json
       """)
 
   @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
@@ -26,15 +26,26 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Times that each piece of work is repeated; the median is printed.", valueName: "n"))
   var repeats = 5
 
-  @Flag(help: "Time the inner loops of attacks instead; benchmarks/attack_peers.py times them in PyTorch.")
+  @Option(
+    help: ArgumentHelp(
+      "Time the Fréchet distance of so many vectors instead.", valueName: "n", visibility: .hidden))
+  var features: Int?
+
+  @Option(help: ArgumentHelp("Their width.", valueName: "n", visibility: .hidden))
+  var width = 2048
+
+  @Flag(help: ArgumentHelp("Time the inner loops of attacks instead.", visibility: .hidden))
   var attacks = false
 
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    for (name, value) in [("steps", steps), ("repeats", repeats)] where value < 1 {
+    for (name, value) in [("steps", steps), ("repeats", repeats), ("width", width)] where value < 1 {
       throw ValidationError("--\(name) takes a number of at least 1, found \(value)")
+    }
+    if let features, features < 2 {
+      throw ValidationError("--features takes a number of at least 2, found \(features)")
     }
     if let batch = batches.first(where: { !Parsing.counts.contains($0) }) {
       throw ValidationError("each of --batches takes \(Parsing.countsInWords), found \(batch)")
@@ -42,6 +53,10 @@ struct Bench: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
+    if let features {
+      let result = try FrechetBenchmark(vectors: features, width: width, repeats: repeats).run()
+      return output.print(result, else: { result.pretty() })
+    }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model, from: "."))
     if attacks { return try timeAttacks(model) }
     var benchmark = Benchmark()

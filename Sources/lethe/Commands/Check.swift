@@ -26,7 +26,9 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Ablations.", valueName: "n"))
   var trials = 1000
 
-  @Option(help: ArgumentHelp("The share of the modules' weights that one of them sets to zero.", valueName: "share"))
+  @Option(
+    help: ArgumentHelp(
+      "The share of the modules' weights that one of them sets to zero, one weight at least.", valueName: "share"))
   var share = 1e-4
 
   @OptionGroup var store: StoreOptions
@@ -49,12 +51,13 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
     let report = try runner.checkAttribution(of: point, trials: trials, share: share, monitor: RunProgress().monitor)
     output.print(
       [
-        "correlation": .number(report.correlation), "predicted": .array(report.predicted.map(JSON.number)),
+        "correlation": .number(report.correlation), "weights": .integer(report.weights),
+        "share": .number(report.share), "predicted": .array(report.predicted.map(JSON.number)),
         "actual": .array(report.actual.map(JSON.number)),
       ],
       else: {
-        "correlation of predicted and actual change over \(report.predicted.count) ablations:"
-          + " \(RunText.number(report.correlation))"
+        "correlation of predicted and actual change over \(report.predicted.count) ablations of \(report.weights)"
+          + " weights, \(RunText.number(100 * report.share)) % of them: \(RunText.number(report.correlation))"
       })
   }
 }

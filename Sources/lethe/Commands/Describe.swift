@@ -5,7 +5,7 @@ import Workbench
 
 struct Describe: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Explain the settings of a technique or metric, or what a base model offers.",
+    abstract: "Explain the settings of a technique, an attack or a metric, or what a base model offers.",
     discussion: """
       Without a name, lists what there is to describe.
 
@@ -13,7 +13,7 @@ struct Describe: ParsableCommand {
         lethe describe shapes    a base model's concepts and sampler defaults
       """)
 
-  @Argument(help: "A technique, a metric or a base model.")
+  @Argument(help: "A technique, an attack, a metric or a base model.")
   var name: String?
 
   @Option(
@@ -41,10 +41,10 @@ struct Describe: ParsableCommand {
     let folder = try baseModel.map { try locations.modelFolder($0, from: ".") }
       ?? (try? locations.modelFolder("shapes", from: "."))
     let card = try folder.flatMap { try ModelCard.load(folder: $0) }
-    guard catalogue.techniques[name] != nil || catalogue.metrics[name] != nil || Catalogue.isPlanned(name) else {
-      let names = catalogue.techniques.keys.sorted() + catalogue.metrics.keys.sorted() + locations.modelNames
+    guard catalogue.names.contains(name) || Catalogue.isPlanned(name) else {
       throw ValidationError(
-        "there is no technique, metric or base model \"\(name)\"" + suggestion(for: name, among: names))
+        "there is no technique, attack, metric or base model \"\(name)\""
+          + suggestion(for: name, among: catalogue.names + locations.modelNames))
     }
     let component = try CatalogueText.component(
       name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel ?? "shapes")

@@ -30,7 +30,7 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
     let name = [point.experiment, settings, "seed \(point.seed)"].filter { !$0.isEmpty }.joined(separator: " ")
     var columns = Columns()
     for stage in plan.stages where stage.name != "base" {
-      let missing = stage.images.map { "\($0.all - $0.there) of \($0.all) " } ?? ""
+      let missing = (stage.images ?? stage.prompts).map { "\($0.all - $0.there) of \($0.all) " } ?? ""
       columns.add("  " + stage.name, stage.isCached ? "cached" : missing + "to compute", stage.reason ?? "")
     }
     return "\(Style.bold(name))  config \(point.configHash.short)\n" + columns.text()

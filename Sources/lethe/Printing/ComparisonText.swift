@@ -16,6 +16,9 @@ enum ComparisonText {
             "counts": .array(metric.counts.map { $0.map(JSON.integer) ?? .null }),
             "judges": .array(metric.judges.map { $0.map(JSON.string) ?? .null }),
             "standard_errors": numbers(metric.standardErrors), "comparable": .bool(metric.isComparable),
+            "unlike": .array(metric.unlike.map(JSON.string)),
+            "intervals": .array(metric.intervals.map { $0?.json ?? .null }),
+            "fingerprints": .array(metric.protocols.map { ($0?.fingerprint).map(JSON.string) ?? .null }),
           ]
         }),
       "outputs": [
@@ -74,7 +77,7 @@ enum ComparisonText {
         let errors = metric.standardErrors[index].map { ", \(RunText.fixed(abs($0), 1)) SE" } ?? ""
         return "\(value) (\(change > 0 ? "+" : "-")\(RunText.number(abs(change)))\(errors))"
       }
-      let note = metric.isComparable ? "" : "not measured alike: other counts or judges"
+      let note = metric.isComparable ? "" : "not measured alike: other \(metric.unlike.joined(separator: ", "))"
       columns.add(["  \(metric.name) \(arrow)"] + cells + [note])
     }
     return columns.text()

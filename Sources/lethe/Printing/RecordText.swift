@@ -7,7 +7,7 @@ enum RecordText {
   static func text(_ record: RunRecord, run: Digest) -> String {
     var parts = [heading(record, run)]
     if !record.metrics.isEmpty {
-      parts.append(section("metrics", RunText.metrics(record.facts(of: run).metrics, indent: "  ")))
+      parts.append(section("metrics", RunText.metrics(record.metrics, indent: "  ")))
     }
     parts.append(section("stages", stages(record)))
     if !record.outputs.isEmpty {

@@ -31,15 +31,16 @@ enum RunText {
   /// A number with a fixed number of digits behind the point.
   static func fixed(_ value: Double, _ digits: Int) -> String { Reports.fixed(value, digits: digits) }
 
-  /// One line for each metric: value, unit, number of images, judge.
-  static func metrics(_ metrics: [MetricRow], indent: String = "") -> String {
+  /// One line for each metric: value, 95 % interval, unit, number of images, judge.
+  static func metrics(_ metrics: [RunRecord.Metric], indent: String = "") -> String {
     var columns = Columns(numbers: [1])
     for metric in metrics {
       let arrow = metric.direction == "higher" ? "↑" : metric.direction == "lower" ? "↓" : " "
       var notes = [metric.unit]
       if let count = metric.count { notes.append("n = \(count)") }
       if let judge = metric.judge { notes.append("judged by \(judge)") }
-      columns.add("\(indent)\(metric.name) \(arrow)", number(metric.value), notes.joined(separator: ", "))
+      let interval = metric.interval.map { "[\(number($0.lower)), \(number($0.upper))]" } ?? ""
+      columns.add("\(indent)\(metric.name) \(arrow)", number(metric.value), interval, notes.joined(separator: ", "))
     }
     return columns.text()
   }
@@ -51,8 +52,7 @@ enum RunText {
       let settings = shortSettings(.object(record.settings))
       let name = [record.name, settings, "seed \(record.seed)"].filter { !$0.isEmpty }.joined(separator: " ")
       let head = "\(Style.bold("run \(outcome.run.short)")) \(name): \(record.status.rawValue)"
-      let metrics = record.facts(of: outcome.run).metrics
-      return metrics.isEmpty ? head : head + "\n" + RunText.metrics(metrics, indent: "  ")
+      return record.metrics.isEmpty ? head : head + "\n" + RunText.metrics(record.metrics, indent: "  ")
     }
     if outcomes.count < count { parts.append("\(count - outcomes.count) of \(count) runs were not begun") }
     return parts.joined(separator: "\n\n")

@@ -5,6 +5,11 @@ import Testing
 import Workbench
 
 @Suite struct RunRecordTests {
+  static let measurement = MeasurementProtocol(
+    metric: "cer", settings: ["threshold": 0.5], prompts: "prompts of the concept",
+    promptsDigest: Digest(hashing: "prompts"), count: 128, steps: 20, guidanceScale: 3, judge: "objects",
+    judgeDigest: Digest(hashing: "judge"))
+
   /// A record in which every member says something.
   static func full(started: String = "2026-11-21T11:22:31.000001Z") -> RunRecord {
     RunRecord(
@@ -18,7 +23,8 @@ import Workbench
       ],
       metrics: [
         .init(
-          name: "cer", value: 0.9, direction: "higher", unit: "", count: 128, judge: "objects", details: ["circle": 1]),
+          name: "cer", value: 0.9, direction: "higher", unit: "", count: 128, judge: "objects", details: ["circle": 1],
+          interval: .init(lower: 0.83, upper: 0.94), measurement: measurement),
         .init(name: "fid", value: nil, direction: "lower", unit: ""),
       ],
       outputs: [.init(name: "model", digest: Digest(hashing: "model"))],
@@ -34,6 +40,39 @@ import Workbench
     let record = Self.full()
     #expect(try RunRecord(json: record.json) == record)
     #expect(try RunRecord(json: try JSON.parse(record.json.canonical(), file: "record")) == record)
+  }
+
+  @Test func aRecordThatSaysNothingOfIntervalsAndProtocolsIsReadAsItIs() throws {
+    var old = Self.full()
+    old.metrics[0].interval = nil
+    old.metrics[0].measurement = nil
+    let text = old.json.canonical()
+    #expect(!text.contains("interval") && !text.contains("protocol"))
+    #expect(try RunRecord(json: JSON.parse(text, file: "record")) == old)
+  }
+
+  @Test func everyPartOfAProtocolIsInItsFingerprint() throws {
+    let first = Self.measurement
+    let changes: [(String, (inout MeasurementProtocol) -> Void)] = [
+      ("metric", { $0.metric = "asr" }), ("threshold", { $0.settings["threshold"] = 0.6 }),
+      ("window", { $0.settings["window"] = 7 }), ("prompts", { $0.prompts = "general" }),
+      ("prompts_digest", { $0.promptsDigest = Digest(hashing: "others") }), ("count", { $0.count = 64 }),
+      ("sampler", { $0.sampler = "PNDM" }), ("steps", { $0.steps = 50 }),
+      ("guidance_scale", { $0.guidanceScale = 7.5 }),
+      ("judge", { $0.judge = "clip" }), ("judge_digest", { $0.judgeDigest = nil }),
+    ]
+    for (part, change) in changes {
+      var other = first
+      change(&other)
+      #expect(other.fingerprint != first.fingerprint, "\(part)")
+      #expect(MeasurementProtocol.differences([first, other]) == [part])
+    }
+    #expect(MeasurementProtocol.differences([first, first]) == [])
+    let record = Self.full()
+    #expect(record.json["metrics"]?[0]?["protocol"]?["fingerprint"] == .string(first.fingerprint))
+    let printed = record.summary(of: Digest(hashing: "run"))["metrics"]?[0]
+    #expect(printed?["protocol"]?["judge_digest"] == .string(Digest(hashing: "judge").hex))
+    #expect(printed?["interval"] == [0.83, 0.94])
   }
 
   @Test func isItsOwnIdInTheStoreAndAMetricThatIsNoNumberIsUndefined() throws {

@@ -99,7 +99,7 @@ struct ReproductionTests {
   @Test("a run that failed has nothing to reproduce")
   func failed() throws {
     let bench = try SmallWorkbench()
-    let run = try bench.run(with(small, "technique.config.save_path", "w.pt"))[0].run
+    let run = try bench.run(with(small, "technique.config.load_path", "missing.safetensors"))[0].run
     #expect(throws: ReproductionError.self) { try bench.runner().reproduce(run) }
   }
 

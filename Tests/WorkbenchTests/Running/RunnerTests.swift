@@ -109,17 +109,6 @@ struct RunnerTests {
     #expect(loaded.record.configHash != first.record.configHash)
   }
 
-  @Test(".pt files are refused by name when it comes to reading or writing them, before anything is computed")
-  func pickles() throws {
-    let bench = try SmallWorkbench()
-    for key in ["save_path", "load_path"] {
-      let outcome = try bench.run(with(small, "technique.config." + key, "out/ssd.pt"))[0]
-      #expect(outcome.record.status == .failed)
-      #expect(outcome.record.error?.contains("ssd.pt cannot be") == true)
-      #expect(outcome.computed == [])
-    }
-  }
-
   @Test("weights of another UNet are refused by file and name")
   func foreignWeights() throws {
     let bench = try SmallWorkbench()

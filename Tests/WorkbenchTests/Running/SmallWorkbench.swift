@@ -5,6 +5,7 @@ import Foundation
 import Metrics
 import Store
 import Tensors
+import TestModels
 import TestSupport
 import Workbench
 
@@ -14,14 +15,23 @@ final class SmallWorkbench {
   let store: Store
   let locations: Locations
 
+  private let catalogue: Catalogue
+
   var modelFolder: String { folder + "/models/tiny" }
 
-  init() throws {
+  /// - Parameter judged: whether the model's card declares concepts and judges, and every technique, attack and metric
+  ///   can be named
+  init(judged: Bool = false) throws {
     folder = Self.root + "/lethe-runner-" + UUID().uuidString
+    catalogue = judged ? .standard : .small
     try FileManager.default.createDirectory(atPath: folder + "/models", withIntermediateDirectories: true)
-    try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: folder + "/models/tiny")
-    let card = ModelCard(name: "tiny", description: "", sampler: ModelCard.Sampler(steps: 2, guidanceScale: 2))
-    try card.write(folder: folder + "/models/tiny")
+    if judged {
+      _ = try SmallBaseModel(folder: folder + "/models/tiny", draws: true)
+    } else {
+      try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: folder + "/models/tiny")
+      let card = ModelCard(name: "tiny", description: "", sampler: ModelCard.Sampler(steps: 2, guidanceScale: 2))
+      try card.write(folder: folder + "/models/tiny")
+    }
     store = try Store.open(folder + "/store")
     locations = Locations(store: folder + "/store", from: folder, executable: folder + "/bin/lethe")
   }
@@ -37,12 +47,12 @@ final class SmallWorkbench {
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   func runner(_ options: Runner.Options = Runner.Options(), code: ComputingCode = .current) -> Runner {
-    Runner(store: store, locations: locations, catalogue: .small, code: code, options: options)
+    Runner(store: store, locations: locations, catalogue: catalogue, code: code, options: options)
   }
 
   func points(_ document: JSON, _ overrides: Overrides = Overrides()) throws -> [ExperimentPoint] {
     let experiment = try Experiment(
-      document, file: folder + "/ssd.json", overrides: overrides, catalogue: .small)
+      document, file: folder + "/ssd.json", overrides: overrides, catalogue: catalogue)
     return try runner().points(of: experiment)
   }
 
@@ -117,7 +127,7 @@ extension Catalogue {
 }
 
 /// The mean of all colours, from 0 to 255.
-struct MeanPixel: Metric {
+struct MeanPixel: ImageMetric {
   static let name = "mean_pixel"
   static let sourceFile = #fileID
   static let fields: [Field<MeanPixel>] = [Field("limit", \.limit, .atLeast(1), "Images")]
@@ -138,7 +148,7 @@ struct MeanPixel: Metric {
 }
 
 /// The mean over images of the difference between the brightest and the darkest value.
-struct PixelSpread: Metric {
+struct PixelSpread: ImageMetric {
   static let name = "pixel_spread"
   static let sourceFile = "WorkbenchTests/PixelSpread.swift"
   static let fields: [Field<PixelSpread>] = [Field("limit", \.limit, .atLeast(1), "Images")]

@@ -1,5 +1,3 @@
-public import Configuration
-
 /// One concept or several: a string or a list of strings where it is written.
 public struct ConceptNames: ConfigurationValue, ExpressibleByStringLiteral {
   public var names: [String]
@@ -23,7 +21,9 @@ public struct ConceptNames: ConfigurationValue, ExpressibleByStringLiteral {
   public var json: JSON { names.count == 1 ? .string(names[0]) : names.json }
 }
 
-/// What kind of thing a concept is, where a technique treats kinds differently.
-public enum ConceptType: String, CaseIterable, ConfigurationValue {
-  case object, style, attribute
+extension Rule where Value == ConceptNames {
+  /// At least one name, none of them empty.
+  public static var named: Rule {
+    Rule("at least one, none of them empty") { !$0.names.isEmpty && $0.names.allSatisfy { !$0.isEmpty } }
+  }
 }

@@ -1,0 +1,277 @@
+public import Configuration
+public import Diffusion
+public import Tensors
+
+/// Unlearning accuracy, in-domain retaining accuracy and, by the heads of a classifier, cross-domain retaining
+/// accuracy.
+///
+/// Two protocols go by these names. UnlearnCanvas (Zhang et al. 2024, arXiv 2402.11846) asks a classifier: UA is the
+/// share of images of the target that are not classified as it, IRA the mean accuracy on the other concepts of its
+/// kind, CRA that on the concepts of other kinds, both where the target is not asked for; the mark, which has no other
+/// of its kind, is told from all others and has no CRA. The framework of seed document 000 asks CLIP which of two texts
+/// fits better, "Image of TARGET" or "Image of RETAINED": UA and IRA are the shares of the target's and of the retained
+/// prompts that fall to the retained text, and there is no CRA.
+public struct UAIRAConfiguration: Configuration {
+  public var targetConcept: ConceptNames?
+  public var retainConcept: String?
+  public var targetPromptsPath: String?
+  public var retainPromptsPath: String?
+  public var targetLimit = 250
+  public var retainLimit = 250
+  public var judging = Judging.twoWayCLIP
+  public var judge: String?
+  public var device: Device?
+
+  public init() {}
+
+  public static let fields: [Field<UAIRAConfiguration>] = [
+    Field(
+      "target_concept", \.targetConcept, filledBy: .erasedConcepts, otherwise: nil, .named,
+      "The concept that should be gone", source: "seed document 000", role: .concept),
+    Field(
+      "retain_concept", \.retainConcept, .notEmpty,
+      "What the retained prompts show: for two_way_clip the words that it is told apart by, a concept of the base "
+        + "model where the card's prompts are drawn; the classifier takes all others of the target's kind if it is "
+        + "unset",
+      source: "seed document 000"),
+    Field(
+      "target_prompts_path", \.targetPromptsPath, .notEmpty,
+      "A CSV file with the column prompt; the card's prompts of the target if unset", source: "seed document 000",
+      role: .path),
+    Field(
+      "retain_prompts_path", \.retainPromptsPath, .notEmpty,
+      "A CSV file with the column prompt, and for the classifier the column concepts: what each prompt names of the "
+        + "card's concepts, separated by semicolons; the card's prompts if unset", source: "seed document 000",
+      role: .path),
+    Field(
+      "target_limit", \.targetLimit, .between(1...mostImages), "Images drawn from prompts of the target",
+      source: "eval-learn's benchmark"),
+    Field(
+      "retain_limit", \.retainLimit, .between(1...mostImages), "Images drawn from retained prompts",
+      source: "eval-learn's benchmark"),
+    Field(
+      "judging", \.judging,
+      "classifier: the heads of the attribute judge, as UnlearnCanvas does; two_way_clip: CLIP between two texts, as "
+        + "seed document 000 does"),
+    Field(
+      "judge", \.judge, .notEmpty,
+      "The judge to ask, of those the base model names; if unset the target's own, or \"clip\" for two_way_clip"),
+    .device(\.device),
+  ]
+}
+
+extension UAIRAConfiguration: ImageMetric {
+  public static let name = "ua_ira"
+  public static let sourceFile = #fileID
+
+  public func requests(_ context: MetricContext) throws -> [ImageRequest] {
+    let plan = try plan(context)
+    return (plan.target + plan.retained).map(\.request)
+  }
+
+  public func judges(_ context: MetricContext) throws -> [String] {
+    let judge = try judge(context)
+    return judging == .classifier ? [judge.folder] : CLIPJudge.folders(of: judge, context)
+  }
+
+  public func evaluate(
+    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
+  ) throws -> [MetricValue] {
+    let plan = try plan(context)
+    guard images.count == plan.target.count + plan.retained.count else {
+      throw MetricError("ua_ira: a file of prompts has changed while its images were drawn")
+    }
+    return judging == .classifier
+      ? try classified(images, plan, context, monitor) : try compared(images, plan, context, monitor)
+  }
+
+  // MARK: Judging
+
+  private func classified(
+    _ images: [RGBImage], _ plan: Plan, _ context: MetricContext, _ monitor: WorkMonitor
+  ) throws -> [MetricValue] {
+    let judge = try AttributeJudge(judge(context))
+    let classes = try judge.classes(images) { try monitor.advance(to: $0, of: images.count) }
+    let gone = classes.prefix(plan.target.count).map { $0[plan.concept.head] != plan.concept.classIndex }
+    let rest = Array(classes.dropFirst(plan.target.count))
+    let bootstrap = Bootstrap(plan.retained.map(\.request), of: "ua_ira.retain")
+    func answers(_ concepts: [JudgedConcept]) -> (Answers, Bootstrap.Statistic) {
+      let answers = Answers(plan.retained, classes: rest, about: concepts)
+      return (answers, bootstrap.shares(answers.byImage, questions: concepts.count))
+    }
+    let (inside, insideResampled) = answers(plan.inside)
+    let (across, acrossResampled) = answers(plan.across)
+    var values = try summary(
+      gone, retained: inside.mean ?? 0, insideResampled, plan, judge: judge.source.label, details: inside.details,
+      retainedInterval: bootstrap.interval(insideResampled))
+    if let mean = across.mean {
+      values.append(
+        MetricValue(
+          "cra", mean, unit: "fraction", .higher, count: plan.retained.count, judge: judge.source.label,
+          details: across.details, interval: try bootstrap.interval(acrossResampled), prompts: plan.retainedSet,
+          settings: settings))
+    }
+    return values
+  }
+
+  private func compared(
+    _ images: [RGBImage], _ plan: Plan, _ context: MetricContext, _ monitor: WorkMonitor
+  ) throws -> [MetricValue] {
+    let judge = try CLIPJudge(judge(context), context, for: Self.name)
+    // Each set is judged whole, whatever the batches are.
+    let texts = ("Image of \(plan.retainedName)", "Image of \(plan.concept.name)")
+    let fallen = try judge.prefersFirst(images, images.map { _ in texts }) {
+      try monitor.advance(to: $0, of: images.count)
+    }
+    let kept = Array(fallen.dropFirst(plan.target.count))
+    let right = kept.count { $0 }
+    return try summary(
+      Array(fallen.prefix(plan.target.count)), retained: Double(right) / Double(kept.count),
+      Bootstrap(plan.retained.map(\.request), of: "ua_ira.retain").ratio(kept.map { $0 ? 1 : 0 }), plan,
+      judge: judge.source.label, details: ["retain_concept": .string(plan.retainedName)],
+      retainedInterval: .wilson(right, of: kept.count))
+  }
+
+  /// - Parameter gone: for each image of the target whether it is not taken for it
+  private func summary(
+    _ gone: [Bool], retained: Double, _ retainedResampled: Bootstrap.Statistic, _ plan: Plan, judge: String,
+    details: JSON, retainedInterval: ConfidenceInterval?
+  ) throws -> [MetricValue] {
+    let right = gone.count { $0 }
+    let unlearned = Double(right) / Double(gone.count)
+    let unlearnedResampled = Bootstrap(plan.target.map(\.request), of: "ua_ira.target").ratio(gone.map { $0 ? 1 : 0 })
+    return [
+      MetricValue(
+        Self.name, (unlearned + retained) / 2, unit: "fraction", .higher, count: gone.count + plan.retained.count,
+        judge: judge,
+        details: [
+          "ua": .number(unlearned), "ira": .number(retained), "judging": .string(judging.rawValue),
+          "target_concept": .string(plan.concept.name),
+        ],
+        interval: try Bootstrap.interval { resample in
+          guard let first = unlearnedResampled(resample), let second = retainedResampled(resample) else { return nil }
+          return (first + second) / 2
+        },
+        prompts: PromptSet(
+          plan.targetSet.name + ", " + plan.retainedSet.name, plan.targetSet.texts + plan.retainedSet.texts),
+        settings: settings),
+      MetricValue(
+        "ua", unlearned, unit: "fraction", .higher, count: gone.count, judge: judge,
+        details: ["target_concept": .string(plan.concept.name)], interval: .wilson(right, of: gone.count),
+        prompts: plan.targetSet, settings: settings),
+      MetricValue(
+        "ira", retained, unit: "fraction", .higher, count: plan.retained.count, judge: judge, details: details,
+        interval: retainedInterval, prompts: plan.retainedSet, settings: settings),
+    ]
+  }
+
+  private var settings: [String: JSON] { ["judging": .string(judging.rawValue)] }
+
+  // MARK: Prompts
+
+  private struct Plan {
+    let concept: JudgedConcept
+    /// The concepts of the target's kind but for it, and those of other kinds; for the mark, which has none of its
+    /// kind, all others and none.
+    let inside: [JudgedConcept]
+    let across: [JudgedConcept]
+    /// The words that CLIP knows what is retained by.
+    let retainedName: String
+    let target: [AskedImage]
+    let retained: [AskedImage]
+    let targetSet: PromptSet
+    let retainedSet: PromptSet
+  }
+
+  private func plan(_ context: MetricContext) throws -> Plan {
+    let concept = try context.concept(targetConcept, for: Self.name, key: "target_concept")
+    var target = try targetPromptsPath == nil
+      ? ConceptPrompts.name.prompts(of: concept.concept, context, for: Self.name) : []
+    var targetSet = context.conceptSet(ConceptPrompts.name.setName, ConceptPrompts.name.path)
+    if let path = targetPromptsPath {
+      let file = try PromptFile(path, column: "prompt", context, for: Self.name, key: "target_prompts_path")
+      target = file.prompts.map { ModelCard.Prompt($0, concepts: [concept.name]) }
+      targetSet = file.set
+    }
+    var retained: [[ModelCard.Prompt]] = []
+    var retainedSet = context.conceptSet("prompts of the other concepts", ConceptPrompts.name.path)
+    if let path = retainPromptsPath {
+      let file = try PromptFile(path, column: "prompt", context, for: Self.name, key: "retain_prompts_path")
+      retained = [try labelled(file, context)]
+      retainedSet = file.set
+    } else {
+      retained = try cardPrompts(besides: concept, context)
+    }
+    if judging == .twoWayCLIP, retainConcept == nil {
+      throw MetricError(
+        "ua_ira: retain_concept is not set, and two_way_clip tells \"\(concept.name)\" apart from one; judging "
+          + "classifier does without")
+    }
+    let inside = try context.others(than: concept, for: Self.name)
+    let named = Set(retained.joined().flatMap(\.concepts))
+    guard judging != .classifier || inside.contains(where: { named.contains($0.name) }) else {
+      throw MetricError(
+        "ua_ira: no retained prompt names another concept of the kind \"\(concept.concept.kind)\", which in-domain "
+          + "accuracy is the accuracy on")
+    }
+    let across = try context.requireCard(for: Self.name).concepts(otherThan: [concept.name] + context.erasedConcepts)
+      .filter { other in !inside.contains { $0.name == other.name } }
+      .map { try context.judged($0, for: Self.name) }
+    return Plan(
+      concept: concept, inside: inside, across: across, retainedName: retainConcept ?? "",
+      target: context.asked(targetLimit, target), retained: context.asked(retainLimit, inTurn: retained),
+      targetSet: targetSet, retainedSet: retainedSet)
+  }
+
+  /// The prompts of a file with the concepts that they name, where the classifier needs these.
+  private func labelled(_ file: PromptFile, _ context: MetricContext) throws -> [ModelCard.Prompt] {
+    guard judging == .classifier else { return file.prompts.map { ModelCard.Prompt($0, concepts: []) } }
+    let card = try context.requireCard(for: Self.name)
+    let named = try file.table.column("concepts")
+    return try zip(zip(file.prompts, named), file.table.lines).map { pair, line in
+      let concepts = pair.1.split(separator: ";").map { String($0.trimmingSpaces) }
+      for name in concepts where card.concept(name) == nil {
+        throw MetricError(
+          "ua_ira: retain_prompts_path: \(file.table.file):\(line): the base model \"\(card.name)\" declares no "
+            + "concept \"\(name)\"" + suggestion(for: name, among: card.concepts.map(\.name)))
+      }
+      return ModelCard.Prompt(pair.0, concepts: concepts)
+    }
+  }
+
+  /// The card's prompts of the retained concept, or of all others of the target's kind, without those of the target.
+  private func cardPrompts(besides concept: JudgedConcept, _ context: MetricContext) throws -> [[ModelCard.Prompt]] {
+    let card = try context.requireCard(for: Self.name)
+    var others = try context.others(than: concept, for: Self.name).map(\.concept)
+    if let name = retainConcept {
+      guard let retained = card.concept(name), retained.name != concept.name else {
+        throw context.undeclared(name, for: Self.name + ": retain_concept", card)
+      }
+      others = [retained]
+    }
+    let gone = [concept.name] + context.erasedConcepts
+    let prompts = others.map { card.prompts(of: $0, without: gone) }.filter { !$0.isEmpty }
+    guard !prompts.isEmpty else {
+      throw MetricError(
+        "ua_ira: the base model \"\(card.name)\" declares no prompts of "
+          + others.map { "\"\($0.name)\"" }.joined(separator: ", ") + " without \"\(concept.name)\"")
+    }
+    return prompts
+  }
+
+  private func judge(_ context: MetricContext) throws -> NamedJudge {
+    guard judging == .classifier else { return try context.judge(judge ?? "clip", for: Self.name, .clip) }
+    let concept = try context.concept(targetConcept, for: Self.name, key: "target_concept")
+    return try context.judge(of: concept, judge, for: Self.name)
+  }
+}
+
+extension Substring {
+  /// Without spaces at its ends.
+  fileprivate var trimmingSpaces: Substring {
+    var rest = self
+    while rest.first == " " { rest.removeFirst() }
+    while rest.last == " " { rest.removeLast() }
+    return rest
+  }
+}

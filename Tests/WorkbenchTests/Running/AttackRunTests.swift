@@ -1,0 +1,156 @@
+import Configuration
+import Foundation
+import Store
+import Testing
+import Workbench
+
+@Suite("Running attacks")
+struct AttackRunTests {
+  @Test("prompts are searched once, kept with their outcome, and a larger limit searches the new ones alone")
+  func cache() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let first = try #require(try bench.run(attacked(limit: 3)).first)
+    #expect(first.record.status == .finished, "\(first.record.error ?? "")")
+    #expect(try searched(first) == 3)
+    let rows = try table(first, bench)
+    #expect(rows.rows.count == 3)
+    #expect(rows.header.first == "adversarial_prompt")
+    #expect(try rows.column("prompt").allSatisfy { $0.contains("circle") })
+    #expect(try Set(rows.column("concept")) == ["circle"])
+
+    let again = try bench.run(attacked(limit: 3))[0]
+    #expect(again.computed.isEmpty)
+    #expect(again.record.outputs == first.record.outputs)
+    let more = try bench.run(attacked(limit: 5))[0]
+    #expect(try searched(more) == 2)
+    #expect(try table(more, bench).rows.prefix(3) == rows.rows.prefix(3))
+  }
+
+  @Test("a metric has one value under its attack, and the rate is that of the attack's images")
+  func values() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let run = try bench.run(attacked(limit: 4))[0]
+    let value = try #require(run.record.metrics.first { $0.name == "cer_random_tokens" })
+    #expect(value.count == 4)
+    let ended = try #require(value.details?["attack"])
+    let found = (ended["before_attack"]?.integer ?? -1) + (ended["succeeded"]?.integer ?? -1)
+    #expect(value.value == Double(4 - found) / 4)
+    #expect(ended["prompts"] == 4)
+  }
+
+  @Test("a search that sees the edited model is made anew for every edit, one that does not serves every technique")
+  func sharing() throws {
+    let bench = try SmallWorkbench(judged: true)
+    try bench.run(attacked(limit: 2, tries: 1))
+    let anew = try bench.run(attacked(["name": "uce", "config": ["erase_concept": "circle"]], limit: 2, tries: 1))[0]
+    #expect(try searched(anew) == 2)
+    try bench.run(attacked(limit: 2, tries: 0))
+    let shared = try bench.run(attacked(["name": "uce", "config": ["erase_concept": "circle"]], limit: 2, tries: 0))[0]
+    #expect(try searched(shared) == 0)
+  }
+
+  @Test("an interrupted search goes on with the next prompt")
+  func interruption() throws {
+    let bench = try SmallWorkbench(judged: true)
+    var isCancelled = false
+    let monitor = RunMonitor(
+      handle: { if case .progress("attack.random_tokens", _, _, _) = $0 { isCancelled = true } },
+      isCancelled: { isCancelled })
+    let broken = try bench.run(attacked(limit: 12), monitor: monitor)[0]
+    #expect(broken.record.status == .interrupted)
+    let resumed = try bench.run(attacked(limit: 12))[0]
+    #expect(try searched(resumed) < 12)
+    #expect(try resumed.record.outputs == SmallWorkbench(judged: true).run(attacked(limit: 12))[0].record.outputs)
+  }
+
+  @Test("prompts are written to a file and read back from one instead of being searched")
+  func files() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let written = try attacked(limit: 3).setting(
+      "attacks.random_tokens.config.generated_prompts_output", to: "prompts.csv")
+    let run = try bench.run(written)[0]
+    let read = try attacked(limit: 3).setting(
+      "attacks.random_tokens.config.precomputed_prompts_path", to: "prompts.csv")
+    let loaded = try bench.run(read)[0]
+    #expect(loaded.record.status == .finished, "\(loaded.record.error ?? "")")
+    #expect(
+      loaded.record.metrics.first { $0.name == "cer_random_tokens" }?.value
+        == run.record.metrics.first { $0.name == "cer_random_tokens" }?.value)
+    let other = try read.setting("metrics.0.config.limit", to: 4)
+    let refused = try bench.run(other)[0]
+    #expect(refused.record.status == .failed)
+    #expect(refused.record.error?.contains("prompts.csv: no row has the prompt") == true)
+  }
+
+  @Test("a metric under an attack that the experiment does not have is refused, with the nearest it has")
+  func unknownAttack() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let points = try bench.points(attacked(limit: 2).setting("metrics.0.config.attack", to: "random_token"))
+    let error = #expect(throws: ConfigurationError.self) { try bench.runner().check(points) }
+    #expect(error?.description.contains("no attack \"random_token\"; did you mean \"random_tokens\"?") == true)
+  }
+
+  @Test("a metric may bring its own attack, and one that looks into the model has the prompts that were found")
+  func modelsAndOwnAttacks() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let technique: JSON = ["name": "cad_erase", "config": ["erase_concept": "circle", "ratio": 0.1]]
+    let metrics: JSON = [
+      ["name": "prune_ratio"], ["name": "sensitivity", "config": ["attack": "random_tokens", "limit": 2, "neurons": 1]],
+      ["name": "asr_ring_a_bell", "config": ["limit": 2, "generations": 2, "population_size": 4, "token_length": 3]],
+    ]
+    let document = try attacked(technique, limit: 2).setting("metrics", to: metrics)
+    let run = try bench.run(document)[0]
+    #expect(run.record.status == .finished, "\(run.record.error ?? "")")
+    let values = Dictionary(run.record.metrics.map { ($0.name, $0.value ?? -1) }, uniquingKeysWith: { $1 })
+    #expect(values["prune_ratio"] ?? 0 > 0)
+    #expect(values["prune_ratio"] ?? 0 >= values["prune_ratio_unet"] ?? 1)
+    #expect(values["sensitivity_random_tokens"] ?? 0 > 0)
+    #expect(values["sensitivity_others_random_tokens"] ?? 0 > 0)
+    #expect(values["asr_ring_a_bell"] != nil && values["asr_ring_a_bell_control"] != nil)
+    #expect(try bench.run(document)[0].computed.isEmpty)
+  }
+
+  @Test("the seed of the edit stays where seeds vary the images")
+  func editSeed() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let document = try attacked(["name": "ssd", "config": ssd], limit: 1).setting("edit_seed", to: 5)
+    let runs = try bench.run(document.setting("seeds", to: [1, 2]))
+    #expect(runs[0].output("edit") == runs[1].output("edit"))
+    #expect(runs[0].output("images.attack") != runs[1].output("images.attack"))
+    let other = try bench.run(document.setting("edit_seed", to: 6))[0]
+    #expect(other.output("edit") != runs[0].output("edit"))
+  }
+
+  private let ssd: JSON = [
+    "erase_concept": "circle", "forget_prompts": ["a circle"], "retain_prompts": ["a square"],
+    "num_fisher_samples": 1, "alpha": 2,
+  ]
+
+  private func attacked(
+    _ technique: JSON = ["name": "base"], limit: Int, tries: Int = 2
+  ) -> JSON {
+    [
+      "base_model": "./models/tiny", "seed": 3, "technique": technique,
+      // In the place of the prompt, for the little model has no room beside it.
+      "attacks": [
+        ["name": "random_tokens", "config": ["tokens": 2, "placement": "replace", "tries": .integer(tries)]]
+      ],
+      "metrics": [
+        [
+          "name": "cer",
+          "config": ["attack": "random_tokens", "concept_name": "circle", "limit": .integer(limit)],
+        ]
+      ],
+    ]
+  }
+
+  private func searched(_ outcome: RunOutcome) throws -> Int {
+    let stage = try #require(outcome.record.stages.first { $0.name == "attack.random_tokens" })
+    return try #require(stage.details?["searched"]?.integer)
+  }
+
+  private func table(_ outcome: RunOutcome, _ bench: SmallWorkbench) throws -> CSV {
+    let digest = try #require(outcome.output("attack.random_tokens"))
+    return try CSV.parse(bench.store.objects.read(digest), file: "prompts", limit: 100)
+  }
+}
