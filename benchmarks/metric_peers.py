@@ -48,6 +48,7 @@ for _ in range(options.repeats):
 middle = options.repeats // 2
 print(json.dumps({
     # Beside other work the time of the processors is the steadier figure.
-    "seconds_per_fid": sorted(seconds)[middle], "processor_seconds_per_fid": sorted(processor)[middle], "fid": value, "vectors": options.vectors,
-    "width": options.width, "threads": options.threads, "numpy": numpy.__version__, "scipy": scipy.__version__,
+    "seconds_per_fid": sorted(seconds)[middle], "processor_seconds_per_fid": sorted(processor)[middle],
+    "fid": value, "vectors": options.vectors, "width": options.width, "threads": options.threads,
+    "numpy": numpy.__version__, "scipy": scipy.__version__,
 }))

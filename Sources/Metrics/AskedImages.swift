@@ -86,21 +86,38 @@ extension MetricContext {
 struct PromptFile {
   let table: CSV
   let prompts: [String]
+  /// The metric and its setting that names the file, for errors.
+  private let place: String
 
   /// - Parameters:
   ///   - path: as the experiment writes it
   ///   - column: the name of the column with the prompts
   ///   - key: the setting that names the file, for errors
-  /// - Throws: `CSVError` for a file that is no such table, and ``MetricError`` for a prompt that the text encoder
-  ///   would cut.
+  /// - Throws: ``MetricError`` for a file that is no such table, and for a prompt that the text encoder would cut.
   init(_ path: String, column: String, _ context: MetricContext, for metric: String, key: String) throws {
-    table = try CSV.read(context.resolve(path), limit: mostImages)
-    prompts = try table.column(column)
+    place = "\(metric): \(key): "
+    do throws(CSVError) {
+      table = try CSV.read(context.resolve(path), limit: mostImages)
+      prompts = try table.column(column)
+    } catch {
+      throw MetricError(place + error.description)
+    }
     let tokenizer = try CLIPTokenizer(folder: context.modelFolder + "/tokenizer")
     for (prompt, line) in zip(prompts, table.lines) where tokenizer.isTruncated(prompt) {
       throw MetricError(
-        "\(metric): \(key): \(table.file):\(line): the prompt has \(tokenizer.tokens(prompt).count) tokens, and the "
+        place + "\(table.file):\(line): the prompt has \(tokenizer.tokens(prompt).count) tokens, and the "
           + "text encoder of \(context.modelFolder) reads \(tokenizer.modelMaxLength - 2)")
+    }
+  }
+
+  /// The values of another column.
+  ///
+  /// - Throws: ``MetricError`` where the file has none of that name.
+  func column(_ name: String) throws -> [String] {
+    do throws(CSVError) {
+      return try table.column(name)
+    } catch {
+      throw MetricError(place + error.description)
     }
   }
 

@@ -49,7 +49,9 @@ extension LPIPSConfiguration: ImageMetric {
   public func baseRequests(_ context: MetricContext) throws -> [ImageRequest] { try requests(context) }
 
   public func judges(_ context: MetricContext) throws -> [String] {
-    [try judge(context).folder] + (weightsPath.map { [context.resolve($0)] } ?? [])
+    // Read here already, so that weights that do not fit are refused before anything is drawn.
+    _ = try distance(context)
+    return [try judge(context).folder] + (weightsPath.map { [context.resolve($0)] } ?? [])
   }
 
   public func evaluate(
@@ -57,9 +59,7 @@ extension LPIPSConfiguration: ImageMetric {
   ) throws -> [MetricValue] {
     let plan = try plan(context)
     let judge = try AttributeJudge(judge(context))
-    let distance = try weightsPath.map {
-      try PerceptualDistance(folder: context.resolve($0), channels: JudgeNetwork.mapChannels)
-    } ?? PerceptualDistance()
+    let distance = try distance(context)
     let half = images.count / 2
     let distances = try judge.distances(Array(images.prefix(half)), Array(images.suffix(half)), by: distance) {
       try monitor.advance(to: 2 * $0, of: images.count)
@@ -99,6 +99,11 @@ extension LPIPSConfiguration: ImageMetric {
         limit, try ConceptPrompts.name.prompts(of: concept.concept, context, for: Self.name).map(\.text)),
       context.asked(retainLimit, inTurn: others.map { card.prompts(of: $0.concept, without: gone) }).map(\.request)
     )
+  }
+
+  private func distance(_ context: MetricContext) throws -> PerceptualDistance {
+    guard let weightsPath else { return PerceptualDistance() }
+    return try PerceptualDistance(folder: context.resolve(weightsPath), channels: JudgeNetwork.mapChannels)
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {

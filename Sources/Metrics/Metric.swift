@@ -50,7 +50,6 @@ public protocol ImageMetric: Metric {
 extension ImageMetric {
   public func baseRequests(_ context: MetricContext) throws -> [ImageRequest] { [] }
 }
-}
 
 /// What a metric needs to know of the experiment around it.
 public struct MetricContext: Sendable {

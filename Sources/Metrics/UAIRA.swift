@@ -227,7 +227,7 @@ extension UAIRAConfiguration: ImageMetric {
   private func labelled(_ file: PromptFile, _ context: MetricContext) throws -> [ModelCard.Prompt] {
     guard judging == .classifier else { return file.prompts.map { ModelCard.Prompt($0, concepts: []) } }
     let card = try context.requireCard(for: Self.name)
-    let named = try file.table.column("concepts")
+    let named = try file.column("concepts")
     return try zip(zip(file.prompts, named), file.table.lines).map { pair, line in
       let concepts = pair.1.split(separator: ";").map { String($0.trimmingSpaces) }
       for name in concepts where card.concept(name) == nil {

@@ -200,7 +200,9 @@ import Testing
           ])
         expectRefusal(sentence) { _ = try metric.requests(model.context()) }
       }
-      try refused("promt\na star\n", "prompts.csv:1: there is no column \"prompt\"; did you mean \"promt\"?")
+      try refused(
+        "promt\na star\n",
+        "ua_ira: retain_prompts_path: \(path):1: there is no column \"prompt\"; did you mean \"promt\"?")
       try refused("prompt\n", "there is a header and no row under it")
       let long = Array(repeating: "star", count: 40).joined(separator: " ")
       try refused(

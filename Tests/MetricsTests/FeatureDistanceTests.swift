@@ -50,6 +50,20 @@ import Testing
     }
   }
 
+  @Test func weightsOfOtherMapsAreRefusedBeforeAnythingIsDrawn() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["star"])
+      let metric = try configured(LPIPSConfiguration.self, ["weights_path": .string(folder + "/weights")])
+      expectRefusal("\(folder)/weights/model.safetensors") { _ = try metric.judges(context) }
+      try FileManager.default.createDirectory(atPath: folder + "/weights", withIntermediateDirectories: true)
+      try FileManager.default.copyItem(
+        atPath: Fixtures.path("metrics.safetensors"), toPath: folder + "/weights/model.safetensors")
+      expectRefusal("lin0.model.1.weight has the shape [1, 4, 1, 1], and the judge's map needs [1, 16, 1, 1]") {
+        _ = try metric.judges(context)
+      }
+    }
+  }
+
   @Test func lpipsComparesImagesOfTheConceptAndOfOthersWithThoseOfTheBaseModel() throws {
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)

@@ -38,7 +38,7 @@ enum RunText {
       let arrow = metric.direction == "higher" ? "↑" : metric.direction == "lower" ? "↓" : " "
       var notes = [metric.unit]
       if let count = metric.count { notes.append("n = \(count)") }
-      if let judge = metric.judge { notes.append("judged by \(judge)") }
+      if let judge = metric.judge, !judge.isEmpty { notes.append("judged by \(judge)") }
       let interval = metric.interval.map { "[\(number($0.lower)), \(number($0.upper))]" } ?? ""
       columns.add("\(indent)\(metric.name) \(arrow)", number(metric.value), interval, notes.joined(separator: ", "))
     }
