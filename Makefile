@@ -21,7 +21,7 @@ export LETHE_STATIC := $(if $(wildcard $(STATIC_LIBRARIES)),1,0)
 LIBRARIES := openblas:libopenblas-dev libgit2:libgit2-dev libpng:libpng-dev libcrypto:libssl-dev sqlite3:libsqlite3-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help deps swift-check build test demo techniques robustness bench bench-techniques install uninstall clean
+.PHONY: help deps swift-check build test demo techniques robustness bench bench-techniques bench-attacks install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ bench: build ## time images, training steps and Fisher samples; beside diffusers
 
 bench-techniques: build ## time ESD, P-ESD and CAD-Erase beside plain PyTorch where Python has it
 	benchmarks/techniques $(LETHE)
+
+bench-attacks: build ## time the inner loops of attacks beside plain PyTorch where Python has it
+	benchmarks/attacks $(LETHE)
 
 install: build ## put lethe and the model it ships with under PREFIX (default /usr/local)
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/lethe/models"

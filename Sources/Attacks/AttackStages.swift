@@ -35,8 +35,6 @@ public struct AttackStages: Configuration {
 
   /// What one iteration is given: the target's latent x_0 noised to the stage's timestep.
   struct Sample {
-    /// Of all iterations of the search.
-    let iteration: Int
     let timestep: Int
     /// ε and x_t, (1, channels, height, width).
     let noise, latent: Tensor
@@ -70,7 +68,7 @@ public struct AttackStages: Configuration {
         loss += Double(
           step(
             Sample(
-              iteration: result.iterations, timestep: timestep, noise: noise,
+              timestep: timestep, noise: noise,
               latent: scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), stream: draws)))
         result.iterations += 1
       }

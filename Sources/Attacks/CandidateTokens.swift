@@ -26,7 +26,7 @@ public struct CandidateTokens {
   public func oneHotGradient(_ gradient: Tensor) -> Tensor { linear(gradient, weight: embeddings) }
 }
 
-/// The projection of P4D (arXiv 2309.06135, section 3.2): the candidate whose embedding points most in a vector's
+/// The projection of P4D (arXiv 2309.06135): the candidate whose embedding points most in a vector's
 /// direction.
 public struct NearestTokens {
   public let candidates: CandidateTokens

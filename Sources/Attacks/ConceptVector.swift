@@ -1,7 +1,7 @@
 public import Diffusion
 public import Tensors
 
-/// The direction of a concept among the states of prompts (Ring-A-Bell, arXiv 2310.10012, equation 3).
+/// The direction of a concept among the states of prompts (Ring-A-Bell, arXiv 2310.10012).
 public struct ConceptVector {
   /// Prompts that name the concept.
   public var prompts: [String]

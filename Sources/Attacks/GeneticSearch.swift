@@ -1,6 +1,6 @@
 public import Tensors
 
-/// The genetic search of Ring-A-Bell (arXiv 2310.10012, section 3.3 and published code): single-point crossover among
+/// The genetic search of Ring-A-Bell (arXiv 2310.10012, published code): single-point crossover among
 /// the better half, then a mutation of one gene, which may hit survivors too.
 public struct GeneticSearch {
   /// Of the first generation; half as many survive each.

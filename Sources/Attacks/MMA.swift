@@ -5,7 +5,7 @@ public import Tensors
 /// The text-modal attack of MMA-Diffusion (Yang et al., CVPR 2024, arXiv 2311.17516): a prompt without sensitive words
 /// that the text encoder takes for the target prompt.
 ///
-/// The loss is 1 - cos of the states at the end tokens of both (equation 1). Each step takes for every position the
+/// The loss is 1 - cos of the states at the end tokens of both. Each step takes for every position the
 /// tokens whose gradient with respect to the one-hot vector is lowest, tries a number of replacements of one token by
 /// one of these, and goes on from the best of them, be it worse than before; the best prompt of all steps is kept.
 /// Candidates that are tokenised to another number of tokens are dropped, and so are those that hold a blocked word.

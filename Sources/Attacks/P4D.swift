@@ -5,7 +5,7 @@ public import Tensors
 /// P4D, Prompting4Debugging (Chin et al., ICML 2024, arXiv 2309.06135): tokens with which an edited model predicts the
 /// same noise as the base model under the prompt.
 ///
-/// The loss is ‖ε_θ'(x_t, c_adv, t) - ε_θ(x_t, c, t)‖² (equation 3). Embeddings are learnt, and each forward pass
+/// The loss is ‖ε_θ'(x_t, c_adv, t) - ε_θ(x_t, c, t)‖². Embeddings are learnt, and each forward pass
 /// projects them onto the nearest tokens by cosine and hands the gradient there to the embeddings themselves (Wen et
 /// al., 2023). Special tokens are no candidates: a text cannot hold them. The text that is drawn is tokenised anew.
 ///
@@ -66,6 +66,17 @@ public struct P4DConfiguration: Configuration {
   ] + promptFileFields(\.precomputedPromptsPath, \.generatedPromptsOutput)
 
   private static let publication = "arXiv 2309.06135, published code"
+
+  public var warnings: [String] {
+    let (defaults, written) = (P4DConfiguration().encode().object ?? [:], encode().object ?? [:])
+    let others =
+      variant == .prefix
+      ? ["num_iter", "eval_step", "target_images"]
+      : ["iterations", "timestep_stride"] + (variant == .k ? ["tokens"] : [])
+    let unused = others.filter { written[$0] != defaults[$0] }
+    return unused.isEmpty
+      ? [] : ["variant \"\(variant.rawValue)\" does not use what is written as \(unused.joined(separator: ", "))"]
+  }
 
   public func validate() throws(ConfigurationError) {
     guard evaluationInterval <= iterations else {

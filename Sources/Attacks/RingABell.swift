@@ -5,7 +5,7 @@ public import Tensors
 /// Ring-A-Bell (Tsai et al., ICLR 2024, arXiv 2310.10012): a prompt that says a concept without its words, found with
 /// the text encoder alone.
 ///
-/// The concept's direction is added to the states of the prompt, Ẽ = E(P) + η ĉ (equation 4), and a genetic search
+/// The concept's direction is added to the states of the prompt, Ẽ = E(P) + η ĉ, and a genetic search
 /// looks for tokens whose states are nearest to it: the sum of (E(tokens) - Ẽ)² over all positions is least. Special
 /// tokens are no genes. The text that is drawn is tokenised anew.
 public struct RingABellConfiguration: Configuration {

@@ -1,7 +1,7 @@
 public import Tensors
 
 /// A probability for each candidate token at each position of an attack: the variable u of UnlearnDiffAtk (arXiv
-/// 2310.11868, section 4 and appendix A).
+/// 2310.11868).
 ///
 /// The forward pass draws one token a position; the backward pass takes the gradient with respect to its one-hot vector
 /// for that of the probabilities, with each element limited to -1 ... 1. After a step of Adam, whose weight decay is a
@@ -65,7 +65,7 @@ public struct TokenDistribution {
 /// -1 ... 1.
 public func straightThroughGradient(_ oneHotGradient: Tensor) -> Tensor { oneHotGradient.detached.clamped(-1...1) }
 
-/// Replaces values by clip(a - µ, 0, 1) with the µ for which they have the sum 1, to 1e-5: UnlearnDiffAtk, appendix A.
+/// Replaces values by clip(a - µ, 0, 1) with the µ for which they have the sum 1, to 1e-5 (UnlearnDiffAtk).
 /// µ is found by bisection between min(a) - 1, where the sum is at least 1, and max(a), where it is 0.
 public func projectOntoSimplex(_ values: UnsafeMutableBufferPointer<Float>) {
   guard var high = values.max(), var low = values.min().map({ $0 - 1 }) else { return }

@@ -5,7 +5,7 @@ public import Tensors
 /// UnlearnDiffAtk (Zhang et al., ECCV 2024, arXiv 2310.11868): tokens among those of a prompt with which an edited
 /// model predicts the noise in an image of the concept, so that the diffusion model is its own classifier.
 ///
-/// The loss is ‖ε - ε_θ(x_t, c, t)‖² (equation 5), with a new ε at each iteration; x_0 is an image that the base model
+/// The loss is ‖ε - ε_θ(x_t, c, t)‖², with a new ε at each iteration; x_0 is an image that the base model
 /// draws to the prompt. The text that is drawn is that of the likeliest tokens, tokenised anew. Special tokens are no
 /// candidates: a text cannot hold them.
 public struct UnlearnDiffConfiguration: Configuration {

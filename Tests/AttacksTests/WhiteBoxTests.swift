@@ -121,6 +121,14 @@ import Testing
     #expect(try p4d().control?.tries == 3)
   }
 
+  @Test("settings of the other variants of P4D are warned of")
+  func warnings() throws {
+    #expect(try P4DConfiguration.parse(["variant": "n", "num_iter": 100]).warnings.isEmpty)
+    let found = try P4DConfiguration.parse(["num_iter": 100, "iterations": 3]).warnings
+    #expect(found.count == 1 && found.allSatisfy { $0.contains("num_iter") && !$0.contains("iterations,") })
+    #expect(try P4DConfiguration.parse(["variant": "k", "tokens": 4]).warnings.count == 1)
+  }
+
   @Test("settings that leave no room, and evaluations that never come, are refused")
   func refusals() throws {
     let all = workplace.model.tokenizer.modelMaxLength

@@ -34,6 +34,9 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Their width.", valueName: "n", visibility: .hidden))
   var width = 2048
 
+  @Flag(help: ArgumentHelp("Time the inner loops of attacks instead.", visibility: .hidden))
+  var attacks = false
+
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -55,6 +58,7 @@ struct Bench: ParsableCommand, ComputingCommand {
       return output.print(result, else: { result.pretty() })
     }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model, from: "."))
+    if attacks { return try timeAttacks(model) }
     var benchmark = Benchmark()
     benchmark.steps = steps
     benchmark.batches = batches
@@ -64,6 +68,27 @@ struct Bench: ParsableCommand, ComputingCommand {
     let result = try benchmark.run(model, monitor: progress.monitor("benchmark"))
     progress.finish()
     output.print(result.json, else: { text(result) })
+  }
+
+  private func timeAttacks(_ model: DiffusionModel) throws {
+    var benchmark = AttackBenchmark()
+    benchmark.repeats = repeats
+    Interruption.listen()
+    let progress = ProgressLine()
+    let result = try benchmark.run(model, monitor: progress.monitor("benchmark"))
+    progress.finish()
+    output.print(result.json) {
+      var columns = Columns()
+      func add(_ name: String, _ measure: AttackBenchmark.Measure) {
+        columns.add(
+          name, RunText.fixed(measure.seconds * 1000, 3) + " ms",
+          RunText.fixed(measure.processorSeconds * 1000, 3) + " ms of processors")
+      }
+      add("an iteration of UnlearnDiffAtk, one prompt after the other", result.alone)
+      add("the same, \(result.prompts) prompts at once", result.together)
+      add("an evaluation of Ring-A-Bell", result.evaluation)
+      return columns.text() + "\n\n\(result.threads) threads"
+    }
   }
 
   private func text(_ result: Benchmark.Result) -> String {
