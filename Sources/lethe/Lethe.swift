@@ -27,7 +27,8 @@ struct Lethe: ParsableCommand {
         name: "Experiments",
         subcommands: [Run.self, PlanCommand.self, Describe.self, Techniques.self, Attacks.self, Check.self]),
       CommandGroup(
-        name: "Results", subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Reproduce.self]),
+        name: "Results",
+        subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Transfer.self, Reproduce.self]),
       CommandGroup(name: "Models", subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self]),
       CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),
     ])

@@ -78,7 +78,7 @@ struct HelpTests {
 
 let commandNames = [
   "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "purify", "export",
-  "techniques", "attacks", "check", "train", "bench", "verify",
+  "techniques", "attacks", "transfer", "check", "train", "bench", "verify",
   "gc",
   "reindex",
 ]

@@ -90,6 +90,31 @@ struct AttackRunTests {
     #expect(error?.description.contains("no attack \"random_token\"; did you mean \"random_tokens\"?") == true)
   }
 
+  @Test("prompts found on each model are tried on every other, and the diagonal is each model's own")
+  func transfer() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let techniques: [JSON] = [["name": "base"], ["name": "uce", "config": ["erase_concept": "circle"]]]
+    let points = try techniques.flatMap { try bench.points(attacked($0, limit: 3)) }
+    let matrix = try bench.runner().transfer(points, attack: "random_tokens")
+    #expect(matrix.metric == "cer_random_tokens")
+    #expect(matrix.cells.map(\.count) == [2, 2])
+    for (index, point) in points.enumerated() {
+      let own = try bench.runner().run([point])[0]
+      #expect(matrix.cells[index][index].value == own.record.metrics.first?.value)
+      // The prompts that were found on one model are what the other's run has.
+      let crossed = try bench.store.run(matrix.cells[index][1 - index].run)
+      let (tried, found) = try (prompts(crossed, bench), prompts(own.record, bench))
+      #expect(tried == found)
+    }
+    let error = #expect(throws: ConfigurationError.self) { try bench.runner().transfer(points, attack: "random") }
+    #expect(error?.description.contains("there is no attack \"random\"") == true)
+  }
+
+  private func prompts(_ record: RunRecord, _ bench: SmallWorkbench) throws -> [String] {
+    let digest = try #require(record.outputs.first { $0.name == "attack.random_tokens" }?.digest)
+    return try CSV.parse(bench.store.objects.read(digest), file: "prompts", limit: 100).column("adversarial_prompt")
+  }
+
   @Test("a metric may bring its own attack, and one that looks into the model has the prompts that were found")
   func modelsAndOwnAttacks() throws {
     let bench = try SmallWorkbench(judged: true)
