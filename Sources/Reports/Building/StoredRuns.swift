@@ -96,7 +96,8 @@ extension ReportedRun {
           method: MeasuringMethod(
             unit: metric.unit, count: metric.count, judge: metric.judge, sampler: sampler,
             fingerprint: metric.measurement.map(MeasuringMethod.Fingerprint.init)),
-          interval: metric.interval.flatMap { $0.lower <= $0.upper ? $0.lower...$0.upper : nil })
+          interval: metric.interval.flatMap { $0.lower <= $0.upper ? $0.lower...$0.upper : nil },
+          isRepeatable: !RunRecord.unrepeatable.contains(metric.name))
       } + Self.edit(record.stages))
   }
 

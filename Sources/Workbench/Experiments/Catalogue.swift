@@ -67,6 +67,7 @@ public struct Catalogue: Sendable {
       "asr_ring_a_bell": ASRRingABellConfiguration.self,
       "cer": CERConfiguration.self,
       "clip_score": CLIPScoreConfiguration.self,
+      "cost": CostConfiguration.self,
       "detections": DetectionsConfiguration.self,
       "err": ERRConfiguration.self,
       "fid": FIDConfiguration.self,

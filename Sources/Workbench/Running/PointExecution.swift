@@ -37,9 +37,11 @@ final class PointExecution {
     if let path = plan.technique.savePath { try EditFile.check(savePath: path, base: plan.base, point: point) }
     finish("base", plan.base.digest, cached: true, since: began, details: plan.base.json)
 
+    let countsMemory = plan.measuresCost && PeakMemory.reset()
     var estimates: [String: Digest] = [:]
     for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan, estimates) }
     let edit = try runEdit(plan, estimates: estimates)
+    let cost = plan.measuresCost ? cost(of: edit, memory: countsMemory ? PeakMemory.current : nil) : []
     // Of a large model each estimate is gigabytes, and nothing asks for them again.
     tensors = [:]
     if let path = plan.technique.savePath {
@@ -59,6 +61,7 @@ final class PointExecution {
       ? [:] : try draw(plan.baseRequests, as: "images.base", plan, key: plan.baseKey) { try model(plan.base) }
     for metric in plan.metrics { try run(metric, images, base, prompts) }
     for metric in plan.modelMetrics { try run(metric, plan, edit, prompts) }
+    metrics += cost
   }
 
   /// The estimates alone, with what they were made from.
@@ -267,6 +270,25 @@ final class PointExecution {
     }
     metrics += try MetricValues.read(
       try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
+  }
+
+  /// The values of the metric `cost`, from the stages so far.
+  ///
+  /// - Parameter memory: the most bytes that were held since before the first estimate; that of an edit which the cache
+  ///   answered is not known
+  private func cost(of edit: StoredEdit, memory: Int?) -> [RunRecord.Metric] {
+    let made = stages.filter { $0.name != "base" }
+    func value(_ name: String, _ value: Double?, _ unit: String) -> RunRecord.Metric {
+      RunRecord.Metric(name: name, value: value, direction: "lower", unit: unit, count: nil, judge: nil)
+    }
+    let bytes = made.first { $0.name == "edit" }?.details?["bytes"]?.number
+    return [
+      value(
+        CostConfiguration.seconds, made.reduce(0) { $0 + ($1.computedSeconds ?? $1.seconds) }, "seconds"),
+      value(
+        CostConfiguration.peakMemory, made.contains(where: \.cached) ? nil : memory.map(Double.init), "bytes of memory"),
+      value(CostConfiguration.bytes, bytes, "bytes"),
+    ]
   }
 
   // MARK: Models and tensors

@@ -28,6 +28,8 @@ struct PointStages {
   let metrics: [MetricStage]
   /// The metrics that look into the edited model.
   let modelMetrics: [ModelMetricStage]
+  /// Whether the cost of the edit is asked for.
+  var measuresCost: Bool { point.metrics.contains { $0.configuration is CostConfiguration } }
   /// The attacks that metrics are measured under, each with its control behind it.
   let attacks: [AttackStage]
   /// The images of all metrics of plain prompts, each once, in the order in which they are first asked for.
@@ -129,6 +131,8 @@ struct PointStages {
           modelMetrics.append(
             try ModelMetricStage(
               component, metric, context, sampler: sampler, base: base, code: code, siblings: catalogue.metricFiles))
+        // Measured where the edit is made; see PointExecution.
+        case is CostConfiguration: break
         default: throw MetricError("the metric \"\(component.name)\" is not built yet")
         }
       } catch let error as MetricError {

@@ -75,4 +75,26 @@ struct EditFiguresTests {
     #expect(try changed(small) == computed)
     #expect(try changed(with(small, "technique.config.load_path", "w.safetensors")) == computed)
   }
+
+  @Test("what an edit cost is measured where it is made, and its memory is not known where the cache answers")
+  func cost() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let document: JSON = [
+      "base_model": "./models/tiny", "seed": 3, "metrics": [["name": "cost"]],
+      "technique": ["name": "uce", "config": ["erase_concept": "circle"]],
+    ]
+    func values(_ outcome: RunOutcome) -> [String: Double] {
+      Dictionary(outcome.record.metrics.compactMap { value in value.value.map { (value.name, $0) } }) { $1 }
+    }
+    let run = try bench.run(document)[0]
+    #expect(run.record.status == .finished, "\(run.record.error ?? "")")
+    let bytes = try #require(run.record.stages.first { $0.name == "edit" }?.details?["bytes"]?.number)
+    #expect(values(run)["cost_bytes"] == bytes && bytes > 0)
+    #expect(values(run)["cost_seconds"] ?? -1 >= 0)
+    // A process of Swift's runtime and a model holds more than a megabyte, and this machine less than a terabyte.
+    #expect((1e6...1e12).contains(values(run)["cost_peak_memory"] ?? 0))
+    let again = try bench.run(document)[0]
+    #expect(values(again)["cost_peak_memory"] == nil)
+    #expect(values(again)["cost_bytes"] == bytes)
+  }
 }
