@@ -91,6 +91,19 @@ extension MetricContext {
   }
 }
 
+/// Reads a folder that a metric named among its judges, so that one which is damaged is refused before images are drawn
+/// for it.
+///
+/// - Throws: what the network's own loading throws: one sentence that names file and tensor.
+public func checkJudge(folder: String) throws {
+  switch NamedJudge.Kind(folder: folder) {
+  case .attributes: _ = try JudgeNetwork.load(folder: folder)
+  case .clip: _ = try CLIPModel(folder: folder)
+  // A tokenizer, or the maps of a network that is read in parts.
+  case nil: break
+  }
+}
+
 /// The attribute judge of the drawn world, reading any number of images.
 struct AttributeJudge {
   let network: JudgeNetwork

@@ -1,5 +1,6 @@
 internal import Configuration
 internal import Erasure
+internal import Metrics
 public import Store
 internal import Tensors
 
@@ -62,13 +63,17 @@ public final class Runner {
   }
 
   /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
-  /// answer, files that are missing or not for their base model, and edits in a format that cannot be written. A
+  /// answer, judges that cannot be read, files that are missing or not for their base model, and edits in a format that cannot be written. A
   /// mistake in the last point is then no loss of hours.
   ///
   /// - Throws: `ConfigurationError`, or what a file is refused for.
   public func check(_ points: [ExperimentPoint]) throws {
+    var judges: Set<String> = []
     for point in points {
       let stages = try stages(of: point)
+      for folder in stages.metrics.flatMap(\.judgeFolders) where judges.insert(folder).inserted {
+        try checkJudge(folder: folder)
+      }
       if let path = stages.technique.savePath { try EditFile.check(savePath: path, base: stages.base, point: point) }
       // What the cache answers has passed already, and asks for no model.
       // A model that cannot be read is for the run to say, and to record.

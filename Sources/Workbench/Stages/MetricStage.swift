@@ -20,6 +20,8 @@ struct MetricStage {
   let underAttack: MetricUnderAttack?
   /// How its values are measured, so far as that is the same for all of them.
   let measurement: MeasurementProtocol
+  /// The folders of its judges.
+  let judgeFolders: [String]
   private let parts: [String: JSON]
 
   /// As plans and records name the stage.
@@ -36,7 +38,8 @@ struct MetricStage {
     baseRequests = try metric.baseRequests(context)
     underAttack = try metric.underAttack(context)
     var judges: [String: JSON] = [:]
-    for path in try metric.judges(context) {
+    judgeFolders = try metric.judges(context)
+    for path in judgeFolders {
       let isInside = path.hasPrefix(base.folder + "/")
       // A name that holds wherever the model's folder lies.
       let name = isInside ? String(path.dropFirst(base.folder.count + 1)) : path

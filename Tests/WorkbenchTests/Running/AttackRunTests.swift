@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import Store
+import Tensors
 import Testing
 import Workbench
 
@@ -133,6 +134,21 @@ struct AttackRunTests {
     #expect(values["sensitivity_others_random_tokens"] ?? 0 > 0)
     #expect(values["asr_ring_a_bell"] != nil && values["asr_ring_a_bell_control"] != nil)
     #expect(try bench.run(document)[0].computed.isEmpty)
+  }
+
+  @Test("a judge whose weights have another shape is refused before anything is drawn")
+  func judgeOfTheWrongShape() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let folder = try #require(FileManager.default.subpaths(atPath: bench.modelFolder)?.first { path in
+      path.hasSuffix(".safetensors") && path.contains("attributes")
+    })
+    let path = bench.modelFolder + "/" + folder
+    var tensors = try Weights(loading: SafetensorsFile(path)).byName
+    let name = try #require(tensors.keys.sorted().first)
+    tensors[name] = Tensor.zeros([3])
+    try Safetensors.write(tensors.map { (name: $0.key, tensor: $0.value) }, to: path)
+    let points = try bench.points(attacked(limit: 2))
+    #expect { try bench.runner().check(points) } throws: { "\($0)".contains(name) }
   }
 
   @Test("the seed of the edit stays where seeds vary the images")
