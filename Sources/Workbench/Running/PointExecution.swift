@@ -226,7 +226,8 @@ final class PointExecution {
       base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: work)
     // Searches end on several threads; the store and the index belong to one at a time.
     let found = Mutex<[AttackTarget: AdversarialPrompt]>([:])
-    nonisolated(unsafe) let (results, objects) = (results, objects)
+    nonisolated(unsafe) let results = results
+    let objects = objects
     let began = ContinuousClock.now
     try attack.search(missing, context) { position, prompt in
       try found.withLock { found in
