@@ -1,4 +1,4 @@
-public import Attacks
+internal import Attacks
 public import Configuration
 internal import Diffusion
 internal import Erasure
