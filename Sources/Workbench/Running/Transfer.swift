@@ -1,5 +1,5 @@
 internal import Attacks
-public import Configuration
+internal import Configuration
 public import Store
 
 /// How well adversarial prompts that an attack found on one edited model serve against others.
