@@ -34,10 +34,13 @@ public struct CSV: Equatable, Sendable {
 
   /// The values of a column, one for each row.
   ///
-  /// - Throws: ``CSVError`` where the table has no such column, with the nearest that it has.
+  /// - Throws: ``CSVError`` where the table has no such column, with those that it has.
   public func column(_ name: String) throws(CSVError) -> [String] {
     guard let index = header.firstIndex(of: name) else {
-      throw CSVError(file: file, line: 1, "there is no column \"\(name)\"" + suggestion(for: name, among: header))
+      throw CSVError(
+        file: file, line: 1,
+        "the first line is the header and names no column \"\(name)\", only "
+          + header.map { "\"\($0)\"" }.joined(separator: ", "))
     }
     return rows.map { $0[index] }
   }

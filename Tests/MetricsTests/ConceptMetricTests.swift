@@ -202,13 +202,14 @@ import Testing
       }
       try refused(
         "promt\na star\n",
-        "ua_ira: retain_prompts_path: \(path):1: there is no column \"prompt\"; did you mean \"promt\"?")
+        "ua_ira: retain_prompts_path: \(path):1: the first line is the header and names no column \"prompt\", only "
+          + "\"promt\"")
       try refused("prompt\n", "there is a header and no row under it")
       let long = Array(repeating: "star", count: 40).joined(separator: " ")
       try refused(
         "prompt\na star\n\(long)\n",
         "ua_ira: retain_prompts_path: \(path):3: the prompt has 40 tokens, and the text encoder of \(folder) reads 30")
-      try refused("prompt\na\n", "there is no column \"concepts\"", judging: "classifier")
+      try refused("prompt\na\n", "names no column \"concepts\"", judging: "classifier")
       try refused(
         "prompt,concepts\na star,red; crcle\n",
         "\(path):2: the base model \"shapes\" declares no concept \"crcle\"; did you mean \"circle\"?",

@@ -9,15 +9,16 @@ extension Runner {
   /// with the judges that its card names. From the same prompt and latent diffusers then draws what the run drew.
   ///
   /// - Returns: the digest of the run's base model.
-  /// - Throws: ``ReproductionError`` for a run without an edit and for an edit of inference time that no weights express; `ConfigurationError` for a folder that holds a model already.
+  /// - Throws: ``ReproductionError`` for a run without an edit and for an edit of inference time that no weights
+  ///   express; `ConfigurationError` for a folder that is not empty.
   public func export(_ run: Digest, to folder: String) throws -> Digest {
     let record = try store.run(run)
     let point = try point(of: record, run: run)
     guard let technique = point.technique.configuration as? any Technique,
       let edit = StoredEdit({ record.output($0) })
     else { throw ReproductionError("run \(run.short) made no edit, so there is no model to export") }
-    guard !FileManager.default.fileExists(atPath: folder + "/model_index.json") else {
-      throw ConfigurationError("\(folder) holds a model already; an export takes another folder")
+    guard (try? FileManager.default.contentsOfDirectory(atPath: folder))?.isEmpty ?? true else {
+      throw ConfigurationError("\(folder) is not empty; an export takes an empty folder or makes one")
     }
     let base = try models.base(point.baseModel, from: point.folder)
     var model = try edit.model(models.load(base), technique, from: store.objects)

@@ -50,7 +50,7 @@ struct EditFile {
   /// Writes an edit, making the folder where it is missing.
   ///
   /// - Throws: `ConfigurationError` for an edit that the file cannot hold, `FileError` where it cannot be written.
-  func write(_ edit: ModelEdit, of model: DiffusionModel, base: BaseModel, technique: String) throws {
+  func write(_ edit: ModelEdit, of model: DiffusionModel, base: BaseModel, maker: Maker) throws {
     guard edit.replacedTextEncoderTensors.isEmpty else {
       throw ConfigurationError(
         "\(path) cannot be written: it would hold the UNet alone, and the edit changes the text encoder; lethe export "
@@ -62,13 +62,17 @@ struct EditFile {
     case .weights:
       try Safetensors.write(
         edit.applied(to: model).unetWeights.tensors, to: path,
-        metadata: ["format": "pt", Self.baseKey: base.digest.hex, Self.techniqueKey: technique])
+        metadata: [
+          "format": "pt", Self.baseKey: base.digest.hex, Self.techniqueKey: maker.technique,
+          Self.conceptsKey: maker.concepts.json.canonical(),
+        ])
     case .mask:
       guard edit.replacedUNetTensors.isEmpty else {
         throw ConfigurationError("\(path) cannot be written: a mask cannot hold the weights that the edit replaces")
       }
       let header: JSON = [
-        "format": .string(Self.maskFormat), "base": .string(base.digest.hex), "technique": .string(technique),
+        "format": .string(Self.maskFormat), "base": .string(base.digest.hex), "technique": .string(maker.technique),
+        "concepts": maker.concepts.json,
       ]
       try WholeFile.write(Array((header.canonical() + "\n").utf8) + edit.pruned.encoded, to: path)
     }
@@ -77,9 +81,46 @@ struct EditFile {
   /// The metadata of a safetensors file of weights.
   private static let baseKey = "lethe.base"
   private static let techniqueKey = "lethe.technique"
+  private static let conceptsKey = "lethe.concepts"
   private static let maskFormat = "lethe mask file 1"
 
   // MARK: Reading
+
+  /// What made an edit, as its file names it.
+  struct Maker: Equatable {
+    let technique: String
+    /// The concepts that it erases.
+    let concepts: [String]
+  }
+
+  /// Refuses an edit that another technique made, or that erases something else: the run would be recorded as what it
+  /// is not. A file that names no maker is taken.
+  ///
+  /// - Throws: `ConfigurationError`, or what the file is refused for.
+  func refuseOther(than maker: Maker) throws {
+    let (technique, concepts) = try named()
+    if let technique, technique != maker.technique {
+      throw ConfigurationError(
+        "\(path) was made by \(technique), and the technique is \(maker.technique): the run would be recorded as what "
+          + "it is not")
+    }
+    if let concepts, Set(concepts) != Set(maker.concepts) {
+      func words(_ names: [String]) -> String { names.map { "\"\($0)\"" }.joined(separator: ", ") }
+      throw ConfigurationError("\(path) erases \(words(concepts)), and not \(words(maker.concepts))")
+    }
+  }
+
+  private func named() throws -> (technique: String?, concepts: [String]?) {
+    switch content {
+    case .weights:
+      let metadata = try SafetensorsFile(path).metadata
+      let concepts = try metadata[Self.conceptsKey].map { try JSON.parse(Array($0.utf8), file: path) }
+      return (metadata[Self.techniqueKey], concepts.flatMap([String].init))
+    case .mask:
+      guard let header = try header(of: bytes())?.json else { return (nil, nil) }
+      return (header["technique"]?.string, header["concepts"].flatMap([String].init))
+    }
+  }
 
   /// The edit that the file holds.
   ///
@@ -129,17 +170,10 @@ struct EditFile {
 
   /// A mask with the line before it, or the object of a store alone, which is without.
   private func mask(for model: DiffusionModel, base: BaseModel) throws -> PruningMask {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw ConfigurationError("\(path) cannot be read")
-    }
-    var bytes = [UInt8](data)
-    if bytes.first == UInt8(ascii: "{"), let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
-      let header = try JSON.parse(Array(bytes[..<end]), file: path)
-      guard header["format"]?.string == Self.maskFormat, let made = header["base"]?.string else {
-        throw ErasureError("\(path) is not a pruning mask: its first line names no base model or another format")
-      }
-      try refuseOther(base, than: made, by: header["technique"]?.string)
-      bytes.removeFirst(end + 1)
+    var bytes = try bytes()
+    if let (header, length) = try header(of: bytes) {
+      try refuseOther(base, than: header["base"]?.string, by: header["technique"]?.string)
+      bytes.removeFirst(length)
     }
     let mask = try PruningMask(decoding: bytes, source: path)
     do {
@@ -148,6 +182,23 @@ struct EditFile {
       throw ErasureError("\(path): \(error)")
     }
     return mask
+  }
+
+  private func bytes() throws -> [UInt8] {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw ConfigurationError("\(path) cannot be read")
+    }
+    return [UInt8](data)
+  }
+
+  /// The line before a mask and the number of bytes that it takes; nil for a mask that is without.
+  private func header(of bytes: [UInt8]) throws -> (json: JSON, length: Int)? {
+    guard bytes.first == UInt8(ascii: "{"), let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+    let header = try JSON.parse(Array(bytes[..<end]), file: path)
+    guard header["format"]?.string == Self.maskFormat, header["base"]?.string != nil else {
+      throw ErasureError("\(path) is not a pruning mask: its first line names no base model or another format")
+    }
+    return (header, end + 1)
   }
 
   /// - Parameter made: the digest of the base model that the edit was made from, where the file names it.

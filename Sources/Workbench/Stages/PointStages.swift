@@ -5,6 +5,13 @@ internal import Erasure
 internal import Metrics
 internal import Store
 
+extension ExperimentPoint {
+  /// What files of the point's edit name as their maker.
+  func maker(_ technique: any Technique) -> EditFile.Maker {
+    EditFile.Maker(technique: type(of: technique).name, concepts: self.technique.erasedConcepts)
+  }
+}
+
 /// The stages of one experiment point and the cache keys that they have, as far as each can be known.
 ///
 ///     base ── fisher.forget ─┐
@@ -62,7 +69,10 @@ struct PointStages {
     files = try Self.files(of: estimates, point, base, digests)
     techniqueCode = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
     loaded = try technique.loadPath.map { path in
-      try digests.digest(ofFile: EditFile(point.resolve(path), toBe: "read").path)
+      let file = try EditFile(point.resolve(path), toBe: "read")
+      let digest = try digests.digest(ofFile: file.path)
+      try file.refuseOther(than: point.maker(technique))
+      return digest
     }
     (metrics, modelMetrics) = try Self.metrics(
       of: point, base: base, digests: digests, code: code, catalogue: catalogue)

@@ -19,7 +19,10 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
   func run() throws {
     let experiments = try experiment.experiments()
     let runner = Runner(store: try store.open(create: true), locations: store.locations)
-    let plans = try experiments.flatMap { try runner.points(of: $0) }.map { try runner.plan($0) }
+    let points = try experiments.flatMap { try runner.points(of: $0) }
+    // What running would refuse is no plan.
+    try runner.check(points)
+    let plans = try points.map { try runner.plan($0) }
     for warning in plans.flatMap(\.point.warnings) { Console.warn(warning) }
     output.print(["plans": .array(plans.map(\.json))], else: { plans.map(text).joined(separator: "\n\n") })
   }

@@ -45,7 +45,10 @@ struct EditFileTests {
     let first = try bench.run(with(small, "technique.config.save_path", "w.safetensors"))[0]
     let base = try baseDigest(first)
     let file = try SafetensorsFile(path("w.safetensors"))
-    #expect(file.metadata == ["format": "pt", "lethe.base": base.hex, "lethe.technique": "ssd"])
+    #expect(
+      file.metadata == [
+        "format": "pt", "lethe.base": base.hex, "lethe.technique": "ssd", "lethe.concepts": "[\"circle\"]",
+      ])
 
     let other = try with(small, "base_model", .string(otherModel()))
     let sentence = try refusal(with(other, "technique.config.load_path", "w.safetensors"))
@@ -54,6 +57,17 @@ struct EditFileTests {
     #expect(
       sentence == "\(path("w.safetensors")) was made by ssd from the base model \(base.short), and "
         + "\"./models/other\" is \(found.short): an edit fits no model but the one that it was made from")
+  }
+
+  @Test("an edit that another technique made, or that erases something else, is refused also where the cache has it")
+  func anotherMaker() throws {
+    try bench.run(with(small, "technique.config.save_path", "w.safetensors"))
+    let config: JSON = ["load_path": "w.safetensors", "erase_concept": "circle"]
+    let uce = try with(small, "technique", ["name": "uce", "config": config])
+    #expect(try refusal(uce).contains("w.safetensors was made by ssd, and the technique is uce"))
+    let loading = try with(small, "technique.config.load_path", "w.safetensors")
+    let square = try with(loading, "technique.config.erase_concept", "square")
+    #expect(try refusal(square).contains("w.safetensors erases \"circle\", and not \"square\""))
   }
 
   @Test("somebody else's weights, which name no base model, are taken by names and shapes")
@@ -74,8 +88,8 @@ struct EditFileTests {
     ]
     let saving = try with(smallBase, "technique", ["name": "post_prune", "config": config])
     let first = try bench.run(saving)[0]
-    let loaded = try bench.run(
-      with(smallBase, "technique", ["name": "post_prune", "config": ["load_path": "out/pruned.safetensors"]]))[0]
+    let loading: JSON = ["erase_concept": "a", "load_path": "out/pruned.safetensors"]
+    let loaded = try bench.run(with(smallBase, "technique", ["name": "post_prune", "config": loading]))[0]
     #expect(loaded.computed.contains("edit") && !loaded.computed.contains("esd"))
     func changed(_ outcome: RunOutcome) -> JSON? {
       outcome.record.stages.first { $0.name == "edit" }?.details?["values_changed"]
@@ -103,6 +117,7 @@ struct EditFileTests {
     #expect(
       try JSON.parse(Array(line), file: "a.mask") == [
         "format": "lethe mask file 1", "base": .string(baseDigest(first).hex), "technique": "p_esd",
+        "concepts": ["a"],
       ])
     #expect(try Array(bytes.dropFirst(line.count + 1)) == bench.store.objects.read(mask))
 
