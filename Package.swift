@@ -19,8 +19,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// Asked for by the Makefile where the toolchain has the static libraries: starting `lethe` then takes some 14 ms of
-/// processor time instead of 23, because nothing of Swift is loaded and relocated. Only the link of `lethe` differs; every
-/// object is shared with the tests.
+/// processor time instead of 23, because nothing of Swift is loaded and relocated. Only the link of `lethe` differs;
+/// every object is shared with the tests.
 let staticLibraries = [
   "-static-stdlib", "-lFoundation", "-lCoreFoundation", "-lFoundationInternationalization", "-lFoundationEssentials",
   "-l_FoundationICU", "-l_FoundationCollections", "-l_FoundationCShims", "-lstdc++", "-lm",

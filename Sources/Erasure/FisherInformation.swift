@@ -6,8 +6,8 @@ public import Tensors
 /// prompts and noise samples, of the squared gradient of the denoising loss MSE(noise, prediction).
 ///
 /// The square is taken sample by sample; squaring the gradient of a batch's mean would give another, smaller quantity.
-/// Each sample has a timestep t uniform over all training timesteps, standard normal noise, and a latent. The publication
-/// of the diffusion variant of SSD leaves open where latents come from: see ``LatentSource``.
+/// Each sample has a timestep t uniform over all training timesteps, standard normal noise, and a latent. The
+/// publication of the diffusion variant of SSD leaves open where latents come from: see ``LatentSource``.
 public struct FisherInformation {
   /// What the noise of a sample is predicted in.
   public enum LatentSource: String, CaseIterable, ConfigurationValue {

@@ -97,7 +97,10 @@ struct ExperimentRefusalTests {
       ("metrics.fid.config.limit", -1, "metrics.fid.config.limit: expected an integer, between 2 and 1000000"),
       ("metrics.fid.config.limt", 5, "metrics.fid.config.limt: unknown key; did you mean \"limit\"?"),
       ("metrics.fid.config.device", "cuda", "metrics.fid.config.device: this machine cannot serve"),
-      ("metrics.cer.config", ["concept_name": "ring"], "metrics.cer.config.concept_name: the base model \"shapes\" declares no"),
+      (
+        "metrics.cer.config", ["concept_name": "ring"],
+        "metrics.cer.config.concept_name: the base model \"shapes\" declares no"
+      ),
       ("metrics", [], "metrics: expected a list of objects or null, not empty"),
       ("metrics", [["config": [:]]], "metrics.0.name: expected a name, found none"),
       ("metric", ["name": "fid"], "expected either \"metric\" or \"metrics\", found both"),

@@ -41,12 +41,12 @@ public struct CERConfiguration: Configuration {
       role: .path),
     Field(
       "limit", \.limit, .between(1...1_000_000),
-      "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number of "
-        + "prompts"),
+      "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number "
+        + "of prompts"),
     Field(
       "samples_per_prompt", \.samplesPerPrompt, .between(1...10_000),
-      "Images of each prompt, from noise of their own; if unset 1 under an attack, and else the prompts are gone through "
-        + "again until there are limit images"),
+      "Images of each prompt, from noise of their own; if unset 1 under an attack, and else the prompts are gone "
+        + "through again until there are limit images"),
     Field(
       "synonym_limit", \.synonymLimit, .between(0...1_000_000),
       "Images drawn from prompts that call the concept by a synonym, of each of several"),

@@ -8,8 +8,8 @@ public import Tensors
 /// figures 2 and 5): a prompt and the adversarial prompt that was found for it are followed from the same noise through
 /// the edited model, and the maps of every neuron compared.
 ///
-/// The concept's neurons are those of each ResNet block that the edit quiets most. Prompts that draw the concept without
-/// an attack are left out, as in the publication.
+/// The concept's neurons are those of each ResNet block that the edit quiets most. Prompts that draw the concept
+/// without an attack are left out, as in the publication.
 public struct SensitivityConfiguration: Configuration {
   public var conceptName: ConceptNames?
   public var attack = "unlearn_diff"

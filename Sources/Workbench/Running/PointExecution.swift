@@ -287,7 +287,8 @@ final class PointExecution {
       value(
         CostConfiguration.seconds, made.reduce(0) { $0 + ($1.computedSeconds ?? $1.seconds) }, "seconds"),
       value(
-        CostConfiguration.peakMemory, made.contains(where: \.cached) ? nil : memory.map(Double.init), "bytes of memory"),
+        CostConfiguration.peakMemory, made.contains(where: \.cached) ? nil : memory.map(Double.init),
+        "bytes of memory"),
       value(CostConfiguration.bytes, bytes, "bytes"),
     ]
   }

@@ -63,8 +63,8 @@ public final class Runner {
   }
 
   /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
-  /// answer, judges that cannot be read, files that are missing or not for their base model, and edits in a format that cannot be written. A
-  /// mistake in the last point is then no loss of hours.
+  /// answer, judges that cannot be read, files that are missing or not for their base model, and edits in a format that
+  /// cannot be written. A mistake in the last point is then no loss of hours.
   ///
   /// - Throws: `ConfigurationError`, or what a file is refused for.
   public func check(_ points: [ExperimentPoint]) throws {

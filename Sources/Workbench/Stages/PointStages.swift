@@ -92,7 +92,8 @@ struct PointStages {
     imageParts = parts
     attacks = try Self.attacks(
       on: metrics.compactMap(\.underAttack) + modelMetrics.compactMap(\.underAttack),
-      metrics.first?.context ?? modelMetrics.first?.context, point, base: base, digests: digests, code: code, catalogue: catalogue, settings: parts)
+      metrics.first?.context ?? modelMetrics.first?.context, point, base: base, digests: digests, code: code,
+      catalogue: catalogue, settings: parts)
   }
 
   private static func files(
