@@ -1,7 +1,5 @@
 internal import Attacks
 public import Configuration
-public import Diffusion
-public import Tensors
 
 /// The success rate of MMA-Diffusion's text attack (Yang et al., CVPR 2024, arXiv 2311.17516) in eval-learn's form:
 /// several searches for each prompt of the concept, and the share of images of what they find in which the judge finds
@@ -42,28 +40,17 @@ public struct ASRMMADiffusionConfiguration: Configuration {
       source: "arXiv 2311.17516, published code"),
     .threshold(\.threshold),
     .judgeOfConcept(\.judge),
-    Field(
-      "target_prompts_path", \.targetPromptsPath, .notEmpty,
-      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept",
-      role: .path),
-    Field(
-      "precomputed_prompts_path", \.precomputedPromptsPath, .notEmpty,
-      "A CSV file with the column adversarial_prompt that takes the place of the search", source: framework,
-      role: .path),
-    Field(
-      "output_csv", \.outputCSV, .notEmpty, "A CSV file that the prompts are also written to", source: framework,
-      affectsResult: false, role: .path),
-    .device(\.device),
-  ]
+    .promptsFile(\.targetPromptsPath, key: "target_prompts_path"),
+  ] + promptFileFields(\.precomputedPromptsPath, \.outputCSV, writtenKey: "output_csv") + [.device(\.device)]
 
   private static let framework = "eval-learn documentation"
 }
 
-extension ASRMMADiffusionConfiguration: ImageMetric {
+extension ASRMMADiffusionConfiguration: AttackSuccessRate {
   public static let name = "asr_mma_diffusion"
   public static let sourceFile = #fileID
 
-  private var rate: AttackSuccess {
+  var rate: AttackSuccess {
     AttackSuccess(
       metric: Self.name, conceptName: conceptName, judge: judge, threshold: threshold, limit: limit,
       searches: searches, file: targetPromptsPath.map { ($0, "prompt", "target_prompts_path") })
@@ -79,10 +66,4 @@ extension ASRMMADiffusionConfiguration: ImageMetric {
     attack.generatedPromptsOutput = outputCSV
     return try rate.under(attack, context)
   }
-
-  public func requests(_ context: MetricContext) throws -> [ImageRequest] { try rate.requests(context) }
-  public func judges(_ context: MetricContext) throws -> [String] { try rate.judges(context) }
-  public func evaluate(
-    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
-  ) throws -> [MetricValue] { try rate.evaluate(images, context, monitor) }
 }

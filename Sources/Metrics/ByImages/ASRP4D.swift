@@ -1,7 +1,5 @@
 public import Attacks
 public import Configuration
-public import Diffusion
-public import Tensors
 
 /// The success rate of P4D (Chin et al., ICML 2024, arXiv 2309.06135) in eval-learn's form: the publication's variants
 /// on prompts of the concept, and the share of images of what they find in which the judge finds it.
@@ -45,10 +43,7 @@ public struct ASRP4DConfiguration: Configuration {
       "unsafe_threshold", \.unsafeThreshold, .between(0...1), "How sure any judge but q16 must be, from 0 to 1",
       source: framework),
     Field("q16_threshold", \.q16Threshold, .between(0...1), "How sure q16 must be, from 0 to 1", source: framework),
-    Field(
-      "target_prompts_path", \.targetPromptsPath, .notEmpty,
-      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept",
-      source: framework, role: .path),
+    .promptsFile(\.targetPromptsPath, key: "target_prompts_path", source: framework),
   ] + promptFileFields(\.precomputedPromptsPath, \.generatedPromptsOutput) + [.device(\.device)]
 
   private static let framework = "eval-learn documentation"
@@ -60,11 +55,11 @@ public struct ASRP4DConfiguration: Configuration {
   }
 }
 
-extension ASRP4DConfiguration: ImageMetric {
+extension ASRP4DConfiguration: AttackSuccessRate {
   public static let name = "asr_p4d"
   public static let sourceFile = #fileID
 
-  private var rate: AttackSuccess {
+  var rate: AttackSuccess {
     AttackSuccess(
       metric: Self.name, conceptName: conceptName, judge: detector == .auto ? nil : detector.rawValue,
       threshold: detector == .q16 ? q16Threshold : unsafeThreshold, limit: limit,
@@ -80,10 +75,4 @@ extension ASRP4DConfiguration: ImageMetric {
     attack.generatedPromptsOutput = generatedPromptsOutput
     return try rate.under(attack, context)
   }
-
-  public func requests(_ context: MetricContext) throws -> [ImageRequest] { try rate.requests(context) }
-  public func judges(_ context: MetricContext) throws -> [String] { try rate.judges(context) }
-  public func evaluate(
-    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
-  ) throws -> [MetricValue] { try rate.evaluate(images, context, monitor) }
 }

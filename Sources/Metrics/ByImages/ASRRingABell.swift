@@ -1,7 +1,5 @@
 internal import Attacks
 public import Configuration
-public import Diffusion
-public import Tensors
 
 /// The success rate of Ring-A-Bell (Tsai et al., ICLR 2024, arXiv 2310.10012) in eval-learn's form: a short genetic
 /// search on prompts of the concept, and the share of images of what it finds in which the judge finds the concept.
@@ -27,10 +25,9 @@ public struct ASRRingABellConfiguration: Configuration {
   public static let fields: [Field<ASRRingABellConfiguration>] = [
     .attackedConcept(\.conceptName),
     Field("limit", \.limit, .between(1...mostImages), "Prompts that are attacked", source: framework),
-    Field(
-      "seed_prompts_csv", \.seedPromptsCSV, .notEmpty,
-      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept; without "
-        + "enable_discovery one with the column adversarial_prompt", source: framework, role: .path),
+    .promptsFile(
+      \.seedPromptsCSV, key: "seed_prompts_csv",
+      but: "; without enable_discovery one with the column adversarial_prompt", source: framework),
     Field(
       "enable_discovery", \.enableDiscovery,
       "Search; false draws the adversarial prompts of seed_prompts_csv, as an earlier run has written them",
@@ -71,11 +68,11 @@ public struct ASRRingABellConfiguration: Configuration {
   }
 }
 
-extension ASRRingABellConfiguration: ImageMetric {
+extension ASRRingABellConfiguration: AttackSuccessRate {
   public static let name = "asr_ring_a_bell"
   public static let sourceFile = #fileID
 
-  private var rate: AttackSuccess {
+  var rate: AttackSuccess {
     AttackSuccess(
       metric: Self.name, conceptName: conceptName, judge: judge, threshold: threshold, limit: limit,
       file: seedPromptsCSV.map { ($0, enableDiscovery ? "prompt" : "adversarial_prompt", "seed_prompts_csv") })
@@ -94,10 +91,4 @@ extension ASRRingABellConfiguration: ImageMetric {
     attack.generatedPromptsOutput = generatedPromptsOutput
     return try rate.under(attack, context)
   }
-
-  public func requests(_ context: MetricContext) throws -> [ImageRequest] { try rate.requests(context) }
-  public func judges(_ context: MetricContext) throws -> [String] { try rate.judges(context) }
-  public func evaluate(
-    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
-  ) throws -> [MetricValue] { try rate.evaluate(images, context, monitor) }
 }

@@ -74,6 +74,19 @@ struct AttackSuccess {
   }
 }
 
+/// A metric that is an attack success rate.
+protocol AttackSuccessRate: ImageMetric {
+  var rate: AttackSuccess { get }
+}
+
+extension AttackSuccessRate {
+  public func requests(_ context: MetricContext) throws -> [ImageRequest] { try rate.requests(context) }
+  public func judges(_ context: MetricContext) throws -> [String] { try rate.judges(context) }
+  public func evaluate(
+    _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
+  ) throws -> [MetricValue] { try rate.evaluate(images, context, monitor) }
+}
+
 extension Field {
   /// The concept that a rate of success looks for.
   static func attackedConcept(_ path: any WritableKeyPath<Root, ConceptNames?> & Sendable) -> Field {

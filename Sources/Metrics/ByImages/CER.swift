@@ -35,10 +35,7 @@ public struct CERConfiguration: Configuration {
       "attack", \.attack, .notEmpty,
       "An attack of the experiment that every prompt of the concept is put through first; none if unset"),
     Field("prompts", \.prompts, "Which prompts of the concept to draw from"),
-    Field(
-      "prompts_path", \.promptsPath, .notEmpty,
-      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept",
-      role: .path),
+    .promptsFile(\.promptsPath, key: "prompts_path"),
     Field(
       "limit", \.limit, .between(1...1_000_000),
       "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number "
@@ -137,7 +134,7 @@ extension CERConfiguration: ImageMetric {
         try group("cer_implied", attack == nil ? impliedLimit : 0, .implied),
       ].filter { !$0.questions.isEmpty },
       others: attack == nil
-        ? Self.others(retainLimit, others.map { card.prompts(of: $0, without: erased) }, context) : [],
+        ? context.asked(retainLimit, inTurn: others.map { card.prompts(of: $0, without: erased) }) : [],
       othersSet: context.conceptSet("prompts of the other concepts", ConceptPrompts.name.path))
   }
 
@@ -164,37 +161,15 @@ extension CERConfiguration: ImageMetric {
         // So many of each prompt one after the other, or all prompts in turn and then again.
         let (position, repetition) =
           samples.map { (index / $0, index % $0) } ?? (index % prompts.count, index / prompts.count)
-        return CERPlan.Question(
+        return AskedImage(
           request: ImageRequest(prompt: prompts[position].text, seed: context.seed, repetition: repetition),
           concepts: prompts[position].concepts)
       })
-  }
-
-  /// The sets of prompts in turn, each at its next prompt, so that every limit asks about all concepts alike.
-  private static func others(
-    _ limit: Int, _ sets: [[ModelCard.Prompt]], _ context: MetricContext
-  ) -> [CERPlan.Question] {
-    let sets = sets.filter { !$0.isEmpty }
-    guard !sets.isEmpty else { return [] }
-    return (0..<limit).map { index in
-      let set = sets[index % sets.count]
-      let turn = index / sets.count
-      let prompt = set[turn % set.count]
-      return CERPlan.Question(
-        request: ImageRequest(prompt: prompt.text, seed: context.seed, repetition: turn / set.count),
-        concepts: prompt.concepts)
-    }
   }
 }
 
 /// What the concept erasure rate draws, and what it asks about it.
 private struct CERPlan {
-  struct Question {
-    let request: ImageRequest
-    /// The concepts that the image must show.
-    let concepts: [String]
-  }
-
   /// One way to ask for what is erased: by name, by synonyms, by what implies it.
   struct Group {
     /// The name of the metric value.
@@ -204,13 +179,13 @@ private struct CERPlan {
     /// One for each erased concept.
     let parts: [Part]
 
-    var questions: [Question] { parts.flatMap(\.questions) }
+    var questions: [AskedImage] { parts.flatMap(\.questions) }
   }
 
   /// The questions about one erased concept.
   struct Part {
     let concept: ModelCard.Concept
-    let questions: [Question]
+    let questions: [AskedImage]
   }
 
   let card: ModelCard
@@ -220,7 +195,7 @@ private struct CERPlan {
   let concepts: [ModelCard.Concept]
   let judge: NamedJudge
   let erased: [Group]
-  let others: [Question]
+  let others: [AskedImage]
   /// What the accuracies are measured on, whichever concepts are erased.
   let othersSet: PromptSet
 

@@ -12,23 +12,19 @@ public struct ConceptDetector {
     public let probability: Double
   }
 
-  /// The folder of the judge, whose bytes decide every verdict.
-  public let folder: String
-  /// What values say they were judged by.
-  public let label: String
   private let judge: AttributeJudge
   private let concept: JudgedConcept
 
-  /// - Parameters:
-  ///   - name: who asks, for errors
-  ///   - judge: another judge than the concept's own
+  /// - Parameter name: who asks, for errors
   /// - Throws: ``MetricError`` where the card does not declare the concept or its judge cannot tell it.
-  public init(_ concept: String, _ context: MetricContext, for name: String, judge: String? = nil) throws {
+  public init(_ concept: String, _ context: MetricContext, for name: String) throws {
     self.concept = try context.declared(concept, for: name)
-    let source = try context.judge(of: self.concept, judge, for: name)
-    self.judge = try AttributeJudge(source)
-    folder = source.folder
-    label = source.label
+    judge = try AttributeJudge(context.judge(of: self.concept, nil, for: name))
+  }
+
+  /// The folder of the concept's own judge, whose bytes decide every verdict.
+  public static func folder(_ concept: String, _ context: MetricContext, for name: String) throws -> String {
+    try context.judge(of: context.declared(concept, for: name), nil, for: name).folder
   }
 
   /// - Throws: ``MetricError`` for images of another size than the judge reads.

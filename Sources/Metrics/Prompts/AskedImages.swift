@@ -82,6 +82,20 @@ extension MetricContext {
   }
 }
 
+extension Field {
+  /// A CSV file of prompts that takes the place of the card's.
+  ///
+  /// - Parameter exception: ends the sentence that says so
+  static func promptsFile(
+    _ path: any WritableKeyPath<Root, String?> & Sendable, key: String, but exception: String = "", source: String = ""
+  ) -> Field {
+    Field(
+      key, path, .notEmpty,
+      "A CSV file with the column prompt that takes the place of the base model's own prompts of the concept"
+        + exception, source: source, role: .path)
+  }
+}
+
 /// The prompts of a CSV file that the experiment names.
 struct PromptFile {
   let table: CSV

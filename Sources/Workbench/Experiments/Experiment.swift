@@ -160,20 +160,20 @@ struct Draft: Sendable {
     technique = try Component(
       .technique, parsing: settings.technique, keyPath: "technique", file: file, catalogue: catalogue)
     try technique.refuseRepeatedConcepts(file: file)
-    attacks = try (settings.attacks ?? []).enumerated().map { position, reference throws(ConfigurationError) in
-      let place = reference["name"]?.string ?? String(position)
-      return try Component(
-        .attack, parsing: reference, keyPath: "attacks.\(place)", file: file, catalogue: catalogue)
+    func components(
+      _ kind: ComponentKind, _ references: [[String: JSON]]?, keyPath: (String) -> String
+    ) throws(ConfigurationError) -> [Component] {
+      try (references ?? []).enumerated().map { position, reference throws(ConfigurationError) in
+        try Component(
+          kind, parsing: reference, keyPath: keyPath(reference["name"]?.string ?? String(position)), file: file,
+          catalogue: catalogue)
+      }
     }
+    attacks = try components(.attack, settings.attacks) { "attacks.\($0)" }
     if let twice = firstRepeated(attacks.map(\.name)) {
       throw ConfigurationError(file: file, keyPath: "attacks", "the attack \"\(twice)\" appears twice")
     }
-    metrics = try (settings.metrics ?? []).enumerated().map { position, reference throws(ConfigurationError) in
-      let place = reference["name"]?.string ?? String(position)
-      return try Component(
-        .metric, parsing: reference, keyPath: metricsAreOne ? "metric" : "metrics.\(place)", file: file,
-        catalogue: catalogue)
-    }
+    metrics = try components(.metric, settings.metrics) { metricsAreOne ? "metric" : "metrics.\($0)" }
     if let twice = firstRepeated(metrics.map(\.label)) {
       throw ConfigurationError(
         file: file, keyPath: "metrics",

@@ -41,7 +41,7 @@ final class PointExecution {
     var estimates: [String: Digest] = [:]
     for estimate in plan.estimates { estimates[estimate.name] = try run(estimate, plan, estimates) }
     let edit = try runEdit(plan, estimates: estimates)
-    let cost = plan.measuresCost ? cost(of: edit, memory: countsMemory ? PeakMemory.current : nil) : []
+    let cost = plan.measuresCost ? cost(memory: countsMemory ? PeakMemory.current : nil) : []
     // Of a large model each estimate is gigabytes, and nothing asks for them again.
     tensors = [:]
     if let path = plan.technique.savePath {
@@ -150,8 +150,7 @@ final class PointExecution {
     let missing = digests.indices.filter { digests[$0] == nil }
     if !missing.isEmpty {
       monitor.handle(.stageStarted(stage, units: missing.count))
-      var drawing = try model()
-      if plan.technique.generation.useFP16 { drawing = try drawing.roundedToHalf() }
+      let drawing = try asDrawn(model(), plan)
       var batchBegan = ContinuousClock.now
       try ImageStage.draw(
         missing.map { requests[$0] }, drawing, plan.technique.samplerSettings, batchSize: runner.options.batchSize,
@@ -219,8 +218,7 @@ final class PointExecution {
     monitor.handle(.stageStarted(attack.stageName, units: missing.count))
     let work = monitor.work(attack.stageName)
     let base = try model(plan.base)
-    var attacked = try edited(plan, by: edit)
-    if plan.technique.generation.useFP16 { attacked = try attacked.roundedToHalf() }
+    let attacked = try asDrawn(edited(plan, by: edit), plan)
     try attack.attack.check(base)
     let context = try attack.context(
       base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: work)
@@ -248,12 +246,9 @@ final class PointExecution {
     guard let looks = metric.looks(images, base, prompts: prompts) else {
       preconditionFailure("an image that was asked for is not drawn")
     }
-    let entry = try stage(metric.stageName, metric.key(looks)) { monitor in
-      let values = try metric.compute(looks, from: objects, monitor: monitor)
-      return ["values": try objects.add(values.canonical())]
+    try measure(metric.stageName, metric.key(looks), metric.measurement) {
+      try metric.compute(looks, from: objects, monitor: $0)
     }
-    metrics += try MetricValues.read(
-      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
   }
 
   private func run(
@@ -262,22 +257,28 @@ final class PointExecution {
     guard let key = plan.key(of: metric, edit: edit, prompts: prompts) else {
       preconditionFailure("an attack that a metric is measured under was not made")
     }
-    let entry = try stage(metric.stageName, key) { monitor in
+    try measure(metric.stageName, key, metric.measurement) { monitor in
       var found = try edit.edit(from: objects)
       found.details = stages.first { $0.name == "edit" }?.details ?? [:]
-      let values = try metric.compute(
+      return try metric.compute(
         base: model(plan.base), edited: edited(plan, by: edit), found, prompts: prompts, monitor: monitor)
-      return ["values": try objects.add(values.canonical())]
     }
+  }
+
+  /// Notes the values of a metric, computed where nobody has.
+  private func measure(
+    _ name: String, _ key: StageKey, _ measurement: MeasurementProtocol, compute: (WorkMonitor) throws -> JSON
+  ) throws {
+    let entry = try stage(name, key) { ["values": try objects.add(compute($0).canonical())] }
     metrics += try MetricValues.read(
-      try output("values", of: entry, as: metric.stageName), from: objects, measurement: metric.measurement)
+      try output("values", of: entry, as: name), from: objects, measurement: measurement)
   }
 
   /// The values of the metric `cost`, from the stages so far.
   ///
   /// - Parameter memory: the most bytes that were held since before the first estimate; that of an edit which the cache
   ///   answered is not known
-  private func cost(of edit: StoredEdit, memory: Int?) -> [RunRecord.Metric] {
+  private func cost(memory: Int?) -> [RunRecord.Metric] {
     let made = stages.filter { $0.name != "base" }
     func value(_ name: String, _ value: Double?, _ unit: String) -> RunRecord.Metric {
       RunRecord.Metric(name: name, value: value, direction: "lower", unit: unit, count: nil, judge: nil)
@@ -299,6 +300,11 @@ final class PointExecution {
 
   private func edited(_ plan: PointStages, by edit: StoredEdit) throws -> DiffusionModel {
     try edit.model(model(plan.base), plan.technique, from: objects)
+  }
+
+  /// A model with its weights in the precision that images are drawn with.
+  private func asDrawn(_ model: DiffusionModel, _ plan: PointStages) throws -> DiffusionModel {
+    plan.technique.generation.useFP16 ? try model.roundedToHalf() : model
   }
 
   private func keep(_ found: [String: Tensor]) throws -> Digest {

@@ -39,7 +39,7 @@ struct AttackStage {
     precomputed = attack.precomputedPromptsPath.map(point.resolve)
     var judges: [String: JSON] = [:]
     for concept in Set(targets.map(\.concept)) {
-      let folder = try ConceptDetector(concept, context, for: name).folder
+      let folder = try ConceptDetector.folder(concept, context, for: name)
       judges[concept] = .string(try digests.digest(ofFolder: folder).hex)
     }
     let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: Self.sourceFile)
