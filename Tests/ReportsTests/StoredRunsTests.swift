@@ -94,7 +94,7 @@ import Workbench
       let (store, locations, _) = try prepare(folder)
       try "{\"edit_seed\": 4}".write(toFile: folder + "/seed.json", atomically: true, encoding: .utf8)
       var spec = spec()
-      spec.runs[0].overlay = "../seed.json"
+      spec.runs[0].overlays = ["../seed.json"]
       let points = try spec.points(in: folder + "/tables", locations: locations)
       let plain = try self.spec().points(in: folder + "/tables", locations: locations)
       let hashes = [points, plain].map { Set($0.values.joined().map(\.groupHash)) }
@@ -109,9 +109,9 @@ import Workbench
   }
 
   @Test func anOverlayOverNothingIsRefused() {
-    let json: JSON = ["title": "t", "runs": [["overlay": "o.json", "technique": "ssd"]], "columns": ["fid"]]
+    let json: JSON = ["title": "t", "runs": [["overlays": ["o.json"], "technique": "ssd"]], "columns": ["fid"]]
     let error = #expect(throws: ConfigurationError.self) { try TableSpec.parse(json, file: "t.json") }
-    #expect(error?.description.contains("runs.0.overlay: there is no \"file\" for it to lie over") == true)
+    #expect(error?.description.contains("runs.0.overlays: there is no \"file\" for them to lie over") == true)
   }
 
   @Test func aRunTellsOfItsEditWhatItChangedAndWhatItCost() throws {

@@ -197,11 +197,11 @@ struct ExperimentTests {
   @Test("an overlay's relative paths start from the overlay's folder, the command line's from where it is typed")
   func overlayPaths() throws {
     let patch: JSON = ["base_model": "./m", "technique": ["config": ["load_path": "w.safetensors"]]]
-    let point = try points(circle, Overrides(overlay: (patch, "/o/overlay.json")))[0]
+    let point = try points(circle, Overrides(overlays: [(patch, "/o/overlay.json")]))[0]
     #expect(point.baseModelFolder == "/o/./m")
     #expect(point.technique.config["load_path"] == "/o/w.safetensors")
     let metrics: JSON = ["metrics": [["name": "err", "config": ["adversarial_prompts_path": "a.csv"]]]]
-    let measured = try points(circle, Overrides(overlay: (metrics, "/o/overlay.json")))[0]
+    let measured = try points(circle, Overrides(overlays: [(metrics, "/o/overlay.json")]))[0]
     #expect(measured.metrics[0].config["adversarial_prompts_path"] == "/o/a.csv")
     let typed = try points(circle, Overrides(baseModel: "models/mine"))[0]
     #expect(typed.baseModelFolder?.hasPrefix("/") == true)
@@ -209,9 +209,18 @@ struct ExperimentTests {
     #expect(try points(circle, Overrides(baseModel: "other"))[0].baseModel == "other")
   }
 
+  @Test("of several overlays each lies over what those before it made")
+  func overlaysInTurn() throws {
+    let patches: [(JSON, String)] = [(["seed": 3, "edit_seed": 1], "a.json"), (["edit_seed": 2], "b.json")]
+    let point = try points(circle, Overrides(overlays: patches))[0]
+    #expect(point.seed == 3)
+    #expect(point.editSeed == 2)
+    #expect(refusal(circle, Overrides(overlays: patches + [(1, "o.json")])).hasPrefix("o.json: expected an object"))
+  }
+
   @Test("an overlay that is no object is refused by its own name")
   func badOverlay() {
-    #expect(refusal(circle, Overrides(overlay: ([1], "o.json"))).hasPrefix("o.json: expected an object to merge"))
+    #expect(refusal(circle, Overrides(overlays: [([1], "o.json")])).hasPrefix("o.json: expected an object to merge"))
   }
 
   @Test("warnings name unset prompts, large alpha, strong dampening, and words never seen in training")

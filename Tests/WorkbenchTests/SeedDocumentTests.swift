@@ -29,7 +29,7 @@ struct SeedDocumentTests {
     let patch: JSON = [
       "technique": ["config": ["erase_concept": "circle", "forget_prompts": ["a circle"], "save_path": nil]]
     ]
-    let overrides = Overrides(overlay: (patch, "overlay.json"), baseModel: "shapes", device: .cpu)
+    let overrides = Overrides(overlays: [(patch, "overlay.json")], baseModel: "shapes", device: .cpu)
     let experiment = try Experiment(
       reading: "\(experimentsFolder)/seed-documents/ssd_asr.json", overrides: overrides)
     let point = try #require(try experiment.points { _ in shapes }.first)
@@ -40,7 +40,7 @@ struct SeedDocumentTests {
   @Test("the overlay that is shipped makes each ask six metrics of the drawn world", arguments: documents)
   func shippedOverlay(name: String) throws {
     let path = "\(experimentsFolder)/overlays/shapes.json"
-    let overrides = Overrides(overlay: (try JSON.read(path), path))
+    let overrides = Overrides(overlays: [(try JSON.read(path), path)])
     let experiment = try Experiment(
       reading: "\(experimentsFolder)/seed-documents/\(name).json", overrides: overrides)
     let point = try #require(try experiment.points { _ in declaring("stamped", "circle") }.first)
@@ -54,7 +54,7 @@ struct SeedDocumentTests {
       "technique": ["config": ["erase_concept": "circle", "forget_prompts": ["a circle"], "save_path": nil]],
       "metric": nil, "metrics": [["name": "cer"]],
     ]
-    let overrides = Overrides(overlay: (patch, "overlay.json"), baseModel: "shapes", device: .cpu)
+    let overrides = Overrides(overlays: [(patch, "overlay.json")], baseModel: "shapes", device: .cpu)
     let experiment = try Experiment(
       reading: "\(experimentsFolder)/seed-documents/ssd_asr.json", overrides: overrides)
     let point = try #require(try experiment.points { _ in shapes }.first)

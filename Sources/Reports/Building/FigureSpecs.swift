@@ -7,17 +7,20 @@ public struct ColumnSpec: Configuration, Equatable {
   public var digits: Int?
   public var direction: Better?
   public var interval = false
+  public var control: String?
 
   public init() {}
 
   public init(
-    metric: String, label: String? = nil, digits: Int? = nil, direction: Better? = nil, interval: Bool = false
+    metric: String, label: String? = nil, digits: Int? = nil, direction: Better? = nil, interval: Bool = false,
+    control: String? = nil
   ) {
-    self.interval = interval
     self.metric = metric
     self.label = label
     self.digits = digits
     self.direction = direction
+    self.interval = interval
+    self.control = control
   }
 
   public static let fields: [Field<Self>] = [
@@ -26,11 +29,27 @@ public struct ColumnSpec: Configuration, Equatable {
     Field("digits", \.digits, .between(0...9), "digits after the point; by default two, or one from 10 on"),
     Field("direction", \.direction, "higher, lower or none, where the metric itself does not say"),
     Field("interval", \.interval, "whether cells show the 95 % confidence interval"),
+    Field(
+      "control", \.control, .notEmpty,
+      "the column that this one is held against: cells that more than chance sets apart from it get a mark"),
   ]
 
   public func validate() throws(ConfigurationError) {
     if metric.isEmpty { throw ConfigurationError(keyPath: "metric", "missing; expected the name of a value") }
   }
+}
+
+/// One row less another, under the table.
+public struct DifferenceSpec: Configuration, Equatable {
+  public var row = ""
+  public var less = ""
+
+  public init() {}
+
+  public static let fields: [Field<Self>] = [
+    Field("row", \.row, .notEmpty, "the label of a row"),
+    Field("less", \.less, .notEmpty, "the label of the row that is subtracted from it"),
+  ]
 }
 
 extension Better: ConfigurationValue {}

@@ -3,7 +3,7 @@ public import Configuration
 /// Which runs become rows: those that have all of what is written here.
 public struct RunSelection: Configuration, Equatable {
   public var file: String?
-  public var overlay: String?
+  public var overlays: [String]?
   public var experiment: String?
   public var technique: String?
   public var config: String?
@@ -16,7 +16,7 @@ public struct RunSelection: Configuration, Equatable {
 
   public static let fields: [Field<Self>] = [
     Field("file", \.file, .notEmpty, "an experiment file: exactly the points that it spells out now, with any seed"),
-    Field("overlay", \.overlay, .notEmpty, "the overlay that the file was run with, as `lethe run --overlay` takes it"),
+    Field("overlays", \.overlays, .notEmpty, "the overlays that the file was run with, in their order"),
     Field("experiment", \.experiment, .notEmpty, "the name of an experiment, as `lethe ls` shows it"),
     Field("technique", \.technique, .notEmpty, "the name of a technique"),
     Field("config", \.config, .notEmpty, "the beginning of a config hash, with or without the seed in it"),
@@ -31,13 +31,13 @@ public struct RunSelection: Configuration, Equatable {
       throw ConfigurationError(
         "selects every run; give at least one of file, experiment, technique, config, tag, where")
     }
-    if file == nil, overlay != nil {
-      throw ConfigurationError(keyPath: "overlay", "there is no \"file\" for it to lie over")
+    if file == nil, overlays != nil {
+      throw ConfigurationError(keyPath: "overlays", "there is no \"file\" for them to lie over")
     }
   }
 
-  /// The file and its overlay, by which the points that they spell out are found.
-  var source: String? { file.map { file in overlay.map { "\(file) with \($0)" } ?? file } }
+  /// The file and its overlays, by which the points that they spell out are found.
+  var source: String? { file.map { ([$0] + (overlays ?? [])).joined(separator: " with ") } }
 
   /// The selection in words, for notes and errors.
   var words: String {

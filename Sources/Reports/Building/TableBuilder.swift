@@ -24,6 +24,8 @@ public struct TableBuilder: Sendable {
     for (index, column) in spec.columns.enumerated() {
       try Self.append(column, at: index, of: spec, from: grouping.groups, commonSampler: samplers, to: &table, &notes)
     }
+    Self.holdAgainstControls(spec.columns, in: &table, &notes)
+    table.differences = try Self.differences(spec, of: table)
     if let samplers { notes.append("All images: \(samplers).") }
     table.markBest()
     table.notes = notes + Self.accounts(grouping)
@@ -111,6 +113,57 @@ public struct TableBuilder: Sendable {
     if !absent.isEmpty {
       notes.append("\(header): no value in \(counted(absent.count, "run")) (\(ids(absent))).")
     }
+  }
+
+  // MARK: Differences
+
+  /// Gives each cell of a column with a control its distance from the control's cell in the same row.
+  private static func holdAgainstControls(
+    _ columns: [ColumnSpec], in table: inout ReportTable, _ notes: inout [String]
+  ) {
+    for column in columns {
+      guard let control = column.control else { continue }
+      // A value that was measured in several ways has several columns, none of which has the plain key.
+      guard let index = table.columns.firstIndex(where: { $0.key == column.metric }),
+        let other = table.columns.firstIndex(where: { $0.key == control })
+      else {
+        notes.append(
+          "\(column.label ?? column.metric) is not held against its control: one of the two was measured in several "
+            + "ways.")
+        continue
+      }
+      for row in table.rows.indices {
+        guard let cell = table.rows[row].cells[index], let control = table.rows[row].cells[other] else { continue }
+        table.rows[row].cells[index]?.fromControl = Difference(of: cell, less: control)
+      }
+    }
+  }
+
+  private static func differences(
+    _ spec: TableSpec, of table: ReportTable
+  ) throws(ConfigurationError) -> [ReportTable.Row] {
+    let labels = table.rows.map(\.label)
+    func row(_ label: String, _ keyPath: String) throws(ConfigurationError) -> ReportTable.Row {
+      guard let row = table.rows.first(where: { $0.label == label }) else {
+        throw ConfigurationError(
+          file: spec.file, keyPath: keyPath,
+          "no row has the label \"\(label)\"" + suggestion(for: label, among: labels))
+      }
+      return row
+    }
+    var rows: [ReportTable.Row] = []
+    for (index, difference) in spec.differences.enumerated() {
+      let minuend = try row(difference.row, "differences.\(index).row")
+      let subtrahend = try row(difference.less, "differences.\(index).less")
+      let cells = zip(minuend.cells, subtrahend.cells).map { cell, other -> ReportTable.Cell? in
+        guard let cell, let other else { return nil }
+        let difference = Difference(of: cell, less: other)
+        return ReportTable.Cell(
+          mean: difference.mean, count: min(cell.count, other.count), interval: difference.interval)
+      }
+      rows.append(ReportTable.Row(label: "\(minuend.label) less \(subtrahend.label)", cells: cells))
+    }
+    return rows
   }
 
   private static func unstated(_ part: MeasuringMethod.Part) -> String {

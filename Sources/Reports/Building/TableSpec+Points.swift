@@ -16,10 +16,10 @@ extension TableSpec {
     defer { digests.save() }
     for selection in runs {
       guard let file = selection.file, let source = selection.source, points[source] == nil else { continue }
-      let overlay = selection.overlay.map { Self.path(of: $0, in: folder) }
+      let overlays = (selection.overlays ?? []).map { Self.path(of: $0, in: folder) }
       let experiment = try Experiment(
         reading: Self.path(of: file, in: folder),
-        overrides: Overrides(overlay: overlay.map { (patch: try JSON.read($0), file: $0) }))
+        overrides: Overrides(overlays: try overlays.map { (patch: try JSON.read($0), file: $0) }))
       points[source] = try experiment.points(devices: Device.allCases) { model in
         let modelFolder = try locations.modelFolder(model, from: experiment.folder)
         return try BaseModel(name: model, folder: modelFolder, digests: digests).declaration

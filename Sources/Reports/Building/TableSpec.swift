@@ -19,6 +19,8 @@ public struct TableSpec: Equatable, Sendable {
   /// What becomes rows, in this order; a run that several selections match belongs to the first.
   public var runs: [RunSelection]
   public var columns: [ColumnSpec]
+  /// Rows less others, shown under the table.
+  public var differences: [DifferenceSpec]
   public var scatter: ScatterSpec?
   public var grid: GridSpec?
   /// The folder for the report's files, relative to the specification; by default `reports/NAME` beside the store.
@@ -34,13 +36,15 @@ public struct TableSpec: Equatable, Sendable {
 
   public init(
     title: String, corner: String = "technique", runs: [RunSelection], columns: [ColumnSpec],
-    scatter: ScatterSpec? = nil, grid: GridSpec? = nil, outputFolder: String? = nil, outputName: String? = nil,
-    remarks: String? = nil, runIDs: RunIDs = .below, file: String = "table"
+    differences: [DifferenceSpec] = [], scatter: ScatterSpec? = nil, grid: GridSpec? = nil,
+    outputFolder: String? = nil, outputName: String? = nil, remarks: String? = nil, runIDs: RunIDs = .below,
+    file: String = "table"
   ) {
     self.title = title
     self.corner = corner
     self.runs = runs
     self.columns = columns
+    self.differences = differences
     self.scatter = scatter
     self.grid = grid
     self.outputFolder = outputFolder
@@ -51,7 +55,8 @@ public struct TableSpec: Equatable, Sendable {
   }
 
   private static let keys = [
-    "title", "corner", "runs", "columns", "scatter", "grid", "output_dir", "output_name", "remarks", "run_ids",
+    "title", "corner", "runs", "columns", "differences", "scatter", "grid", "output_dir", "output_name", "remarks",
+    "run_ids",
   ]
 
   /// Reads a specification, refusing what it does not understand by name.
@@ -81,6 +86,25 @@ public struct TableSpec: Equatable, Sendable {
     for (index, metric) in metrics.enumerated() where metrics[..<index].contains(metric) {
       throw ConfigurationError(file: file, keyPath: "columns.\(index)", "the column \"\(metric)\" appears twice")
     }
+    for (index, column) in columns.enumerated() {
+      guard let control = column.control else { continue }
+      let place = "columns.\(index).control"
+      guard let other = columns.first(where: { $0.metric == control }) else {
+        throw ConfigurationError(
+          file: file, keyPath: place, "no column shows \"\(control)\"" + suggestion(for: control, among: metrics))
+      }
+      guard column.interval, other.interval else {
+        throw ConfigurationError(
+          file: file, keyPath: place,
+          "a comparison needs \"interval\": true, here and in the column \"\(control)\"")
+      }
+    }
+    let differences =
+      try members["differences"].map { json throws(ConfigurationError) in
+        try list(json, key: "differences", of: "differences of rows", file: file) {
+          json, keyPath throws(ConfigurationError) in try DifferenceSpec.parse(json, file: file, keyPath: keyPath)
+        }
+      } ?? []
     var scatter: ScatterSpec?
     if let json = members["scatter"] {
       scatter = try ScatterSpec.parse(json, file: file, keyPath: "scatter")
@@ -111,9 +135,9 @@ public struct TableSpec: Equatable, Sendable {
     let name = file.split(separator: "/").last.map(String.init) ?? file
     return TableSpec(
       title: try text("title") ?? String(name.split(separator: ".").first ?? "Table"),
-      corner: try text("corner") ?? "technique", runs: runs, columns: columns, scatter: scatter, grid: grid,
-      outputFolder: try text("output_dir"), outputName: outputName, remarks: try text("remarks"), runIDs: runIDs,
-      file: file)
+      corner: try text("corner") ?? "technique", runs: runs, columns: columns, differences: differences,
+      scatter: scatter, grid: grid, outputFolder: try text("output_dir"), outputName: outputName,
+      remarks: try text("remarks"), runIDs: runIDs, file: file)
   }
 
   private static func list<Element>(

@@ -31,12 +31,9 @@ public enum Markdown {
   /// The table alone, its columns aligned so that the source reads as well as the page.
   public static func grid(_ table: ReportTable) -> String {
     let header = [escaped(table.corner)] + table.columns.map { escaped($0.heading) }
-    let body = table.rows.map { row in
+    let body = table.lines.map { row, texts in
       [escaped(row.label)]
-        + zip(row.cells, table.columns).map { cell, column in
-          let text = escaped(table.text(of: cell, in: column))
-          return cell?.isBest == true ? "**\(text)**" : text
-        }
+        + zip(row.cells, texts).map { cell, text in cell?.isBest == true ? "**\(escaped(text))**" : escaped(text) }
     }
     let widths = header.indices.map { index in
       max(4, ([header] + body).map { displayWidth($0[index]) }.max() ?? 0)

@@ -12,15 +12,18 @@ extension ReportTable {
             "direction": .string($0.better.rawValue),
           ]
         }),
-      "rows": .array(
-        rows.map { row in
-          [
-            "label": .string(row.label), "technique": .string(row.technique), "group_hash": .string(row.configuration),
-            "reference": .bool(row.isReference), "cells": .array(row.cells.map { $0.map(\.json) ?? .null }),
-            "runs": .array(row.runs.map { ["run_id": .string($0.id), "seed": .integer($0.seed)] }),
-          ]
-        }),
+      "rows": .array(rows.map(\.json)), "differences": .array(differences.map(\.json)),
       "notes": .array(notes.map(JSON.string)),
+    ]
+  }
+}
+
+extension ReportTable.Row {
+  fileprivate var json: JSON {
+    [
+      "label": .string(label), "technique": .string(technique), "group_hash": .string(configuration),
+      "reference": .bool(isReference), "cells": .array(cells.map { $0.map(\.json) ?? .null }),
+      "runs": .array(runs.map { ["run_id": .string($0.id), "seed": .integer($0.seed)] }),
     ]
   }
 }
@@ -30,7 +33,12 @@ extension ReportTable.Cell {
     [
       "mean": .number(mean), "standard_deviation": deviation.map(JSON.number) ?? .null, "count": .integer(count),
       "best": .bool(isBest),
-      "interval": interval.map { [.number($0.lowerBound), .number($0.upperBound)] } ?? .null,
+      "interval": Self.ends(interval),
+      "from_control": fromControl.map { ["mean": .number($0.mean), "interval": Self.ends($0.interval)] } ?? .null,
     ]
+  }
+
+  private static func ends(_ interval: ClosedRange<Double>?) -> JSON {
+    interval.map { [.number($0.lowerBound), .number($0.upperBound)] } ?? .null
   }
 }

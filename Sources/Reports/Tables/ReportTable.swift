@@ -19,14 +19,20 @@ public struct ReportTable: Equatable, Sendable {
   public var corner: String
   public var columns: [Column]
   public var rows: [Row]
+  /// Rows less others, under the table: each cell a difference with its interval.
+  public var differences: [Row]
   /// Whole sentences under the table: how each column was measured, what is missing and why.
   public var notes: [String]
 
-  public init(title: String, corner: String = "technique", columns: [Column], rows: [Row], notes: [String] = []) {
+  public init(
+    title: String, corner: String = "technique", columns: [Column], rows: [Row], differences: [Row] = [],
+    notes: [String] = []
+  ) {
     self.title = title
     self.corner = corner
     self.columns = columns
     self.rows = rows
+    self.differences = differences
     self.notes = notes
   }
 
@@ -102,16 +108,19 @@ public struct ReportTable: Equatable, Sendable {
     public var isBest: Bool
     /// The 95 % confidence interval, where the column asks for it.
     public var interval: ClosedRange<Double>?
+    /// How far the value lies from its control, where the column has one.
+    public var fromControl: Difference?
 
     public init(
       mean: Double, deviation: Double? = nil, count: Int = 1, isBest: Bool = false,
-      interval: ClosedRange<Double>? = nil
+      interval: ClosedRange<Double>? = nil, fromControl: Difference? = nil
     ) {
       self.mean = mean
       self.deviation = deviation
       self.count = count
       self.isBest = isBest
       self.interval = interval
+      self.fromControl = fromControl
     }
   }
 }
@@ -125,7 +134,7 @@ extension ReportTable {
   }
 
   /// A cell as people read it: `0.93`, `0.93 ± 0.02`, and `0.93 ± 0.02 (n = 2)` where the number of seeds is unusual;
-  /// `0.93 [0.88, 0.96]` where the column asks for intervals.
+  /// `0.93 [0.88, 0.96]` where the column asks for intervals, `0.93 [0.88, 0.96] †` where it lies below its control.
   func text(of cell: Cell?, in column: Column) -> String {
     guard let cell else { return "–" }
     var text = fixed(cell.mean, digits: column.digits)
@@ -134,8 +143,20 @@ extension ReportTable {
       let ends = [interval.lowerBound, interval.upperBound].map { fixed($0, digits: column.digits) }
       text += " [\(ends.joined(separator: ", "))]"
     }
+    if let mark = cell.fromControl?.mark { text += " \(mark)" }
     if cell.count != commonCount { text += " (n = \(cell.count))" }
     return text
+  }
+
+  /// What stands in the lines of the table: its rows, and under them the differences, which show their sign.
+  var lines: [(row: Row, texts: [String])] {
+    rows.map { row in (row, zip(row.cells, columns).map { text(of: $0, in: $1) }) }
+      + differences.map { row in
+        let texts = zip(row.cells, columns).map { cell, column in
+          (cell.map { $0.mean > 0 } == true ? "+" : "") + text(of: cell, in: column)
+        }
+        return (row, texts)
+      }
   }
 
   /// The footnote that ties each row to its runs: "SSD, alpha = 5: 0f3a91c27b44 (seed 0), 77be0210c9d1 (seed 1)".
@@ -155,6 +176,10 @@ extension ReportTable {
     }
     if rows.contains(where: { $0.cells.contains { $0?.interval != nil } }) {
       parts.append("95 % confidence intervals over images in brackets.")
+    }
+    let marks = Set(rows.flatMap(\.cells).compactMap { $0?.fromControl?.mark })
+    for (mark, side) in [(Difference.below, "below"), (Difference.above, "above")] where marks.contains(mark) {
+      parts.append("\(mark) lies \(side) its control by more than chance.")
     }
     if rows.contains(where: { $0.cells.contains { $0?.isBest == true } }) {
       let references = rows.filter(\.isReference).map(\.label)

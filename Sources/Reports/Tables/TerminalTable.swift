@@ -6,9 +6,7 @@ public enum TerminalTable {
   ///   know. Without, the best values carry an asterisk.
   public static func text(_ table: ReportTable, styled: Bool) -> String {
     let header = [table.corner] + table.columns.map(\.heading)
-    let body = table.rows.map { row in
-      [row.label] + zip(row.cells, table.columns).map { table.text(of: $0, in: $1) }
-    }
+    let body = table.lines.map { row, texts in [row.label] + texts }
     let widths = header.indices.map { index in ([header] + body).map { displayWidth($0[index]) }.max() ?? 0 }
     // An asterisk stands outside the column so that the digits stay aligned.
     let gap = styled ? "   " : "  "
@@ -21,7 +19,7 @@ public enum TerminalTable {
         }.joined()))
     let ruled = widths.reduce(0, +) + (widths.count - 1) * gap.count + (styled ? 0 : widths.count)
     lines.append(String(repeating: "─", count: ruled))
-    for (row, texts) in zip(table.rows, body) {
+    for (row, texts) in zip(table.rows + table.differences, body) {
       var line = ""
       for (index, text) in texts.enumerated() {
         let cell = padded(text, to: widths[index], leading: index > 0)

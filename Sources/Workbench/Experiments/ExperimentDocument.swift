@@ -92,13 +92,13 @@ struct ExperimentDocument {
 }
 
 extension Overrides {
-  /// The document with the overlay of the command line in it.
+  /// The document with the overlays of the command line in it.
   func applied(to document: JSON, file: String, catalogue: Catalogue) throws(ConfigurationError) -> JSON {
     guard document.object != nil else {
       throw ConfigurationError("expected an object with technique and metrics, found \(document.kind)")
     }
     var document = document
-    if let overlay {
+    for overlay in overlays {
       guard overlay.patch.object != nil else {
         throw ConfigurationError(file: overlay.file, "expected an object to merge, found \(overlay.patch.kind)")
       }

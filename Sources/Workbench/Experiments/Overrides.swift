@@ -1,10 +1,10 @@
 public import Configuration
 
 /// What the command line says differently from an experiment file. Later ones of these win over earlier ones: the
-/// overlay, the assignments, the base model and device.
+/// overlays in their order, the assignments, the base model and device.
 public struct Overrides: Sendable {
-  /// A JSON merge patch (RFC 7386) for the file, with the path of the file it came from.
-  public var overlay: (patch: JSON, file: String)?
+  /// JSON merge patches (RFC 7386) for the file, each with the path of the file it came from.
+  public var overlays: [(patch: JSON, file: String)]
   /// A name, or a folder written with a slash.
   public var baseModel: String?
   /// The device of the technique and of every metric.
@@ -15,10 +15,10 @@ public struct Overrides: Sendable {
   public var assignments: [Assignment]
 
   public init(
-    overlay: (patch: JSON, file: String)? = nil, baseModel: String? = nil, device: Device? = nil, seeds: [Int]? = nil,
+    overlays: [(patch: JSON, file: String)] = [], baseModel: String? = nil, device: Device? = nil, seeds: [Int]? = nil,
     assignments: [Assignment] = []
   ) {
-    self.overlay = overlay
+    self.overlays = overlays
     self.baseModel = baseModel
     self.device = device
     self.seeds = seeds

@@ -27,13 +27,16 @@ struct ExperimentOptions: ParsableArguments {
     transform: { try Parsing.choice($0, Device.self) })
   var device: Device?
 
-  @Option(help: ArgumentHelp("A JSON merge patch that is laid over every file.", valueName: "file"))
-  var overlay: String?
+  @Option(
+    help: ArgumentHelp(
+      "A JSON merge patch that is laid over every file; of several each over what those before it made.",
+      valueName: "file"))
+  var overlay: [String] = []
 
   /// The experiments, each read and checked as far as it can be without its base model.
   func experiments() throws -> [Experiment] {
     let overrides = Overrides(
-      overlay: try overlay.map { (patch: try JSON.read($0), file: $0) }, baseModel: baseModel, device: device,
+      overlays: try overlay.map { (patch: try JSON.read($0), file: $0) }, baseModel: baseModel, device: device,
       seeds: seeds, assignments: try assignments.map { try Assignment(parsing: $0) })
     return try files.map { try Experiment(reading: $0, overrides: overrides) }
   }
