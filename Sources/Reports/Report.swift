@@ -10,8 +10,9 @@ public struct Report: Sendable {
   }
 
   public let table: ReportTable
-  /// `table.md` and `table.csv`, and where the specification asks for them `runs.csv`, `scatter.svg`, `scatter.png` and
-  /// `grid.png`. With an output name such as `ssd` they are `ssd.md`, `ssd.csv`, `ssd_runs.csv` and so on.
+  /// `table.md` and `table.csv`, and where the specification asks for them `runs.csv`, `scatter.svg`, `scatter.png`
+  /// (`scatter_2.svg` and so on for further plots) and `grid.png`. With an output name such as `ssd` they are `ssd.md`,
+  /// `ssd.csv`, `ssd_runs.csv` and so on.
   public let files: [File]
 
   /// - Parameters:
@@ -28,17 +29,18 @@ public struct Report: Sendable {
     var table = builder.table
     var figures: [Markdown.Figure] = []
     var files: [File] = []
-    if let scatter = spec.scatter, let result = PlotBuilder.plot(scatter, of: table) {
+    for (index, scatter) in spec.scatters.enumerated() {
+      guard let result = PlotBuilder.plot(scatter, of: table) else { continue }
+      let name = index == 0 ? "scatter" : "scatter_\(index + 1)"
+      let caption = "\(result.columns.y.header) against \(result.columns.x.header)"
       let drawing = result.plot.drawing()
       files.append(
-        File(name: spec.fileName("scatter", "svg"), bytes: Array(try SVG.document(drawing, title: table.title).utf8)))
-      files.append(File(name: spec.fileName("scatter", "png"), bytes: try PNG.encode(Raster.image(of: drawing))))
-      figures.append(
-        Markdown.Figure(
-          caption: "\(result.columns.y.header) against \(result.columns.x.header)",
-          path: spec.fileName("scatter", "svg")))
+        File(name: spec.fileName(name, "svg"), bytes: Array(try SVG.document(drawing, title: table.title).utf8)))
+      files.append(File(name: spec.fileName(name, "png"), bytes: try PNG.encode(Raster.image(of: drawing))))
+      figures.append(Markdown.Figure(caption: caption, path: spec.fileName(name, "svg")))
       if !result.left.isEmpty {
-        table.notes.append("Not in the plot, for want of one of its values: \(result.left.joined(separator: "; ")).")
+        table.notes.append(
+          "Not in the plot of \(caption), for want of one of its values: \(result.left.joined(separator: "; ")).")
       }
     }
     if let grid = spec.grid {

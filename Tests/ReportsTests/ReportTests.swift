@@ -17,7 +17,7 @@ import Testing
 
   private func wholeSpec(grid: GridSpec = GridSpec()) -> TableSpec {
     var spec = spec([select("base"), select("ssd")])
-    spec.scatter = ScatterSpec()
+    spec.scatters = [ScatterSpec()]
     spec.grid = grid
     return spec
   }
@@ -30,6 +30,17 @@ import Testing
     #expect(markdown.contains("Images: 1 of 9 were never drawn by these runs."))
     let grid = try PNG.decode(report.files[4].bytes, file: "grid.png")
     #expect(grid.width > 600 && grid.height > 600)
+  }
+
+  @Test func eachPlotHasFilesOfItsOwn() throws {
+    var wanted = spec([select("base"), select("ssd")])
+    wanted.scatters = [
+      try ScatterSpec.parse(["x": "fid", "y": "cer"], file: "t.json", keyPath: "scatter"),
+      try ScatterSpec.parse(["x": "cer", "y": "fid"], file: "t.json", keyPath: "scatter"),
+    ]
+    let report = try Report(wanted, runs: runs, images: images)
+    #expect(report.files.map(\.name).suffix(2) == ["scatter_2.svg", "scatter_2.png"])
+    #expect(String(decoding: report.files[0].bytes, as: UTF8.self).contains("![fid against cer](scatter_2.svg)"))
   }
 
   @Test func theSameRunsGiveTheSameBytes() throws {

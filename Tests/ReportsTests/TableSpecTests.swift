@@ -21,7 +21,7 @@ import Testing
     #expect(spec.title == "t")
     #expect(spec.columns.map(\.metric) == ["cer", "fid"])
     #expect(spec.columns[1].digits == 1)
-    #expect(spec.scatter == nil)
+    #expect(spec.scatters.isEmpty)
     #expect(spec.grid == nil)
   }
 
@@ -51,6 +51,10 @@ import Testing
     (
       #"{"runs": [{"tag": "a"}], "columns": ["fid"], "scatter": {"x": "fid", "y": "cer"}}"#,
       #"t.json: scatter.y: no column shows "cer""#
+    ),
+    (
+      #"{"runs": [{"tag": "a"}], "columns": ["fid", "cer"], "scatter": [{}, {"y": "kid"}]}"#,
+      #"t.json: scatter.1.y: no column shows "kid""#
     ),
     (
       #"{"runs": [{"tag": "a"}], "columns": ["fid", {"metric": "fid", "label": "FID"}]}"#,

@@ -21,7 +21,7 @@ public struct TableSpec: Equatable, Sendable {
   public var columns: [ColumnSpec]
   /// Rows less others, shown under the table.
   public var differences: [DifferenceSpec]
-  public var scatter: ScatterSpec?
+  public var scatters: [ScatterSpec]
   public var grid: GridSpec?
   /// The folder for the report's files, relative to the specification; by default `reports/NAME` beside the store.
   public var outputFolder: String?
@@ -36,7 +36,7 @@ public struct TableSpec: Equatable, Sendable {
 
   public init(
     title: String, corner: String = "technique", runs: [RunSelection], columns: [ColumnSpec],
-    differences: [DifferenceSpec] = [], scatter: ScatterSpec? = nil, grid: GridSpec? = nil,
+    differences: [DifferenceSpec] = [], scatters: [ScatterSpec] = [], grid: GridSpec? = nil,
     outputFolder: String? = nil, outputName: String? = nil, remarks: String? = nil, runIDs: RunIDs = .below,
     file: String = "table"
   ) {
@@ -45,7 +45,7 @@ public struct TableSpec: Equatable, Sendable {
     self.runs = runs
     self.columns = columns
     self.differences = differences
-    self.scatter = scatter
+    self.scatters = scatters
     self.grid = grid
     self.outputFolder = outputFolder
     self.outputName = outputName
@@ -105,15 +105,20 @@ public struct TableSpec: Equatable, Sendable {
           json, keyPath throws(ConfigurationError) in try DifferenceSpec.parse(json, file: file, keyPath: keyPath)
         }
       } ?? []
-    var scatter: ScatterSpec?
-    if let json = members["scatter"] {
-      scatter = try ScatterSpec.parse(json, file: file, keyPath: "scatter")
-      for (key, metric) in [("x", scatter?.x ?? ""), ("y", scatter?.y ?? "")] where !metrics.contains(metric) {
+    func plot(_ json: JSON, _ keyPath: String) throws(ConfigurationError) -> ScatterSpec {
+      let plot = try ScatterSpec.parse(json, file: file, keyPath: keyPath)
+      for (key, metric) in [("x", plot.x), ("y", plot.y)] where !metrics.contains(metric) {
         throw ConfigurationError(
-          file: file, keyPath: "scatter.\(key)",
+          file: file, keyPath: "\(keyPath).\(key)",
           "no column shows \"\(metric)\"" + suggestion(for: metric, among: metrics))
       }
+      return plot
     }
+    let scatters =
+      try members["scatter"].map { json throws(ConfigurationError) in
+        json.array == nil
+          ? [try plot(json, "scatter")] : try list(json, key: "scatter", of: "plots", file: file, plot)
+      } ?? []
     var grid: GridSpec?
     if let json = members["grid"] { grid = try GridSpec.parse(json, file: file, keyPath: "grid") }
     var runIDs = RunIDs.below
@@ -136,7 +141,7 @@ public struct TableSpec: Equatable, Sendable {
     return TableSpec(
       title: try text("title") ?? String(name.split(separator: ".").first ?? "Table"),
       corner: try text("corner") ?? "technique", runs: runs, columns: columns, differences: differences,
-      scatter: scatter, grid: grid, outputFolder: try text("output_dir"), outputName: outputName,
+      scatters: scatters, grid: grid, outputFolder: try text("output_dir"), outputName: outputName,
       remarks: try text("remarks"), runIDs: runIDs, file: file)
   }
 
