@@ -77,11 +77,11 @@ ATTACKED := base esd p_esd cad_erase ssd uce surgical saeuron
 define ATTACK
 $(LETHE) run $(ATTACKED:%=experiments/techniques/%$(2).json) --overlay experiments/overlays/robustness_$(1).json
 $(LETHE) run experiments/techniques/esd$(2).json --overlay experiments/overlays/robustness_$(1).json \
-  --overlay experiments/overlays/esd_stronger_$(1).json
+  --overlay experiments/overlays/esd_stronger.json
 $(LETHE) run $(patsubst %,experiments/techniques/%$(2).json,esd p_esd) \
   --overlay experiments/overlays/robustness_$(1).json --overlay experiments/overlays/second_edit.json
 $(LETHE) run experiments/techniques/esd$(2).json --overlay experiments/overlays/robustness_$(1).json \
-  --overlay experiments/overlays/esd_stronger_$(1).json --overlay experiments/overlays/second_edit.json
+  --overlay experiments/overlays/esd_stronger.json --overlay experiments/overlays/second_edit.json
 endef
 
 robustness: build ## attack eight techniques on two concepts and write reports/robustness.md; about two hours, and goes on if stopped
