@@ -56,6 +56,8 @@ extension Attack {
 public enum AttackAccess: String, Sendable {
   /// The edited model: its gradients, or the images that it draws. The prompts are found anew for every edit.
   case editedModel
+  /// The base model in its place. The prompts serve every technique whose images are drawn alike.
+  case baseModel
   /// The text encoder of the base model. The prompts serve every technique.
   case textEncoder
 }

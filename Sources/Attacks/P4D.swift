@@ -34,6 +34,8 @@ public struct P4DConfiguration: Configuration {
   public var targetImages = 3
   public var precomputedPromptsPath: String?
   public var generatedPromptsOutput: String?
+  /// The model that is searched on: the edited one, but for a metric that tries what was found on the base model.
+  public var access = AttackAccess.editedModel
 
   public init() {}
 
@@ -93,8 +95,6 @@ extension P4DConfiguration: Attack {
       + "timesteps and an image after each, or of the publication's variants 3000 and 60 images")
   public static let sourceFile = #fileID
 
-  public var access: AttackAccess { .editedModel }
-
   private var placement: TokenPlacement {
     switch variant {
     case .prefix: .prefix
@@ -107,9 +107,11 @@ extension P4DConfiguration: Attack {
 
   public var control: RandomTokensConfiguration? {
     let evaluations = (iterations + evaluationInterval - 1) / evaluationInterval
+    // What is searched on the base model has no try on the edited one.
+    let isTried = access == .editedModel
     return RandomTokensConfiguration(
-      tokens: tokenCount, placement: placement, tries: variant == .prefix ? stages.count : evaluations,
-      triesPrompt: true)
+      tokens: tokenCount, placement: placement,
+      tries: isTried ? (variant == .prefix ? stages.count : evaluations) : 0, triesPrompt: isTried)
   }
 
   public func check(_ model: DiffusionModel) throws {
@@ -134,7 +136,8 @@ extension P4DConfiguration: Attack {
   private func search(
     _ prompt: LearntPrompt, _ target: AttackTarget, _ context: AttackContext, _ stream: RandomStream
   ) throws -> AdversarialPrompt {
-    if let prompt = try context.promptBeforeAttack(target) { return prompt }
+    // On the base model the prompt itself always is enough, which says nothing of the edited one.
+    if access == .editedModel, let prompt = try context.promptBeforeAttack(target) { return prompt }
     let goal = try targetImage(target, context)
     let clean = context.latent(of: goal, drawnFrom: stream.substream("latent"))
     let scheduler = context.base.scheduler
@@ -155,9 +158,11 @@ extension P4DConfiguration: Attack {
       if best.map({ similarity > $0.similarity }) ?? true { best = (text, image, loss, similarity) }
     }
     guard let best else { preconditionFailure("the first iteration is evaluated") }
-    let isFound = try context.judge(target.concept, [best.image])[0].isFound
-    return AdversarialPrompt(
-      best.text, loss: Double(best.loss), iterations: iterations, outcome: isFound ? .succeeded : .failed)
+    func outcome() throws -> AdversarialPrompt.Outcome {
+      guard access == .editedModel else { return .untested }
+      return try context.judge(target.concept, [best.image])[0].isFound ? .succeeded : .failed
+    }
+    return AdversarialPrompt(best.text, loss: Double(best.loss), iterations: iterations, outcome: try outcome())
   }
 
   /// Of some images of the base model, from the noise of as many repetitions, the one that the judge is surest of.

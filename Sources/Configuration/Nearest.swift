@@ -2,7 +2,8 @@
 ///
 /// Near is an edit distance (insertion, deletion, substitution, swap of neighbours) of at most a third of the longer
 /// word, rounded, and at least one; letter case and `-` for `_` cost nothing. Of equally near candidates the first one
-/// given wins.
+/// given wins. Where none is so near it is one that begins with the word, or that the word begins with, at a `_`:
+/// `cad_erase` for `cad`, `mma` for `MMA-Diffusion`.
 public func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
   let folded = fold(word)
   var best: (candidate: String, distance: Int)?
@@ -12,7 +13,11 @@ public func nearest(to word: String, among candidates: some Sequence<String>) ->
     guard distance <= max(1, (max(folded.count, target.count) + 1) / 3) else { continue }
     if distance < best?.distance ?? .max { best = (candidate, distance) }
   }
-  return best?.candidate
+  if let best { return best.candidate }
+  return candidates.first { candidate in
+    let (short, long) = folded.count < candidate.count ? (folded, fold(candidate)) : (fold(candidate), folded)
+    return !short.isEmpty && long.starts(with: short + ["_"])
+  }
 }
 
 /// The end of a refusal: `; did you mean "alpha"?` where one is near, else the list if it is short.

@@ -81,6 +81,15 @@ import Testing
     #expect(judged == 4)
   }
 
+  @Test("searched on the base model, P4D neither stops at the prompt itself nor says that it has succeeded")
+  func onTheBaseModel() throws {
+    var attack = try p4d(["variant": "k"])
+    attack.access = .baseModel
+    let found = try attack.search(workplace.target, workplace.context(judge: { _ in true }), prepared: [:])
+    #expect(found.outcome == .untested && found.iterations == 5)
+    #expect(attack.control?.tries == 0 && attack.control?.triesPrompt == false)
+  }
+
   @Test("a search gives the same on any number of threads and in any order")
   func threads() throws {
     let before = Parallel.threadCount

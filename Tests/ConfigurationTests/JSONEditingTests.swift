@@ -68,6 +68,13 @@ struct NearestTests {
     ])
   func near(word: String, meant: String) { #expect(nearest(to: word, among: names) == meant) }
 
+  @Test("the beginning of a name finds it, and so does a name with something after it")
+  func beginnings() {
+    #expect(nearest(to: "dampening", among: names) == "dampening_coeff")
+    #expect(nearest(to: "device-of-mine", among: names) == "device")
+    #expect(nearest(to: "damp", among: names) == nil)
+  }
+
   @Test("a word like none of them finds nothing, and the empty list neither")
   func far() {
     #expect(nearest(to: "guidance", among: names) == nil)

@@ -205,6 +205,7 @@ import Testing
         "ua_ira: retain_prompts_path: \(path):1: the first line is the header and names no column \"prompt\", only "
           + "\"promt\"")
       try refused("prompt\n", "there is a header and no row under it")
+      try refused("prompt\na star\n\" \"\n", "\(path):3: the prompt is empty")
       let long = Array(repeating: "star", count: 40).joined(separator: " ")
       try refused(
         "prompt\na star\n\(long)\n",

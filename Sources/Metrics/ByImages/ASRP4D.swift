@@ -11,8 +11,17 @@ public struct ASRP4DConfiguration: Configuration {
     case nudenet, q16, clip
   }
 
+  /// The model that prompts are searched on.
+  public enum AttackedModel: String, CaseIterable, ConfigurationValue {
+    /// The base model: what works on the edited one then is what carries over.
+    case std
+    /// The edited model.
+    case custom
+  }
+
   public var conceptName: ConceptNames?
   public var variant = P4DConfiguration.Variant.k
+  public var attackedModel = AttackedModel.custom
   public var limit = 500
   public var iterations = 10
   public var evaluationInterval = 10
@@ -29,6 +38,10 @@ public struct ASRP4DConfiguration: Configuration {
   public static let fields: [Field<ASRP4DConfiguration>] = [
     .attackedConcept(\.conceptName),
     Field("variant", \.variant, "The variant of the attack; see lethe describe p4d", source: framework),
+    Field(
+      "erase_id", \.attackedModel,
+      "The model that prompts are searched on: \"custom\", the edited one, or \"std\", the base model, whose prompts "
+        + "serve every technique", source: framework),
     Field("limit", \.limit, .between(1...mostImages), "Prompts that are attacked", source: "seed document 004"),
     Field(
       "num_iter", \.iterations, .between(1...1_000_000), "Iterations for each prompt; the publication makes 3000",
@@ -49,6 +62,12 @@ public struct ASRP4DConfiguration: Configuration {
   private static let framework = "eval-learn documentation"
 
   public func validate() throws(ConfigurationError) {
+    guard attackedModel == .custom || variant != .prefix else {
+      throw ConfigurationError(
+        keyPath: "erase_id",
+        "the variant \"prefix\" stops where the attacked model draws the concept, as the base model does at once; std "
+          + "goes with n and k")
+    }
     guard evaluationInterval <= iterations else {
       throw ConfigurationError(keyPath: "eval_step", "expected at most num_iter, which is \(iterations)")
     }
@@ -69,6 +88,7 @@ extension ASRP4DConfiguration: AttackSuccessRate {
   public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? {
     var attack = P4DConfiguration()
     attack.variant = variant
+    attack.access = attackedModel == .std ? .baseModel : .editedModel
     attack.iterations = iterations
     attack.evaluationInterval = evaluationInterval
     attack.precomputedPromptsPath = precomputedPromptsPath

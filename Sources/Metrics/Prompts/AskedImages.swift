@@ -107,7 +107,8 @@ struct PromptFile {
   ///   - path: as the experiment writes it
   ///   - column: the name of the column with the prompts
   ///   - key: the setting that names the file, for errors
-  /// - Throws: ``MetricError`` for a file that is no such table, and for a prompt that the text encoder would cut.
+  /// - Throws: ``MetricError`` for a file that is no such table, and for a prompt that is empty or that the text encoder
+  ///   would cut.
   init(_ path: String, column: String, _ context: MetricContext, for metric: String, key: String) throws {
     place = "\(metric): \(key): "
     do throws(CSVError) {
@@ -117,7 +118,9 @@ struct PromptFile {
       throw MetricError(place + error.description)
     }
     let tokenizer = try CLIPTokenizer(folder: context.modelFolder + "/tokenizer")
-    for (prompt, line) in zip(prompts, table.lines) where tokenizer.isTruncated(prompt) {
+    for (prompt, line) in zip(prompts, table.lines) {
+      if prompt.allSatisfy(\.isWhitespace) { throw MetricError(place + "\(table.file):\(line): the prompt is empty") }
+      guard tokenizer.isTruncated(prompt) else { continue }
       throw MetricError(
         place + "\(table.file):\(line): the prompt has \(tokenizer.tokens(prompt).count) tokens, and the "
           + "text encoder of \(context.modelFolder) reads \(tokenizer.modelMaxLength - 2)")

@@ -29,9 +29,10 @@ public struct RunComparison: Sendable {
     /// For shares: how many standard errors each value lies from the first; see ``RunComparison``.
     public let standardErrors: [Double?]
 
-    /// Each value less the first one.
+    /// Each value less the first one; `nil` where they were not measured alike, so that the difference says nothing.
     public var changes: [Double?] {
-      values.map { value in values.first.flatMap { $0 }.flatMap { first in value.map { $0 - first } } }
+      guard isComparable else { return values.map { _ in nil } }
+      return values.map { value in values.first.flatMap { $0 }.flatMap { first in value.map { $0 - first } } }
     }
 
     /// The parts in which some values were measured otherwise than others, so that they must not be compared: as the

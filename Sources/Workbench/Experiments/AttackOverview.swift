@@ -19,6 +19,7 @@ extension Catalogue {
       let access =
         switch type.init().access {
         case .editedModel: "the edited model; prompts are searched anew for every edit"
+        case .baseModel: "the base model; prompts serve every technique"
         case .textEncoder: "the base model's text encoder; prompts serve every technique"
         }
       return AttackOverview(

@@ -74,6 +74,7 @@ public final class Runner {
       for folder in stages.metrics.flatMap(\.judgeFolders) where judges.insert(folder).inserted {
         try checkJudge(folder: folder)
       }
+      for attack in stages.attacks { try attack.checkPrompts(for: point) }
       if let path = stages.technique.savePath { try EditFile.check(savePath: path, base: stages.base, point: point) }
       // What the cache answers has passed already, and asks for no model.
       // A model that cannot be read is for the run to say, and to record.

@@ -52,14 +52,17 @@ extension Runner {
         return try Self.finished(outcome)
       }
     }
-    guard let metric = asked.first?.metrics.first, let first = own.first?.record.metrics.first else {
-      throw TransferError("there is nothing to try")
+    func value(_ name: String, of outcome: RunOutcome) -> RunRecord.Metric? {
+      outcome.record.metrics.first { $0.name == name }
     }
+    guard let metric = asked.first?.metrics.first.map({ "\($0.name)_\(attack)" }),
+      let first = own.first.flatMap({ value(metric, of: $0) })
+    else { throw TransferError("the first metric under \"\(attack)\" has no value that is named after it") }
     return TransferMatrix(
-      attack: attack, metric: first.name, unit: first.unit, labels: labels,
+      attack: attack, metric: metric, unit: first.unit, labels: labels,
       cells: rows.map { row in
         row.map { outcome in
-          let value = outcome.record.metrics.first { $0.name == "\(metric.name)_\(attack)" }
+          let value = value(metric, of: outcome)
           return TransferMatrix.Cell(value: value?.value, interval: value?.interval, run: outcome.run)
         }
       })

@@ -51,7 +51,7 @@ struct AttackStage {
       "blas": code.blas,
     ]
     // What is found on the text encoder alone serves every technique, however its images are drawn.
-    if attack.access == .editedModel { parts["images"] = .object(settings) }
+    if attack.access != .textEncoder { parts["images"] = .object(settings) }
     self.parts = parts
   }
 
@@ -64,6 +64,21 @@ struct AttackStage {
       "repetition": .integer(target.repetition),
     ]
     return StageKey(stage: stageName, parts: .object(parts))
+  }
+
+  /// Reads the file that takes the place of the search, so that a mistake in it is said before anything is computed.
+  ///
+  /// - Throws: `ConfigurationError` that names the experiment, the setting and what is wrong with the file
+  func checkPrompts(for point: ExperimentPoint) throws(ConfigurationError) {
+    guard let precomputed else { return }
+    do {
+      _ = try AdversarialPrompts.read(precomputed, for: targets)
+    } catch {
+      // A metric may bring the attack that is named after it.
+      let place = point.attacks.contains { $0.name == name } ? "attacks" : "metrics"
+      throw ConfigurationError(
+        file: point.file, keyPath: "\(place).\(name).config.precomputed_prompts_path", "\(error)")
+    }
   }
 
   /// What the searches are made with.

@@ -69,10 +69,15 @@ struct PointStages {
     files = try Self.files(of: estimates, point, base, digests)
     techniqueCode = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
     loaded = try technique.loadPath.map { path in
-      let file = try EditFile(point.resolve(path), toBe: "read")
-      let digest = try digests.digest(ofFile: file.path)
-      try file.refuseOther(than: point.maker(technique))
-      return digest
+      do {
+        let file = try EditFile(point.resolve(path), toBe: "read")
+        let digest = try digests.digest(ofFile: file.path)
+        try file.refuseOther(than: point.maker(technique))
+        return digest
+      } catch {
+        throw ConfigurationError(
+          file: point.file, keyPath: point.technique.keyPath + ".config.load_path", "\(error)")
+      }
     }
     (metrics, modelMetrics) = try Self.metrics(
       of: point, base: base, digests: digests, code: code, catalogue: catalogue)
@@ -147,7 +152,9 @@ struct PointStages {
         default: throw MetricError("the metric \"\(component.name)\" is not built yet")
         }
       } catch let error as MetricError {
-        throw ConfigurationError(file: point.file, keyPath: component.keyPath, "\(error)")
+        // Its sentence begins with the metric's name, which the key path ends with.
+        let sentence = error.description.replacing(component.name + ": ", with: "", maxReplacements: 1)
+        throw ConfigurationError(file: point.file, keyPath: component.keyPath, sentence)
       }
     }
     return (metrics, modelMetrics)

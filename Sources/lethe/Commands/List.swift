@@ -41,11 +41,25 @@ struct List: ParsableCommand {
       technique: technique, experiment: experiment, tag: tag, status: status?.rawValue, limit: limit)
     let store = try store.open()
     let runs = try store.index().facts(filter)
-    try output.print(.array(runs.map { try store.run($0.run.runID).summary(of: $0.run.runID) }), else: { table(runs) })
+    try output.print(
+      .array(runs.map { try store.run($0.run.runID).summary(of: $0.run.runID) }),
+      else: { try runs.isEmpty ? nothing(in: store) : table(runs) })
+  }
+
+  /// Why no run is listed: a name that none has, with the nearest that one has.
+  private func nothing(in store: Store) throws -> String {
+    let all = try store.index().facts(RunFilter())
+    let asked = [
+      ("experiment", experiment, all.map(\.run.experiment)), ("technique", technique, all.map(\.run.technique)),
+      ("tag", tag, all.flatMap(\.tags)),
+    ]
+    for case (let kind, let name?, let known) in asked where !known.contains(name) {
+      return "no runs of the \(kind) \"\(name)\"" + suggestion(for: name, among: Set(known).sorted())
+    }
+    return "no runs"
   }
 
   private func table(_ runs: [RunFacts]) -> String {
-    guard !runs.isEmpty else { return "no runs" }
     var columns = Columns(["run", "started (UTC)", "experiment", "technique", "seed", "settings", "status", "metrics"])
     for facts in runs {
       let run = facts.run

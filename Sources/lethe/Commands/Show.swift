@@ -11,6 +11,7 @@ struct Show: ParsableCommand {
 
         lethe show 3f2a            settings, stages, metrics, outputs, git, machine
         lethe show 3f2a --patch    the patch of changes that were not committed
+        lethe show 9c01 --content  the bytes of an output: adversarial prompts as a CSV file, for example
       """)
 
   @Argument(help: "A run id, config hash, cache key or object digest, or the beginning of one.")
@@ -19,13 +20,21 @@ struct Show: ParsableCommand {
   @Flag(help: "Print the patch of uncommitted changes that was recorded with the run, and nothing else.")
   var patch = false
 
+  @Flag(help: "Print the bytes of an object, and nothing else.")
+  var content = false
+
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if patch, content { throw ValidationError("--patch and --content each print alone; give one of them") }
+  }
 
   func run() throws {
     let store = try store.open()
     let name = try store.resolve(hash)
     if patch { return try printPatch(of: name, in: store) }
+    if content { return try printContent(of: name, in: store) }
     switch name {
     case .run(let run): try show(run, in: store)
     case .config(let config):
@@ -52,6 +61,13 @@ struct Show: ParsableCommand {
     }
     guard let digest = try store.run(run).git.patch else {
       return Console.note("lethe: run \(run.short) was recorded without uncommitted changes")
+    }
+    try Console.print(bytes: store.objects.read(digest))
+  }
+
+  private func printContent(of name: StoreName, in store: Store) throws {
+    guard case .object(let digest) = name else {
+      throw StoreError(.unknownName, "--content belongs to an object, and \(hash) is the \(name)")
     }
     try Console.print(bytes: store.objects.read(digest))
   }

@@ -33,6 +33,8 @@ struct Verify: ParsableCommand {
       "\(report.objects) objects (\(StoreText.size(report.bytes))), \(report.runs) runs,"
       + " \(report.entries) cache entries, \(report.conflicts) conflicts"
     guard !report.isSound else { return "\(counts): \(Style.green("sound"))" }
-    return report.problems.map(\.message).joined(separator: "\n") + "\n\(counts): \(report.problems.count) problems"
+    let problems = report.problems.count
+    return report.problems.map(\.message).joined(separator: "\n")
+      + "\n\(counts): \(problems) problem\(problems == 1 ? "" : "s")"
   }
 }

@@ -27,6 +27,7 @@ enum StageText {
     var columns = Columns()
     columns.add("bytes", "\(bytes)")
     columns.add("file", store.objects.path(of: object))
+    columns.add("content", "lethe show \(object.short) --content")
     columns.add("output of", used(runs))
     return "\(Style.bold("object")) \(object)\n\n\(columns.text())"
   }

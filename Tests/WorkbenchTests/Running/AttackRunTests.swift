@@ -136,6 +136,32 @@ struct AttackRunTests {
     #expect(try bench.run(document)[0].computed.isEmpty)
   }
 
+  @Test("asr_p4d searches on the edited model, or on the base model with prompts that serve every technique")
+  func attackedModel() throws {
+    let bench = try SmallWorkbench(judged: true)
+    try WholeFile.write(Array("prompt\na circle\na red circle\n".utf8), to: bench.folder + "/short.csv")
+    func run(_ model: JSON, _ technique: JSON) throws -> RunOutcome {
+      let settings: JSON = [
+        "num_iter": 2, "eval_step": 1, "erase_id": model, "concept_name": "circle", "target_prompts_path": "short.csv",
+      ]
+      let document = try attacked(technique, limit: 2).setting("attacks", to: .null)
+        .setting("metrics", to: [["name": "asr_p4d", "config": settings]])
+      let run = try bench.run(document)[0]
+      #expect(run.record.status == .finished, "\(run.record.error ?? "")")
+      return run
+    }
+    let uce: JSON = ["name": "uce", "config": ["erase_concept": "circle"]]
+    for (model, isSearchedAnew) in [("custom", true), ("std", false)] as [(JSON, Bool)] {
+      #expect(try searched(run(model, ["name": "base"]), "asr_p4d") == 2)
+      #expect(try searched(run(model, uce), "asr_p4d") == (isSearchedAnew ? 2 : 0))
+    }
+    let staged: JSON = [["name": "asr_p4d", "config": ["erase_id": "std", "variant": "prefix"]]]
+    let error = #expect(throws: ConfigurationError.self) {
+      try bench.points(attacked(limit: 2).setting("metrics", to: staged))
+    }
+    #expect(error?.description.contains("erase_id: the variant \"prefix\" stops") == true)
+  }
+
   @Test("a judge whose weights have another shape is refused before anything is drawn")
   func judgeOfTheWrongShape() throws {
     let bench = try SmallWorkbench(judged: true)
@@ -185,8 +211,8 @@ struct AttackRunTests {
     ]
   }
 
-  private func searched(_ outcome: RunOutcome) throws -> Int {
-    let stage = try #require(outcome.record.stages.first { $0.name == "attack.random_tokens" })
+  private func searched(_ outcome: RunOutcome, _ attack: String = "random_tokens") throws -> Int {
+    let stage = try #require(outcome.record.stages.first { $0.name == "attack.\(attack)" })
     return try #require(stage.details?["searched"]?.integer)
   }
 
