@@ -80,7 +80,9 @@ public final class Runner {
       // A model that cannot be read is for the run to say, and to record.
       guard try !isEditCached(stages), let model = try? models.load(stages.base) else { continue }
       if let path = stages.technique.loadPath {
-        try EditFile(point.resolve(path), toBe: "read").check(for: model, base: stages.base)
+        try point.namingLoadPath {
+          try EditFile(point.resolve(path), toBe: "read").check(for: model, base: stages.base)
+        }
         continue
       }
       do {

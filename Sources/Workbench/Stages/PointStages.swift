@@ -10,6 +10,15 @@ extension ExperimentPoint {
   func maker(_ technique: any Technique) -> EditFile.Maker {
     EditFile.Maker(technique: type(of: technique).name, concepts: self.technique.erasedConcepts)
   }
+
+  /// Has a refusal of the file that the edit is loaded from say which setting of which experiment names it.
+  func namingLoadPath<Result>(_ body: () throws -> Result) throws(ConfigurationError) -> Result {
+    do {
+      return try body()
+    } catch {
+      throw ConfigurationError(file: file, keyPath: technique.keyPath + ".config.load_path", "\(error)")
+    }
+  }
 }
 
 /// The stages of one experiment point and the cache keys that they have, as far as each can be known.
@@ -69,14 +78,11 @@ struct PointStages {
     files = try Self.files(of: estimates, point, base, digests)
     techniqueCode = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
     loaded = try technique.loadPath.map { path in
-      do {
+      try point.namingLoadPath {
         let file = try EditFile(point.resolve(path), toBe: "read")
         let digest = try digests.digest(ofFile: file.path)
         try file.refuseOther(than: point.maker(technique))
         return digest
-      } catch {
-        throw ConfigurationError(
-          file: point.file, keyPath: point.technique.keyPath + ".config.load_path", "\(error)")
       }
     }
     (metrics, modelMetrics) = try Self.metrics(

@@ -157,7 +157,8 @@ struct EditFileTests {
     #expect(try loading(Array("lethe mask 1\n".utf8) + [4, 0]) == "\(file) is not a pruning mask")
     #expect(
       try loading(Array("{\"format\":\"lethe mask file 9\"}\n".utf8))
-        == "\(file) is not a pruning mask: its first line names no base model or another format")
+        == "\(path("ssd.json")): technique.config.load_path: \(file) is not a pruning mask: its first line names no base "
+        + "model or another format")
     #expect(try loading(Array("{\"format\"\n".utf8)).contains(file))
     var mask = PruningMask()
     mask.prune([1], of: "conv_in.bias", count: 2)
