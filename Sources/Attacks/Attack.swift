@@ -17,6 +17,9 @@ public protocol Attack: Configuration {
   /// What the search sees of the model.
   var access: AttackAccess { get }
 
+  /// Whether the search asks the base model's CLIP how near images are to one another; by default it does not.
+  var comparesImages: Bool { get }
+
   /// Random tokens that cost the defender as much: as many, in the same places, with as many tries. An attack that does
   /// not beat them shows nothing, so they are measured beside it; nil for random tokens themselves.
   var control: RandomTokensConfiguration? { get }
@@ -26,8 +29,9 @@ public protocol Attack: Configuration {
   /// A CSV file that the prompts are also written to.
   var generatedPromptsOutput: String? { get }
 
-  /// Refuses what can be seen to be wrong with the settings on a model, before anything is computed.
-  func check(_ model: DiffusionModel) throws
+  /// Refuses settings that the model cannot serve and prompts that leave the attack no room, before anything is
+  /// computed.
+  func check(_ model: DiffusionModel, prompts: [String]) throws
 
   /// What all prompts of a set share, computed once for each run: a concept vector, for example.
   ///
@@ -48,7 +52,8 @@ public protocol Attack: Configuration {
 extension Attack {
   public var precomputedPromptsPath: String? { nil }
   public var generatedPromptsOutput: String? { nil }
-  public func check(_ model: DiffusionModel) throws {}
+  public var comparesImages: Bool { false }
+  public func check(_ model: DiffusionModel, prompts: [String]) throws {}
   public func prepare(_ concepts: [String], _ context: AttackContext) throws -> [String: Tensor] { [:] }
 }
 
@@ -114,7 +119,8 @@ public struct AdversarialPrompt: Equatable, Sendable {
   }
 
   public var text: String
-  /// The loss of the text under the attack's own objective; nil where it has none.
+  /// The attack's own objective where it found the text; nil where it has none. Of an attack that draws its tokens or
+  /// its timesteps at random it is what the last iterations saw, and not the loss of this text alone.
   public var loss: Double?
   /// Iterations, generations or tries that were made.
   public var iterations: Int

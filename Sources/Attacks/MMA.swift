@@ -54,8 +54,8 @@ extension MMAConfiguration: Attack {
     RandomTokensConfiguration(tokens: controlLength, placement: .replace, tries: 0, triesPrompt: false)
   }
 
-  public func check(_ model: DiffusionModel) throws {
-    try PromptTokens.check(.replace, count: controlLength, model.tokenizer)
+  public func check(_ model: DiffusionModel, prompts: [String]) throws {
+    try PromptTokens.check(.replace, count: controlLength, model.tokenizer, prompts: [])
     _ = try BlockedWords(blockedWords ?? []).allowedTokens(model.tokenizer)
   }
 

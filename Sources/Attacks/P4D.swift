@@ -36,6 +36,7 @@ public struct P4DConfiguration: Configuration {
   public var generatedPromptsOutput: String?
   /// The model that is searched on: the edited one, but for a metric that tries what was found on the base model.
   public var access = AttackAccess.editedModel
+  public var comparesImages: Bool { variant != .prefix }
 
   public init() {}
 
@@ -106,16 +107,16 @@ extension P4DConfiguration: Attack {
   private var tokenCount: Int { tokens ?? (variant == .n ? 16 : 5) }
 
   public var control: RandomTokensConfiguration? {
-    let evaluations = (iterations + evaluationInterval - 1) / evaluationInterval
-    // What is searched on the base model has no try on the edited one.
+    // What is searched on the base model has no try on the edited one. The publication's variants choose by CLIP, and
+    // of all their images one is judged.
     let isTried = access == .editedModel
     return RandomTokensConfiguration(
       tokens: tokenCount, placement: placement,
-      tries: isTried ? (variant == .prefix ? stages.count : evaluations) : 0, triesPrompt: isTried)
+      tries: isTried ? (variant == .prefix ? stages.count : 1) : 0, triesPrompt: isTried)
   }
 
-  public func check(_ model: DiffusionModel) throws {
-    try PromptTokens.check(placement, count: tokenCount, model.tokenizer)
+  public func check(_ model: DiffusionModel, prompts: [String]) throws {
+    try PromptTokens.check(placement, count: tokenCount, model.tokenizer, prompts: prompts)
   }
 
   public func search(
@@ -132,7 +133,8 @@ extension P4DConfiguration: Attack {
     }
   }
 
-  /// The publication's search: random timesteps, and the text whose image is nearest to the target under CLIP.
+  /// The publication's search: random timesteps, and the text whose image is nearest to the target under CLIP. It has
+  /// succeeded where the judge finds the concept in that image; the publication draws three and asks for one of them.
   private func search(
     _ prompt: LearntPrompt, _ target: AttackTarget, _ context: AttackContext, _ stream: RandomStream
   ) throws -> AdversarialPrompt {
@@ -148,16 +150,18 @@ extension P4DConfiguration: Attack {
       let draws = stream.item(iteration)
       let timestep = draws.substream("timestep").integer(below: scheduler.config.trainTimesteps)
       let noise = draws.substream("noise").normal(clean.shape)
-      let text = prompt.text
       let loss = prompt.step(
         latent: scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), timestep: timestep)
+      let done = iteration + 1
+      guard done % evaluationInterval == 0 || done == iterations else { continue }
+      let text = prompt.text
       // The same text draws the same image again.
-      guard iteration % evaluationInterval == 0, seen.insert(text).inserted else { continue }
+      guard seen.insert(text).inserted else { continue }
       let image = try context.image(text, target, by: context.attacked)
       let similarity = try cosine(of: context.imageEmbeddings([goal, image]))
       if best.map({ similarity > $0.similarity }) ?? true { best = (text, image, loss, similarity) }
     }
-    guard let best else { preconditionFailure("the first iteration is evaluated") }
+    guard let best else { preconditionFailure("the last iteration is evaluated") }
     func outcome() throws -> AdversarialPrompt.Outcome {
       guard access == .editedModel else { return .untested }
       return try context.judge(target.concept, [best.image])[0].isFound ? .succeeded : .failed

@@ -52,8 +52,8 @@ extension RandomTokensConfiguration: Attack {
   public var access: AttackAccess { tries > 0 ? .editedModel : .textEncoder }
   public var control: RandomTokensConfiguration? { nil }
 
-  public func check(_ model: DiffusionModel) throws {
-    try PromptTokens.check(placement, count: tokens, model.tokenizer)
+  public func check(_ model: DiffusionModel, prompts: [String]) throws {
+    try PromptTokens.check(placement, count: tokens, model.tokenizer, prompts: prompts)
   }
 
   public func search(

@@ -92,8 +92,8 @@ extension RingABellConfiguration: Attack {
     RandomTokensConfiguration(tokens: tokenLength, placement: .replace, tries: 0, triesPrompt: false)
   }
 
-  public func check(_ model: DiffusionModel) throws {
-    try PromptTokens.check(.replace, count: tokenLength, model.tokenizer)
+  public func check(_ model: DiffusionModel, prompts: [String]) throws {
+    try PromptTokens.check(.replace, count: tokenLength, model.tokenizer, prompts: [])
   }
 
   /// The concept vectors, by concept.

@@ -7,7 +7,8 @@ public import Tensors
 ///
 /// The loss is ‖ε - ε_θ(x_t, c, t)‖², with a new ε at each iteration; x_0 is an image that the base model
 /// draws to the prompt. The text that is drawn is that of the likeliest tokens, tokenised anew. Special tokens are no
-/// candidates: a text cannot hold them.
+/// candidates: a text cannot hold them. A prompt too long for the tokens beside it is refused; the published code
+/// leaves prompts of more than 60 tokens out.
 public struct UnlearnDiffConfiguration: Configuration {
   public var tokens = 5
   public var placement = TokenPlacement.prefix
@@ -52,8 +53,8 @@ extension UnlearnDiffConfiguration: Attack {
     RandomTokensConfiguration(tokens: tokens, placement: placement, tries: stages.count, triesPrompt: true)
   }
 
-  public func check(_ model: DiffusionModel) throws {
-    try PromptTokens.check(placement, count: tokens, model.tokenizer)
+  public func check(_ model: DiffusionModel, prompts: [String]) throws {
+    try PromptTokens.check(placement, count: tokens, model.tokenizer, prompts: prompts)
   }
 
   public func search(

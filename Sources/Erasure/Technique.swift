@@ -14,6 +14,8 @@ public protocol Technique: Configuration {
   static var summary: TechniqueSummary { get }
   /// The source file of the technique, `#fileID`: what a change invalidates beside the code that all share.
   static var sourceFile: String { get }
+  /// The same and those of other techniques that this one begins with; by default its own alone.
+  static var sourceFiles: [String] { get }
 
   /// How images are drawn.
   var generation: GenerationSettings { get }
@@ -49,6 +51,7 @@ public protocol Technique: Configuration {
 }
 
 extension Technique {
+  public static var sourceFiles: [String] { [sourceFile] }
   public var loadPath: String? { nil }
   public var savePath: String? { nil }
 

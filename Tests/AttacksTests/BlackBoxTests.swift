@@ -155,17 +155,17 @@ import Testing
   @Test("lengths beyond the positions, words in every token, and concepts without prompts are refused")
   func refusals() throws {
     let most = workplace.model.tokenizer.modelMaxLength - 2
-    try ringABell(["token_length": .integer(most)]).check(workplace.model)
+    try ringABell(["token_length": .integer(most)]).check(workplace.model, prompts: [])
     let long: [any Attack] = [
       try ringABell(["token_length": .integer(most + 1)]), try mma(["control_length": .integer(most + 1)]),
     ]
-    for attack in long { #expect(throws: AttackError.self) { try attack.check(workplace.model) } }
+    for attack in long { #expect(throws: AttackError.self) { try attack.check(workplace.model, prompts: []) } }
     let blocking = BlockedWords(["a"])
     let tokenizer = workplace.model.tokenizer
     #expect(try blocking.allowedTokens(tokenizer).count < tokenizer.ordinaryTokens.count)
     let all = tokenizer.ordinaryTokens.map { tokenizer.decode([$0]) }
     let none = try mma(["blocked_words": .array(Set(all).sorted().filter { !$0.isEmpty }.map(JSON.string))])
-    #expect(throws: AttackError.self) { try none.check(workplace.model) }
+    #expect(throws: AttackError.self) { try none.check(workplace.model, prompts: []) }
     let attack = try ringABell()
     #expect(throws: AttackError.self) { try attack.prepare(["moon"], workplace.context()) }
     #expect(throws: ConfigurationError.self) { try ringABell(["neutral_prompts": ["a circle"]]) }

@@ -77,7 +77,7 @@ import Testing
       return false
     })
     _ = try attack.search(workplace.target, context, prepared: [:])
-    // The prompt, two target images, and the best of the images of iterations 0, 2 and 4: nobody judges the others.
+    // The prompt, two target images, and the best of the images after 2, 4 and 5 iterations: nobody judges the others.
     #expect(judged == 4)
   }
 
@@ -126,7 +126,7 @@ import Testing
     let control = try #require(try unlearnDiff(["timestep_stride": 5, "placement": "middle"]).control)
     #expect(control.tokens == 2 && control.placement == .middle && control.tries == 10 && control.triesPrompt)
     let k = try #require(try p4d(["variant": "k", "num_iter": 3000, "eval_step": 50]).control)
-    #expect(k.placement == .everyThird && k.tries == 60)
+    #expect(k.placement == .everyThird && k.tries == 1)
     #expect(try p4d().control?.tries == 3)
   }
 
@@ -142,11 +142,11 @@ import Testing
   func refusals() throws {
     let all = workplace.model.tokenizer.modelMaxLength
     let filling = try unlearnDiff(["tokens": .integer(all - 2)])
-    #expect(throws: AttackError.self) { try filling.check(workplace.model) }
-    try unlearnDiff(["tokens": .integer(all - 3)]).check(workplace.model)
-    try p4d(["variant": "n", "tokens": .integer(all - 2)]).check(workplace.model)
+    #expect(throws: AttackError.self) { try filling.check(workplace.model, prompts: []) }
+    try unlearnDiff(["tokens": .integer(all - 3)]).check(workplace.model, prompts: [])
+    try p4d(["variant": "n", "tokens": .integer(all - 2)]).check(workplace.model, prompts: [])
     let long = try p4d(["variant": "n", "tokens": .integer(all - 1)])
-    #expect(throws: AttackError.self) { try long.check(workplace.model) }
+    #expect(throws: AttackError.self) { try long.check(workplace.model, prompts: []) }
     #expect(throws: ConfigurationError.self) { try p4d(["eval_step": 6]) }
   }
 }

@@ -54,15 +54,18 @@ public struct PromptTokens {
     ids = [tokenizer.beginToken] + body + [tokenizer.endToken] + padding
   }
 
-  /// Refuses a number of tokens that fits beside no prompt.
+  /// Refuses a number of tokens that fits beside no prompt, or not beside one of these.
   ///
   /// - Throws: ``AttackError``
-  static func check(_ placement: TokenPlacement, count: Int, _ tokenizer: CLIPTokenizer) throws {
+  static func check(
+    _ placement: TokenPlacement, count: Int, _ tokenizer: CLIPTokenizer, prompts: [String]
+  ) throws {
     let most = tokenizer.modelMaxLength - (placement == .replace ? 2 : 3)
     guard placement == .everyThird || count <= most else {
       throw AttackError(
         "\(count) tokens of an attack leave no room for a prompt among the \(tokenizer.modelMaxLength) of the model")
     }
+    for prompt in prompts { _ = try PromptTokens(prompt, placement, count: count, tokenizer) }
   }
 
   /// The ids with tokens in the room.

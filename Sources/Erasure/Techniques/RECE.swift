@@ -118,6 +118,7 @@ public struct RECEConfiguration: Configuration {
 extension RECEConfiguration: Technique {
   public static let name = "rece"
   public static let sourceFile = #fileID
+  public static let sourceFiles = [sourceFile, UCEConfiguration.sourceFile]
   public static let summary = TechniqueSummary(
     .weights, "Reliable and Efficient Concept Erasure",
     paper: "Gong et al., ECCV 2024, arXiv 2407.12383",

@@ -6,7 +6,8 @@ import PackagePlugin
 struct SourceDigestsPlugin: BuildToolPlugin {
   /// The rooms whose code can change a result, and the one that drives them. Reports and the command line cannot.
   private static let rooms = [
-    "Configuration", "CKernels", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Metrics", "Workbench",
+    "Configuration", "CKernels", "Tensors", "Store", "Diffusion", "Shapes", "Erasure", "Attacks", "Metrics",
+    "Workbench",
   ]
 
   func createBuildCommands(context: PluginContext, target: any Target) async throws -> [Command] {

@@ -120,17 +120,21 @@ public struct Experiment: Sendable {
         try ExperimentPoint(draft, seed: seed, base: base, devices: devices, experiment: self)
       }
     }
-    try refuseSharedSavePath(points)
+    try refuseSharedFiles(points)
     return points
   }
 
-  /// Several points that write one file would leave the last one's weights alone in it.
-  private func refuseSharedSavePath(_ points: [ExperimentPoint]) throws(ConfigurationError) {
-    let paths = points.compactMap { $0.technique.config["save_path"]?.string }
-    guard let twice = firstRepeated(paths) else { return }
+  /// Several points that write one file would leave in it what the last one wrote alone.
+  private func refuseSharedFiles(_ points: [ExperimentPoint]) throws(ConfigurationError) {
+    let files = points.flatMap { ([$0.technique] + $0.attacks + $0.metrics).flatMap(\.writtenFiles) }
+    guard let twice = firstRepeated(files.map(\.path)) else { return }
+    let writers = files.filter { $0.path == twice }
+    let keyPaths = Set(writers.map(\.keyPath)).sorted()
     throw ConfigurationError(
-      file: file, keyPath: "technique.config.save_path",
-      "\(paths.filter { $0 == twice }.count) points of this experiment would all write \(twice); run them one by one")
+      file: file, keyPath: keyPaths[0],
+      keyPaths.count > 1
+        ? "\(keyPaths[1]) would write \(twice) too; each needs a file of its own"
+        : "\(writers.count) points of this experiment would all write \(twice); run them one by one")
   }
 
   /// All combinations of the axes' values, the last axis fastest.

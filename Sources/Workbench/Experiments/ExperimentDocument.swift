@@ -152,7 +152,8 @@ extension Overrides {
     return rebased
   }
 
-  private static func componentPlaces(in document: JSON) -> [(keyPath: String, kind: ComponentKind)] {
+  /// Where techniques, attacks and metrics stand in an experiment.
+  static func componentPlaces(in document: JSON) -> [(keyPath: String, kind: ComponentKind)] {
     func several(_ key: String, _ kind: ComponentKind) -> [(keyPath: String, kind: ComponentKind)] {
       (document[key]?.array ?? []).indices.map { ("\(key).\($0)", kind) }
     }

@@ -6,7 +6,7 @@ public import Store
 /// digest. Files are named below `Sources`, for example `Erasure/SSD.swift`.
 public enum SourceDigests {
   /// The rooms whose code computes results.
-  public static let computingRooms = ["CKernels", "Tensors", "Diffusion", "Shapes", "Erasure", "Metrics"]
+  public static let computingRooms = ["CKernels", "Tensors", "Diffusion", "Shapes", "Erasure", "Attacks", "Metrics"]
 
   /// The Swift compiler that built this program, for example `Swift version 6.3.1 (swift-6.3.1-RELEASE)`.
   public static let compiler = GeneratedSourceDigests.compiler

@@ -18,11 +18,15 @@ struct OutputComparison {
   /// - Parameter name: the output's name, which tells its kind.
   /// - Throws: `StoreError` for an object that is missing or damaged.
   init(_ name: String, _ recorded: Digest, _ found: Digest, in objects: ObjectStore) throws {
-    if name == "images" || name == "images.base" {
+    if name == "images" || name.hasPrefix("images.") {
       try self.init(images: ImageSet(recorded, from: objects), ImageSet(found, from: objects), in: objects)
     } else if name.hasPrefix("metric.") {
       self.init(
         metrics: try MetricValues.read(recorded, from: objects), try MetricValues.read(found, from: objects))
+    } else if name.hasPrefix("attack.") {
+      self.init(
+        prompts: try CSV.parse(objects.read(recorded), file: "object \(recorded)", limit: 1_000_000),
+        try CSV.parse(objects.read(found), file: "object \(found)", limit: 1_000_000))
     } else if name == "edit.mask" {
       try self.init(
         masks: PruningMask(decoding: objects.read(recorded), source: "object \(recorded)"),
@@ -65,6 +69,22 @@ struct OutputComparison {
       scale = max(scale, abs(Double(x)))
     }
     return scale > 0 ? difference / scale : difference
+  }
+
+  /// The adversarial prompts that are not the same. A search goes another way as soon as one of its numbers rounds
+  /// otherwise, so that no other prompt is near to the recorded one.
+  private init(prompts recorded: CSV, _ found: CSV) {
+    tolerance = "the same prompts"
+    guard recorded.header == found.header, recorded.rows.count == found.rows.count else {
+      (isWithin, detail) = (false, "not of the same searches")
+      return
+    }
+    let others = zip(recorded.rows, found.rows).count { $0.first != $1.first }
+    isWithin = others == 0
+    detail =
+      others == 0
+      ? "the same prompts with other losses"
+      : "\(others) of \(recorded.rows.count) adversarial prompts differ"
   }
 
   /// The share of the pruned elements that only one of the masks prunes.

@@ -55,11 +55,7 @@ extension Runner {
   /// - Throws: ``ReproductionError`` if the run trained a model, or the base model is not what it was.
   func point(of record: RunRecord, run: Digest) throws -> ExperimentPoint {
     try refuseTraining(record, run)
-    var document = record.experiment
-    if document.value(at: "technique.config.save_path")?.isNull == false {
-      // What runs again must not write over the file of the first time.
-      document = try document.setting("technique.config.save_path", to: nil)
-    }
+    var document = try catalogue.withoutWrittenFiles(record.experiment)
     let file = record.file ?? record.name + ".json"
     let named = Result { try point(document, file: file, record: record) }
     if let first = try? named.get(), try isBase(of: first, the: record) { return first }

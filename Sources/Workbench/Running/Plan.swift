@@ -120,7 +120,7 @@ private final class Planner {
       let requests = isFound ? point.requests(under: prompts) : []
       all.merge(
         try lookAtImages(
-          "images.attack", requests, needs: point.attacks.map(\.stageName),
+          "images.attack", requests, needs: ["edit"] + point.attacks.map(\.stageName),
           key: isFound ? edit.map { edit in { self.point.key(of: $0, edit: edit) } } : nil)
       ) { $1 }
     }
@@ -163,10 +163,9 @@ private final class Planner {
           name: attack.stageName, needs: needs, key: key, isCached: there == attack.targets.count, reason: reason,
           images: nil, prompts: (there, attack.targets.count)))
     }
-    if let path = attack.precomputed {
-      let found = try AdversarialPrompts.read(path, for: attack.targets)
+    if let loaded = try attack.precomputedPrompts() {
       stage(nil, there: attack.targets.count, nil)
-      return AdversarialPrompts(targets: attack.targets, found: found)
+      return loaded
     }
     // A search on the text encoder alone has a key before there is an edit.
     guard let edit = edit ?? (attack.attack.access == .editedModel ? nil : .unedited) else {

@@ -118,7 +118,7 @@ final class PointExecution {
         files: plan.files.mapValues(\.path), modelDigest: plan.base.digest.hex)
     }
     guard runner.options.readsCache else { return try compute(context(nil)) }
-    return try TrainingState(key, storeFolder: runner.store.folder).whileTraining { try compute(context($0)) }
+    return try compute(context(TrainingState(key, storeFolder: runner.store.folder).file))
   }
 
   /// What an edit's stage says in the record: the technique's own figures, the bytes that the store keeps of it, and
@@ -187,9 +187,9 @@ final class PointExecution {
     var found: [AttackTarget: AdversarialPrompt] = [:]
     var details: [String: JSON] = ["prompts": .integer(attack.targets.count)]
     let keys = attack.targets.map { plan.key(of: $0, attack, edit: edit) }
-    if let path = attack.precomputed {
-      found = try AdversarialPrompts.read(path, for: attack.targets)
-      details["loaded"] = .string(path)
+    if let loaded = try attack.precomputedPrompts() {
+      found = loaded.found
+      details["loaded"] = attack.precomputed.map { .string($0) }
     } else {
       for (target, key) in zip(attack.targets, keys) {
         guard let digest = try results.lookup(key)?.outputs["prompt"] else { continue }
@@ -219,7 +219,7 @@ final class PointExecution {
     let work = monitor.work(attack.stageName)
     let base = try model(plan.base)
     let attacked = try asDrawn(edited(plan, by: edit), plan)
-    try attack.attack.check(base)
+    try attack.attack.check(base, prompts: missing.map { attack.targets[$0].prompt })
     let context = try attack.context(
       base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: work)
     // Searches end on several threads; the store and the index belong to one at a time.
@@ -335,6 +335,7 @@ final class PointExecution {
     let found = try compute(monitor.work(name))
     let entry = CacheEntry(key: key, outputs: found, seconds: seconds(since: began))
     try results.put([entry])
+    if runner.options.readsCache { try TrainingState(key, storeFolder: runner.store.folder).remove() }
     finish(name, key.digest, cached: false, since: began, details: try details(entry))
     return entry
   }

@@ -63,8 +63,9 @@ public final class Runner {
   }
 
   /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
-  /// answer, judges that cannot be read, files that are missing or not for their base model, and edits in a format that
-  /// cannot be written. A mistake in the last point is then no loss of hours.
+  /// answer, attacks that have no room in their prompts, judges that cannot be read, files that are missing or not for
+  /// their base model, and edits in a format that cannot be written. A mistake in the last point is then no loss of
+  /// hours.
   ///
   /// - Throws: `ConfigurationError`, or what a file is refused for.
   public func check(_ points: [ExperimentPoint]) throws {
@@ -74,11 +75,14 @@ public final class Runner {
       for folder in stages.metrics.flatMap(\.judgeFolders) where judges.insert(folder).inserted {
         try checkJudge(folder: folder)
       }
-      for attack in stages.attacks { try attack.checkPrompts(for: point) }
       if let path = stages.technique.savePath { try EditFile.check(savePath: path, base: stages.base, point: point) }
       // What the cache answers has passed already, and asks for no model.
+      let isEditCached = try isEditCached(stages)
+      guard !isEditCached || !stages.attacks.isEmpty else { continue }
       // A model that cannot be read is for the run to say, and to record.
-      guard try !isEditCached(stages), let model = try? models.load(stages.base) else { continue }
+      guard let model = try? models.load(stages.base) else { continue }
+      for attack in stages.attacks { try attack.check(model, for: point) }
+      if isEditCached { continue }
       if let path = stages.technique.loadPath {
         try point.namingLoadPath {
           try EditFile(point.resolve(path), toBe: "read").check(for: model, base: stages.base)
@@ -155,15 +159,19 @@ public final class Runner {
       sentence = "\(error)"
     }
     let conflicts = results.takeConflicts()
-    let disagreements = Self.sentences(conflicts)
-    for warning in disagreements { monitor.handle(.warning(warning)) }
+    // A value that says less than it seems to says so itself.
+    let doubts = execution.metrics.compactMap { metric in
+      metric.details?["warning"]?.string.map { "\(metric.name): \($0)" }
+    }
+    let found = doubts + Self.sentences(conflicts)
+    for warning in found { monitor.handle(.warning(warning)) }
     let record = RunRecord(
       experiment: point.json, name: point.experiment, file: Self.absolute(point.file),
       technique: point.technique.name, seed: point.seed,
       settings: point.set, configHash: point.configHash, groupHash: point.configHashWithoutSeed,
       status: status, error: sentence, stages: execution.stages, metrics: execution.metrics,
       outputs: execution.outputs, git: sources.git, environment: environment, started: started,
-      finished: Timestamp.now(), tags: point.tags, warnings: point.warnings + sources.warnings + disagreements)
+      finished: Timestamp.now(), tags: point.tags, warnings: point.warnings + sources.warnings + found)
     return RunOutcome(run: try store.add(record), record: record, conflicts: conflicts)
   }
 

@@ -74,13 +74,13 @@ extension Runner {
     let began = ContinuousClock.now
     monitor.handle(.stageStarted(estimate.name, units: nil))
     let model = try models.load(base)
-    let tensors = try TrainingState(key, storeFolder: store.folder).whileTraining { file in
-      try EstimateStage.compute(
-        estimate, EditContext(model: model, seed: seed, monitor: monitor.work(estimate.name), stateFile: file))
-    }
+    let state = TrainingState(key, storeFolder: store.folder)
+    let tensors = try EstimateStage.compute(
+      estimate, EditContext(model: model, seed: seed, monitor: monitor.work(estimate.name), stateFile: state.file))
     let digest = try TensorSet.keep(tensors, in: store.objects)
     let entry = CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began))
     try results.put([entry])
+    try state.remove()
     return entry
   }
 

@@ -66,19 +66,14 @@ public struct TrainingRun {
     isCancelled: @escaping () -> Bool, report: @escaping (String, Int, Int, Float) -> Void
   ) throws -> Digest {
     let began = ContinuousClock.now
-    // A folder for each key, so that a state is never taken for that of another recipe.
-    let stateFolder = "\(store.folder)/training/\(key.digest.short)"
-    try WholeFile.makeFolder(stateFolder)
+    let state = TrainingState(key, storeFolder: store.folder)
+    try WholeFile.makeFolder(state.folder)
     let monitor = TrainingMonitor(
-      stateFolder: stateFolder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
+      stateFolder: state.folder, report: { report($0, $1.step, $2, $1.loss) }, shouldStop: isCancelled)
     let weights = try training.train(part, trained: trained, monitor)
     let digest = try TensorSet.keep(weights.byName, in: store.objects)
     _ = try store.cache.put(CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began)))
-    do {
-      try FileManager.default.removeItem(atPath: stateFolder)
-    } catch {
-      throw FileError(stateFolder, "the state of this finished training cannot be removed")
-    }
+    try state.remove()
     return digest
   }
 

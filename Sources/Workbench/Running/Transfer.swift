@@ -38,6 +38,19 @@ extension Runner {
     try check(asked)
     let own = try run(asked, monitor: monitor).map { try Self.finished($0) }
     guard own.count == points.count else { throw CancellationError() }
+    let metric = "\(asked[0].metrics[0].name)_\(attack)"
+    func value(of outcome: RunOutcome) throws -> RunRecord.Metric {
+      guard let value = outcome.record.metrics.first(where: { $0.name == metric }) else {
+        throw TransferError("run \(outcome.run.short) has no value \(metric)")
+      }
+      return value
+    }
+    let values = try own.map { try value(of: $0) }
+    let unlike = MeasurementProtocol.differences(values.compactMap(\.measurement))
+    guard unlike.isEmpty else {
+      throw TransferError(
+        "\(metric) is not measured alike on all models: other \(unlike.joined(separator: ", "))")
+    }
     let prompts = try own.map { outcome in
       guard let digest = outcome.record.output(AttackStage.stageName(attack)) else {
         throw TransferError("run \(outcome.run.short) keeps no prompts of the attack \"\(attack)\"")
@@ -52,18 +65,12 @@ extension Runner {
         return try Self.finished(outcome)
       }
     }
-    func value(_ name: String, of outcome: RunOutcome) -> RunRecord.Metric? {
-      outcome.record.metrics.first { $0.name == name }
-    }
-    guard let metric = asked.first?.metrics.first.map({ "\($0.name)_\(attack)" }),
-      let first = own.first.flatMap({ value(metric, of: $0) })
-    else { throw TransferError("the first metric under \"\(attack)\" has no value that is named after it") }
-    return TransferMatrix(
-      attack: attack, metric: metric, unit: first.unit, labels: labels,
+    return try TransferMatrix(
+      attack: attack, metric: metric, unit: values[0].unit, labels: labels,
       cells: rows.map { row in
-        row.map { outcome in
-          let value = value(metric, of: outcome)
-          return TransferMatrix.Cell(value: value?.value, interval: value?.interval, run: outcome.run)
+        try row.map { outcome in
+          let value = try value(of: outcome)
+          return TransferMatrix.Cell(value: value.value, interval: value.interval, run: outcome.run)
         }
       })
   }
@@ -87,6 +94,8 @@ extension Runner {
     }
     var document = try point.json.setting("metrics", to: .array(metrics.map(\.json)))
     if let prompts {
+      // The files that the point's own run writes are for its own prompts.
+      document = try catalogue.withoutWrittenFiles(document)
       document = try document.setting("attacks.\(attack).config.precomputed_prompts_path", to: .string(prompts))
     }
     let experiment = try Experiment(document, file: point.file, catalogue: catalogue)

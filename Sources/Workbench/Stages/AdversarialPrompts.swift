@@ -1,5 +1,6 @@
 internal import Attacks
 internal import Configuration
+internal import Diffusion
 internal import Store
 
 /// The adversarial prompts of one attack, as records keep them: a CSV file with a row for each prompt attacked.
@@ -37,36 +38,73 @@ struct AdversarialPrompts {
     return .object(json)
   }
 
-  /// The rows of a file that takes the place of a search, one for each target: those whose column `prompt` names it, or
-  /// where there is no such column the rows in their order.
+  /// The columns that say which search of an experiment a row is of.
+  private static let identifying = ["prompt", "concept", "repetition"]
+
+  /// The rows of a file that takes the place of a search, one for each target: those whose columns `prompt`, `concept`
+  /// and `repetition`, so far as the file has them, are the target's; where there is no column `prompt` the rows in
+  /// their order. Seeds need not agree: prompts may be tried with other noise than they were found with.
   ///
-  /// - Throws: `CSVError` for a file that cannot be read, `AttackError` where it has no prompt for a target.
-  static func read(_ path: String, for targets: [AttackTarget]) throws -> [AttackTarget: AdversarialPrompt] {
+  /// - Throws: `CSVError` for a file that cannot be read, `AttackError` where it has no prompt for a target, several,
+  ///   or one that is empty or that the text encoder would cut.
+  static func read(
+    _ path: String, for targets: [AttackTarget], _ tokenizer: CLIPTokenizer
+  ) throws -> [AttackTarget: AdversarialPrompt] {
     let table = try CSV.read(path, limit: 1_000_000)
-    let texts = try table.column("adversarial_prompt")
+    let prompts = try prompts(of: table, tokenizer)
     var found: [AttackTarget: AdversarialPrompt] = [:]
-    if table.header.contains("prompt") {
-      let prompts = try table.column("prompt")
-      // Of several searches for one prompt each has a repetition of its own.
-      let repetitions = table.header.contains("repetition") ? try table.column("repetition") : nil
-      func name(_ prompt: String, _ repetition: String) -> [String] { [prompt, repetitions == nil ? "" : repetition] }
-      let names = prompts.indices.map { name(prompts[$0], repetitions?[$0] ?? "") }
-      let rows = Dictionary(zip(names, texts), uniquingKeysWith: { first, _ in first })
-      for target in targets {
-        guard let text = rows[name(target.prompt, String(target.repetition))] else {
-          throw AttackError("\(path): no row has the prompt \"\(target.prompt)\"")
-        }
-        found[target] = AdversarialPrompt(text, loss: nil, iterations: 0, outcome: .untested)
+    guard table.header.contains("prompt") else {
+      guard targets.count <= prompts.count else {
+        throw AttackError("\(path): \(prompts.count) adversarial prompts for the \(targets.count) that are asked for")
       }
-    } else {
-      guard targets.count <= texts.count else {
-        throw AttackError("\(path): \(texts.count) adversarial prompts for the \(targets.count) that are asked for")
-      }
-      for (target, text) in zip(targets, texts) {
-        found[target] = AdversarialPrompt(text, loss: nil, iterations: 0, outcome: .untested)
+      for (target, prompt) in zip(targets, prompts) { found[target] = prompt }
+      return found
+    }
+    let columns = identifying.filter { table.header.contains($0) }
+    let texts = try columns.map { try table.column($0) }
+    var rows: [[String]: Int] = [:]
+    for row in prompts.indices {
+      let name = texts.map { $0[row] }
+      if let before = rows.updateValue(row, forKey: name) {
+        throw AttackError(
+          "\(path):\(table.lines[row]): line \(table.lines[before]) has a row of the same \(listed(columns)) already")
       }
     }
+    for target in targets {
+      let own = [
+        "prompt": target.prompt, "concept": target.concept, "repetition": String(target.repetition),
+      ]
+      guard let row = rows[columns.compactMap { own[$0] }] else {
+        let others = columns.dropFirst().compactMap { key in own[key].map { "\(key) \($0)" } }
+        throw AttackError(
+          "\(path): no row has the prompt \"\(target.prompt)\""
+            + (others.isEmpty ? "" : " with \(listed(others))"))
+      }
+      found[target] = prompts[row]
+    }
     return found
+  }
+
+  private static func listed(_ words: [String]) -> String {
+    words.count < 2 ? words.joined() : words.dropLast().joined(separator: ", ") + " and " + (words.last ?? "")
+  }
+
+  /// What each row says was found. Whether a prompt needed no attack is told by the file alone; how other searches
+  /// ended was seen on another model.
+  private static func prompts(of table: CSV, _ tokenizer: CLIPTokenizer) throws -> [AdversarialPrompt] {
+    let texts = try table.column("adversarial_prompt")
+    let originals = table.header.contains("prompt") ? try table.column("prompt") : nil
+    return try texts.indices.map { row in
+      let (text, place) = (texts[row], "\(table.file):\(table.lines[row])")
+      if text.allSatisfy(\.isWhitespace) { throw AttackError("\(place): the adversarial prompt is empty") }
+      if tokenizer.isTruncated(text) {
+        throw AttackError(
+          "\(place): the adversarial prompt has \(tokenizer.tokens(text).count) tokens, and the text encoder reads "
+            + "\(tokenizer.modelMaxLength - 2)")
+      }
+      return AdversarialPrompt(
+        text, loss: nil, iterations: 0, outcome: text == originals?[row] ? .beforeAttack : .untested)
+    }
   }
 
   // MARK: One prompt, as the cache keeps it

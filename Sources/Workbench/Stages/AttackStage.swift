@@ -30,7 +30,7 @@ struct AttackStage {
   /// - Parameter settings: what decides an image of the point beside its prompt and its edit
   init(
     name: String, _ attack: any Attack, _ targets: [AttackTarget], _ context: MetricContext, point: ExperimentPoint,
-    base: BaseModel, digests: FileDigests, code: ComputingCode, siblings: [String], settings: [String: JSON]
+    base: BaseModel, digests: FileDigests, code: ComputingCode, catalogue: Catalogue, settings: [String: JSON]
   ) throws {
     self.name = name
     self.attack = attack
@@ -42,13 +42,18 @@ struct AttackStage {
       let folder = try ConceptDetector.folder(concept, context, for: name)
       judges[concept] = .string(try digests.digest(ofFolder: folder).hex)
     }
-    let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: Self.sourceFile)
-    let own = code.parts(component: type(of: attack).sourceFile, among: siblings)
+    if attack.comparesImages {
+      judges["clip"] = .array(
+        try ImageEmbedder.folders(context, for: name).map { .string(try digests.digest(ofFolder: $0).hex) })
+    }
+    let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion", "Shapes"], stage: Self.sourceFile)
+    let judging = code.parts(sharedIn: "Metrics", among: catalogue.metricFiles)
+    let own = code.parts(component: type(of: attack).sourceFile, among: catalogue.attackFiles)
     var parts: [String: JSON] = [
       "attack": .string(type(of: attack).name), "config": attack.encode(affectingResult: true),
       "base": .string(base.digest.hex), "card": base.cardDigest.map { .string($0.hex) } ?? .null,
-      "judges": .object(judges), "seed": context.seed.json, "code": .object(rooms.merging(own) { $1 }),
-      "blas": code.blas,
+      "judges": .object(judges), "seed": context.seed.json,
+      "code": .object(rooms.merging(judging) { $1 }.merging(own) { $1 }), "blas": code.blas,
     ]
     // What is found on the text encoder alone serves every technique, however its images are drawn.
     if attack.access != .textEncoder { parts["images"] = .object(settings) }
@@ -66,18 +71,34 @@ struct AttackStage {
     return StageKey(stage: stageName, parts: .object(parts))
   }
 
-  /// Reads the file that takes the place of the search, so that a mistake in it is said before anything is computed.
+  /// The prompts of the file that takes the place of the search; nil where there is none.
   ///
-  /// - Throws: `ConfigurationError` that names the experiment, the setting and what is wrong with the file
-  func checkPrompts(for point: ExperimentPoint) throws(ConfigurationError) {
-    guard let precomputed else { return }
+  /// - Throws: `CSVError` for a file that cannot be read, `AttackError` where it has no prompt for a target or one that
+  ///   the text encoder would cut.
+  func precomputedPrompts() throws -> AdversarialPrompts? {
+    guard let precomputed else { return nil }
+    let tokenizer = try CLIPTokenizer(folder: context.modelFolder + "/tokenizer")
+    return AdversarialPrompts(
+      targets: targets, found: try AdversarialPrompts.read(precomputed, for: targets, tokenizer))
+  }
+
+  /// Refuses what can be seen to be wrong with the attack, its prompts and the file in place of its search before
+  /// anything is computed.
+  ///
+  /// - Throws: `ConfigurationError` that names the experiment and the setting
+  func check(_ model: DiffusionModel, for point: ExperimentPoint) throws(ConfigurationError) {
+    // A metric may bring the attack that is named after it; a control is never named, and as wrong as its attack.
+    let place = point.attacks.contains { $0.name == name } ? "attacks" : "metrics"
+    var key = "config"
     do {
-      _ = try AdversarialPrompts.read(precomputed, for: targets)
+      if precomputed != nil {
+        key = "config.precomputed_prompts_path"
+        _ = try precomputedPrompts()
+      } else {
+        try attack.check(model, prompts: targets.map(\.prompt))
+      }
     } catch {
-      // A metric may bring the attack that is named after it.
-      let place = point.attacks.contains { $0.name == name } ? "attacks" : "metrics"
-      throw ConfigurationError(
-        file: point.file, keyPath: "\(place).\(name).config.precomputed_prompts_path", "\(error)")
+      throw ConfigurationError(file: point.file, keyPath: "\(place).\(name).\(key)", "\(error)")
     }
   }
 

@@ -33,7 +33,11 @@ public struct ComputingCode: Sendable {
   ///   - stage: the file of the workbench that computes the stage.
   func parts(rooms: [String], stage: String) -> [String: JSON] {
     var parts: [String: JSON] = [:]
-    for room in rooms { parts[room] = digest { Self.room(of: $0) == room } }
+    for room in rooms {
+      let isRoom = { Self.room(of: $0) == room }
+      precondition(files.keys.contains(where: isRoom), "there is no room \(room) in the table of source digests")
+      parts[room] = digest(where: isRoom)
+    }
     parts[stage] = digest { Self.isFile($0, named: stage) }
     return parts
   }
@@ -44,25 +48,33 @@ public struct ComputingCode: Sendable {
   ///   - source: its `sourceFile`.
   ///   - siblings: the source files of all techniques or metrics.
   func parts(component source: String, among siblings: [String]) -> [String: JSON] {
-    let room = Self.room(of: source)
-    return [
+    parts(sharedIn: Self.room(of: source), among: siblings)
+      .merging([source: digest { Self.isFile($0, named: source) }]) { $1 }
+  }
+
+  /// The code of a room that all techniques or metrics in it share.
+  func parts(sharedIn room: String, among siblings: [String]) -> [String: JSON] {
+    [
       room: digest { file in
         Self.room(of: file) == room && !siblings.contains { Self.isFile(file, named: $0) }
-      },
-      source: digest { Self.isFile($0, named: source) },
+      }
     ]
   }
 
+  /// Of the files by room and name: which folder of its room a file lies in changes no result.
   private func digest(where isIncluded: (String) -> Bool) -> JSON {
-    let lines = files.filter { isIncluded($0.key) }.sorted { $0.key < $1.key }.map { "\($0.value.hex)  \($0.key)\n" }
-    return .string(Digest(hashing: lines.joined()).hex)
+    let lines = files.filter { isIncluded($0.key) }.map { file, digest in
+      "\(Self.room(of: file))/\(Self.name(of: file))  \(digest.hex)\n"
+    }
+    return .string(Digest(hashing: lines.sorted().joined()).hex)
   }
 
   private static func room(of file: String) -> String { String(file.prefix { $0 != "/" }) }
+  private static func name(of file: String) -> Substring { file[...].split(separator: "/").last ?? file[...] }
 
   /// Whether a path is the file that the compiler calls `fileID`, which names the module and leaves folders out.
   private static func isFile(_ path: String, named fileID: String) -> Bool {
-    room(of: path) == room(of: fileID) && path.split(separator: "/").last == fileID.split(separator: "/").last
+    room(of: path) == room(of: fileID) && name(of: path) == name(of: fileID)
   }
 }
 

@@ -10,11 +10,11 @@ struct TechniqueCode {
 
   /// - Parameters:
   ///   - stage: the file of the workbench that computes the stage.
-  ///   - component: the file of the technique, or of the estimate.
-  func json(stage: String, component: String) -> JSON {
-    let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: stage)
-    let own = code.parts(component: component, among: techniqueFiles)
-    return .object(rooms.merging(own) { $1 })
+  ///   - components: the files of the technique, or that of the estimate.
+  func json(stage: String, components: [String]) -> JSON {
+    var parts = code.parts(rooms: ["CKernels", "Tensors", "Diffusion"], stage: stage)
+    for file in components { parts.merge(code.parts(component: file, among: techniqueFiles)) { $1 } }
+    return .object(parts)
   }
 }
 
@@ -30,7 +30,7 @@ extension Estimate {
   ) -> StageKey? {
     var parts: [String: JSON] = [
       "base": .string(base.digest.hex), "inputs": inputs,
-      "code": code.json(stage: EstimateStage.sourceFile, component: sourceFile), "blas": code.code.blas,
+      "code": code.json(stage: EstimateStage.sourceFile, components: [sourceFile]), "blas": code.code.blas,
     ]
     if !needs.isEmpty {
       let found = needs.compactMap { need in estimates[need].map { (need, JSON.string($0.hex)) } }

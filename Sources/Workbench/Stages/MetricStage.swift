@@ -136,6 +136,7 @@ struct MetricStage {
       parts["images"] = .object(
         Dictionary(uniqueKeysWithValues: looks.map { ($0.suffix, .string($0.images.digest.hex)) }))
       parts["searches"] = .object(Dictionary(uniqueKeysWithValues: looks.map { ($0.suffix, $0.searches ?? .null) }))
+      parts["attacks"] = .object(Dictionary(uniqueKeysWithValues: looks.map { ($0.suffix, $0.attack ?? .null) }))
     }
     parts["image_count"] = .integer(looks.reduce(0) { $0 + $1.images.entries.count })
     return StageKey(stage: stageName, parts: .object(parts))

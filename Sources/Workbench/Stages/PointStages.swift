@@ -183,7 +183,7 @@ struct PointStages {
         try attack.map {
           try AttackStage(
             name: name, $0, targets, context, point: point, base: base, digests: digests, code: code,
-            siblings: catalogue.attackFiles, settings: settings)
+            catalogue: catalogue, settings: settings)
         }
       }
     }
@@ -217,11 +217,12 @@ struct PointStages {
       parts["code"] = .object(code.parts(rooms: [], stage: EditStage.sourceFile))
       return StageKey(stage: "edit", parts: .object(parts))
     }
-    parts["technique"] = .string(point.technique.name)
+    // By the one name of a technique that experiments know by several.
+    parts["technique"] = .string(type(of: technique).name)
     parts["config"] = techniqueConfig
     parts["estimates"] = .object(estimates.mapValues { .string($0.hex) })
     parts["seed"] = editSeed.json
-    parts["code"] = techniqueCode.json(stage: EditStage.sourceFile, component: type(of: technique).sourceFile)
+    parts["code"] = techniqueCode.json(stage: EditStage.sourceFile, components: type(of: technique).sourceFiles)
     parts["blas"] = code.blas
     return StageKey(stage: "edit", parts: .object(parts))
   }
@@ -253,9 +254,9 @@ struct PointStages {
     parts["mask"] = edit.mask.map { .string($0.hex) }
     if technique.changesDrawing {
       parts["inference"] = [
-        "technique": .string(point.technique.name), "config": techniqueConfig,
+        "technique": .string(type(of: technique).name), "config": techniqueConfig,
         "tensors": edit.inference.map { .string($0.hex) } ?? .null,
-        "code": techniqueCode.json(stage: ImageStage.sourceFile, component: type(of: technique).sourceFile),
+        "code": techniqueCode.json(stage: ImageStage.sourceFile, components: type(of: technique).sourceFiles),
       ]
     }
     return parts

@@ -50,6 +50,59 @@ struct AttackRunTests {
     #expect(try searched(shared) == 0)
   }
 
+  @Test("an edit to an attack's code, or to a judge, searches its prompts anew, and one to another attack's does not")
+  func code() throws {
+    let bench = try SmallWorkbench(judged: true)
+    try bench.run(attacked(limit: 2))
+    let code = ComputingCode.current
+    for (file, count) in [
+      ("Attacks/RandomTokens.swift", 2), ("Attacks/Tokens/PromptTokens.swift", 2), ("Attacks/MMA.swift", 0),
+      ("Metrics/Judges/ConceptDetector.swift", 2), ("Metrics/ByImages/FID.swift", 0),
+    ] {
+      var files = code.files
+      _ = try #require(files[file])
+      files[file] = Digest(hashing: "another text of \(file)")
+      let run = try bench.run(attacked(limit: 2), code: ComputingCode(files: files, blas: code.blas))[0]
+      #expect(try searched(run) == count, "\(file)")
+    }
+  }
+
+  @Test("a run under attack comes out the same, and its file of prompts is not written again")
+  func reproduction() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let document = try attacked(limit: 3).setting(
+      "attacks.random_tokens.config.generated_prompts_output", to: "prompts.csv")
+    let run = try bench.run(document)[0]
+    try WholeFile.write([], to: bench.folder + "/prompts.csv")
+    #expect(try bench.runner().reproduce(run.run).verdict == .identical)
+    #expect(FileManager.default.contents(atPath: bench.folder + "/prompts.csv")?.isEmpty == true)
+
+    // A record that claims other prompts, and the images of fewer.
+    var record = run.record
+    let rows = try table(run, bench)
+    let other = CSV.text([rows.header] + rows.rows.map { ["another"] + $0.dropFirst() })
+    func claim(_ name: String, _ digest: Digest) throws -> Reproduction.Output? {
+      let position = try #require(record.outputs.firstIndex { $0.name == name })
+      record.outputs[position].digest = digest
+      return try bench.runner().reproduce(bench.store.add(record)).outputs.first { $0.name == name }
+    }
+    let prompts = try claim("attack.random_tokens", bench.store.objects.add(Array(other.utf8)))
+    #expect(prompts?.verdict == .different && prompts?.detail == "3 of 3 adversarial prompts differ")
+    let fewer = try #require(bench.run(attacked(limit: 2))[0].output("images.attack"))
+    let images = try claim("images.attack", fewer)
+    #expect(images?.verdict == .different && images?.detail == "not the same prompts")
+  }
+
+  @Test("one file for the prompts of several seeds is refused")
+  func sharedFile() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let document = try attacked(limit: 3).setting(
+      "attacks.random_tokens.config.generated_prompts_output", to: "prompts.csv"
+    ).setting("seeds", to: [1, 2])
+    let error = #expect(throws: ConfigurationError.self) { try bench.points(document) }
+    #expect(error?.description.contains("2 points of this experiment would all write prompts.csv") == true)
+  }
+
   @Test("an interrupted search goes on with the next prompt")
   func interruption() throws {
     let bench = try SmallWorkbench(judged: true)
@@ -81,6 +134,44 @@ struct AttackRunTests {
     let refused = try bench.run(other)[0]
     #expect(refused.record.status == .failed)
     #expect(refused.record.error?.contains("prompts.csv: no row has the prompt") == true)
+    // Said before anything is computed, with the setting that names the file.
+    let error = #expect(throws: ConfigurationError.self) { try bench.runner().check(bench.points(other)) }
+    #expect(
+      error?.description.contains("ssd.json: attacks.random_tokens.config.precomputed_prompts_path: ") == true)
+  }
+
+  @Test(
+    "a file of adversarial prompts with an empty one, one too long, or two for one search is refused by its line",
+    arguments: [
+      ("adversarial_prompt\n\" \"\n", "prompts.csv:2: the adversarial prompt is empty"),
+      (
+        "adversarial_prompt\n\(String(repeating: "circle ", count: 40))\n",
+        "prompts.csv:2: the adversarial prompt has"
+      ),
+      (
+        "adversarial_prompt,prompt\na,a circle\nb,a circle\n",
+        "prompts.csv:3: line 2 has a row of the same prompt already"
+      ),
+      ("adversarial_prompt\na\n", "prompts.csv: 1 adversarial prompts for the 3 that are asked for"),
+    ])
+  func damagedFiles(text: String, sentence: String) throws {
+    let bench = try SmallWorkbench(judged: true)
+    try WholeFile.write(Array(text.utf8), to: bench.folder + "/prompts.csv")
+    let document = try attacked(limit: 3).setting(
+      "attacks.random_tokens.config.precomputed_prompts_path", to: "prompts.csv")
+    let error = #expect(throws: ConfigurationError.self) { try bench.runner().check(bench.points(document)) }
+    #expect(error?.description.contains(sentence) == true, "\(error?.description ?? "")")
+  }
+
+  @Test("an attack that has no room beside a prompt is refused before anything is computed")
+  func noRoom() throws {
+    let bench = try SmallWorkbench(judged: true)
+    let document = try attacked(limit: 3).setting(
+      "attacks", to: [["name": "unlearn_diff", "config": ["tokens": 9]]]
+    ).setting("metrics.0.config.attack", to: "unlearn_diff")
+    let error = #expect(throws: ConfigurationError.self) { try bench.runner().check(bench.points(document)) }
+    #expect(error?.description.contains("attacks.unlearn_diff.config: the prompt \"") == true)
+    #expect(error?.description.contains("leaves no room for 9 more") == true)
   }
 
   @Test("a metric under an attack that the experiment does not have is refused, with the nearest it has")
@@ -109,6 +200,12 @@ struct AttackRunTests {
     }
     let error = #expect(throws: ConfigurationError.self) { try bench.runner().transfer(points, attack: "random") }
     #expect(error?.description.contains("there is no attack \"random\"") == true)
+
+    // Another number of prompts is another way of measuring.
+    let unlike = [points[0], try bench.points(attacked(techniques[1], limit: 2))[0]]
+    #expect { try bench.runner().transfer(unlike, attack: "random_tokens") } throws: {
+      "\($0)".contains("cer_random_tokens is not measured alike on all models: other count")
+    }
   }
 
   private func prompts(_ record: RunRecord, _ bench: SmallWorkbench) throws -> [String] {

@@ -116,7 +116,7 @@ struct CacheTests {
     arguments: [
       ("Tensors/Tape.swift", ["fisher.forget", "fisher.retain", "edit", "images", "metric.mean_pixel"]),
       ("Erasure/Techniques/SSD.swift", ["fisher.forget", "fisher.retain", "edit"]),
-      ("Erasure/FisherInformation.swift", ["fisher.forget", "fisher.retain", "edit"]),
+      ("Erasure/Importance/FisherInformation.swift", ["fisher.forget", "fisher.retain", "edit"]),
       ("Shapes/World/Drawing.swift", ["metric.mean_pixel"]),
       ("Erasure/Techniques/Base.swift", []), ("Workbench/Running/Runner.swift", []), ("Store/Store.swift", []),
     ] as [(String, [String])])
@@ -129,6 +129,24 @@ struct CacheTests {
     files[file] = Digest(hashing: "another text of \(file)")
     let changed = try bench.run(small, code: ComputingCode(files: files, blas: code.blas))[0]
     #expect(changed.computed == expected)
+  }
+
+  @Test("a source file that moves to another folder of its room changes no key")
+  func movedFile() throws {
+    let bench = try SmallWorkbench()
+    try bench.run(small)
+    let code = ComputingCode.current
+    var files = code.files
+    let moved = try #require(files.removeValue(forKey: "Erasure/Importance/FisherInformation.swift"))
+    files["Erasure/Elsewhere/FisherInformation.swift"] = moved
+    #expect(try bench.run(small, code: ComputingCode(files: files, blas: code.blas))[0].computed.isEmpty)
+  }
+
+  @Test("a technique by another of its names is the same edit")
+  func alias() throws {
+    let bench = try SmallWorkbench()
+    try bench.run(smallBase)
+    #expect(try bench.run(with(smallBase, "technique.name", "free_run"))[0].computed.isEmpty)
   }
 
   @Test("another version or core type of OpenBLAS is another key for all that computes")

@@ -119,9 +119,9 @@ let bothMetrics: JSON = [
 extension Catalogue {
   static let small = Catalogue(
     techniques: [
-      "base": BaseConfiguration.self, "ssd": SSDConfiguration.self, "uce": UCEConfiguration.self,
-      "sld": SLDConfiguration.self, "ac": ACConfiguration.self, "p_esd": PESDConfiguration.self,
-      "post_prune": PostPruneConfiguration.self,
+      "base": BaseConfiguration.self, "free_run": BaseConfiguration.self, "ssd": SSDConfiguration.self,
+      "uce": UCEConfiguration.self, "sld": SLDConfiguration.self, "ac": ACConfiguration.self,
+      "p_esd": PESDConfiguration.self, "post_prune": PostPruneConfiguration.self,
     ],
     metrics: ["mean_pixel": MeanPixel.self, "pixel_spread": PixelSpread.self])
 }
