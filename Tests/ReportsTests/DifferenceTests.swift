@@ -62,6 +62,13 @@ struct DifferenceTests {
     #expect(table.differences[0].cells.allSatisfy { $0?.isBest == false })
   }
 
+  @Test("a row whose runs are not there yet leaves its difference out, and a note says so")
+  func missingRow() throws {
+    let table = try table([runs(0.5, 0.75)[0]], differences: [["row": "strong", "less": "weak"]])
+    #expect(table.differences.isEmpty)
+    #expect(table.notes.contains("There is no difference of strong and weak without the runs of both."))
+  }
+
   @Test("a label that no row has is refused with the nearest one")
   func unknownRow() {
     let error = #expect(throws: ConfigurationError.self) {

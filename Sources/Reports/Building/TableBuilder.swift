@@ -25,7 +25,7 @@ public struct TableBuilder: Sendable {
       try Self.append(column, at: index, of: spec, from: grouping.groups, commonSampler: samplers, to: &table, &notes)
     }
     Self.holdAgainstControls(spec.columns, in: &table, &notes)
-    table.differences = try Self.differences(spec, of: table)
+    table.differences = try Self.differences(spec, of: table, &notes)
     if let samplers { notes.append("All images: \(samplers).") }
     table.markBest()
     table.notes = notes + Self.accounts(grouping)
@@ -140,11 +140,13 @@ public struct TableBuilder: Sendable {
   }
 
   private static func differences(
-    _ spec: TableSpec, of table: ReportTable
+    _ spec: TableSpec, of table: ReportTable, _ notes: inout [String]
   ) throws(ConfigurationError) -> [ReportTable.Row] {
     let labels = table.rows.map(\.label)
-    func row(_ label: String, _ keyPath: String) throws(ConfigurationError) -> ReportTable.Row {
-      guard let row = table.rows.first(where: { $0.label == label }) else {
+    /// - Returns: nil for a label whose runs are not there yet
+    func row(_ label: String, _ keyPath: String) throws(ConfigurationError) -> ReportTable.Row? {
+      let row = table.rows.first { $0.label == label }
+      guard row != nil || spec.runs.contains(where: { $0.label == label }) else {
         throw ConfigurationError(
           file: spec.file, keyPath: keyPath,
           "no row has the label \"\(label)\"" + suggestion(for: label, among: labels))
@@ -153,8 +155,11 @@ public struct TableBuilder: Sendable {
     }
     var rows: [ReportTable.Row] = []
     for (index, difference) in spec.differences.enumerated() {
-      let minuend = try row(difference.row, "differences.\(index).row")
-      let subtrahend = try row(difference.less, "differences.\(index).less")
+      let first = try row(difference.row, "differences.\(index).row")
+      guard let minuend = first, let subtrahend = try row(difference.less, "differences.\(index).less") else {
+        notes.append("There is no difference of \(difference.row) and \(difference.less) without the runs of both.")
+        continue
+      }
       let cells = zip(minuend.cells, subtrahend.cells).map { cell, other -> ReportTable.Cell? in
         guard let cell, let other else { return nil }
         let difference = Difference(of: cell, less: other)
