@@ -141,4 +141,16 @@ struct ReproductionTests {
     let recorded = try ImageSet.picture(entry.digest, from: bench.store.objects)
     #expect(pictures.map(\.pixels) == [recorded.pixels])
   }
+
+  @Test("of two base models with equal weights each has its own card")
+  func cards() throws {
+    let bench = try SmallWorkbench()
+    let twin = bench.folder + "/models/twin"
+    try FileManager.default.copyItem(atPath: bench.modelFolder, toPath: twin)
+    let card = ModelCard(name: "twin", description: "", sampler: ModelCard.Sampler(steps: 2, guidanceScale: 2))
+    try card.write(folder: twin)
+    let runs = try [smallBase, with(smallBase, "base_model", "./models/twin")].map { try bench.run($0)[0].run }
+    let runner = bench.runner()
+    #expect(try runs.map { try runner.baseModel(of: $0).card?.name } == ["tiny", "twin"])
+  }
 }
