@@ -57,10 +57,13 @@ struct ReproductionTests {
     let near = try values.setting("values.0.value", to: .number(value * 1.001))
     record.outputs[position].digest = try bench.store.objects.add(near.canonical())
     record.environment.processor = "Another Processor"
+    record.environment.libraries["libpng"] = nil
     let again = try bench.runner().reproduce(bench.store.add(record))
     #expect(again.verdict == .withinTolerance)
     #expect(again.outputs[position].tolerance?.contains("2 %") == true)
-    #expect(again.environment.map(\.name) == ["processor"])
+    #expect(again.environment.map(\.name) == ["processor", "libpng"])
+    #expect(again.environment.allSatisfy(\.affectsResult))
+    #expect(again.environment.last?.description.hasPrefix("libpng: absent -> ") == true)
     #expect(again.json["identical"] == false)
 
     let far = try values.setting("values.0.value", to: .number(value * 1.5))
