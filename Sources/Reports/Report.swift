@@ -30,7 +30,11 @@ public struct Report: Sendable {
     var figures: [Markdown.Figure] = []
     var files: [File] = []
     for (index, scatter) in spec.scatters.enumerated() {
-      guard let result = PlotBuilder.plot(scatter, of: table) else { continue }
+      guard let result = PlotBuilder.plot(scatter, of: table) else {
+        let (y, x) = (spec.header(of: scatter.y), spec.header(of: scatter.x))
+        table.notes.append("There is no plot of \(y) against \(x): no row has both values.")
+        continue
+      }
       let name = index == 0 ? "scatter" : "scatter_\(index + 1)"
       let caption = "\(result.columns.y.header) against \(result.columns.x.header)"
       let drawing = result.plot.drawing()
@@ -87,6 +91,9 @@ public struct Report: Sendable {
 }
 
 extension TableSpec {
+  /// What the table calls a value.
+  fileprivate func header(of metric: String) -> String { columns.first { $0.metric == metric }?.label ?? metric }
+
   /// The name of a file of the report.
   ///
   /// - Parameter part: what it holds; nil for the table itself

@@ -43,6 +43,18 @@ import Testing
     #expect(String(decoding: report.files[0].bytes, as: UTF8.self).contains("![fid against cer](scatter_2.svg)"))
   }
 
+  @Test func aPlotForWhichNoRowHasBothValuesIsNamed() throws {
+    var wanted = spec([select("ssd")])
+    wanted.columns[1].label = "FID"
+    wanted.scatters = [ScatterSpec()]
+    let apart = [run("one", alpha: 1, fid: nil), run("five", alpha: 5, cer: nil)]
+    let report = try Report(wanted, runs: apart, images: images)
+    #expect(report.files.map(\.name) == ["table.md", "table.csv"])
+    let note = "There is no plot of cer against FID: no row has both values."
+    #expect(report.table.notes.last == note)
+    #expect(String(decoding: report.files[0].bytes, as: UTF8.self).contains(note))
+  }
+
   @Test func theSameRunsGiveTheSameBytes() throws {
     let first = try Report(wholeSpec(), runs: runs, images: images)
     let second = try Report(wholeSpec(), runs: runs.reversed(), images: images)

@@ -89,6 +89,19 @@ import Workbench
     }
   }
 
+  @Test func ofAFileThatIsNarrowedOnlyThePointsThatAreLeftAreExpected() throws {
+    try withScratchFolder { folder in
+      let (store, locations, _) = try prepare(folder)
+      var spec = spec()
+      spec.runs[0].values = select("ssd", where: ["technique.config.alpha": 1]).values
+      let points = try spec.points(in: folder + "/tables", locations: locations)
+      let stored = try StoredRuns(for: spec, points: points, in: store)
+      let report = try Report(spec, runs: stored.runs, points: points, images: stored.images)
+      #expect(report.table.rows.count == 1)
+      #expect(!report.table.notes.contains { $0.hasPrefix("Missing") })
+    }
+  }
+
   @Test func aFileWithAnOverlayIsAnotherExperimentThanTheFile() throws {
     try withScratchFolder { folder in
       let (store, locations, _) = try prepare(folder)

@@ -194,16 +194,43 @@ import Testing
     #expect(!table.notes.contains { $0.hasPrefix("Missing") })
   }
 
+  /// The points of a file that sweeps alpha.
+  private let points: [String: [ExpectedPoint]] = [
+    "../ssd.json": [1.0, 5, 20].map { (alpha: Double) in
+      ExpectedPoint(
+        technique: "ssd", configHash: "160-ssd-\(alpha)-0", groupHash: "160-ssd-\(alpha)",
+        configuration: ["technique": ["name": "ssd", "config": ["alpha": .number(alpha)]], "seed": 0],
+        words: "alpha = \(alpha), seed 0")
+    }
+  ]
+
   @Test func aFileSelectsItsPointsWithAnySeedAndNothingElse() throws {
     var selection = RunSelection()
     selection.file = "../ssd.json"
-    let points = [1.0, 5, 20].map { alpha in
-      ExpectedPoint(configHash: "160-ssd-\(alpha)-0", groupHash: "160-ssd-\(alpha)", words: "alpha = \(alpha), seed 0")
-    }
     let runs = [run("a", alpha: 1), run("b", alpha: 1, seed: 7), run("c", alpha: 5, seed: 1), run("other", alpha: 3)]
-    let table = try TableBuilder(spec([selection]), runs: runs, points: ["../ssd.json": points]).table
+    let table = try TableBuilder(spec([selection]), runs: runs, points: points).table
     #expect(table.rows.map { $0.runs.map(\.id) } == [["a", "b"], ["c"]])
     #expect(table.notes.contains("Missing: 2 points never run (alpha = 5.0, seed 0; alpha = 20.0, seed 0)."))
+  }
+
+  @Test func pointsOfAFileThatTheSelectionLeavesOutAreNotMissed() throws {
+    var selection = select("ssd", where: ["technique.config.alpha": [1, 5]])
+    selection.file = "../ssd.json"
+    let table = try TableBuilder(spec([selection]), runs: [run("a", alpha: 1)], points: points).table
+    #expect(table.notes.contains("Missing: 1 point never run (alpha = 5.0, seed 0)."))
+    selection.values = KeyPathValues()
+    selection.config = "160-ssd-1.0"
+    let narrow = try TableBuilder(spec([selection]), runs: [run("a", alpha: 1)], points: points).table
+    #expect(!narrow.notes.contains { $0.hasPrefix("Missing") })
+  }
+
+  @Test func aPointThatWasRunWithoutTheTagWasRunAllTheSame() throws {
+    var selection = select("ssd", tag: "paper")
+    selection.file = "../ssd.json"
+    let runs = [run("a", alpha: 1, tags: ["paper"]), run("b", alpha: 5)]
+    let table = try TableBuilder(spec([selection]), runs: runs, points: points).table
+    #expect(table.rows.map { $0.runs.map(\.id) } == [["a"]])
+    #expect(table.notes.contains("Missing: 1 point never run (alpha = 20.0, seed 0)."))
   }
 
   @Test func aRunWithoutTheValueLeavesItsCellEmptyAndIsNamed() throws {

@@ -190,22 +190,27 @@ struct ExperimentTests {
     #expect(point.experiment == "e")
     #expect(point.resolve("checkpoints/x.safetensors") == "tests/checkpoints/x.safetensors")
     #expect(point.resolve("/abs/x.safetensors") == "/abs/x.safetensors")
-    #expect(point.baseModelFolder == "tests/models/mine")
-    #expect(try points(circle)[0].baseModelFolder == nil)
+    let named = try points(circle)[0]
+    let nowhere = Locations(store: "/none", from: "/", executable: "/none/bin/lethe")
+    #expect {
+      try nowhere.modelFolder(point.baseModel, from: point.folder)
+    } throws: { "\($0)".contains("in the folder tests/models/mine: it has no") }
+    #expect {
+      try nowhere.modelFolder(named.baseModel, from: named.folder)
+    } throws: { "\($0)".hasPrefix("there is no base model \"shapes\"") }
   }
 
   @Test("an overlay's relative paths start from the overlay's folder, the command line's from where it is typed")
   func overlayPaths() throws {
     let patch: JSON = ["base_model": "./m", "technique": ["config": ["load_path": "w.safetensors"]]]
     let point = try points(circle, Overrides(overlays: [(patch, "/o/overlay.json")]))[0]
-    #expect(point.baseModelFolder == "/o/./m")
+    #expect(point.baseModel == "/o/./m")
     #expect(point.technique.config["load_path"] == "/o/w.safetensors")
     let metrics: JSON = ["metrics": [["name": "err", "config": ["adversarial_prompts_path": "a.csv"]]]]
     let measured = try points(circle, Overrides(overlays: [(metrics, "/o/overlay.json")]))[0]
     #expect(measured.metrics[0].config["adversarial_prompts_path"] == "/o/a.csv")
     let typed = try points(circle, Overrides(baseModel: "models/mine"))[0]
-    #expect(typed.baseModelFolder?.hasPrefix("/") == true)
-    #expect(typed.baseModelFolder?.hasSuffix("/models/mine") == true)
+    #expect(typed.baseModel == Locations.currentFolder + "/models/mine")
     #expect(try points(circle, Overrides(baseModel: "other"))[0].baseModel == "other")
   }
 

@@ -31,7 +31,7 @@ struct RunGrouping {
       let matching = left.filter { selection.matches($0, points: expected) }
       left.removeAll { selection.matches($0, points: expected) }
       // Among all runs: a point that an earlier selection shows was run.
-      noteMissing(selection, expected, among: runs.filter { selection.matches($0, points: expected) })
+      noteMissing(selection, expected, among: runs)
       var selected: [RunGroup] = []
       for run in latest(of: matching) {
         guard run.status == .finished else {
@@ -98,16 +98,21 @@ struct RunGrouping {
   private mutating func noteMissing(
     _ selection: RunSelection, _ expected: [ExpectedPoint], among runs: [ReportedRun]
   ) {
-    guard !runs.isEmpty else {
+    let matching = runs.filter { selection.matches($0, points: expected) }
+    guard !matching.isEmpty else {
       missing.append("no run at all of \(selection.words)")
       return
     }
-    for point in expected where !runs.contains(where: { $0.configHash == point.configHash }) {
+    let wanted = expected.filter(selection.expects)
+    // A run that the selection passes over for its name or its tags answers the point all the same.
+    for point in wanted where !runs.contains(where: { $0.configHash == point.configHash }) {
       missing.append(point.words)
     }
+    // What the file spells out is accounted for already.
+    let known: [JSON] = matching.map(\.configuration) + wanted.map(\.configuration)
     for point in selection.values.points where !point.isEmpty {
-      let isThere = runs.contains { run in
-        point.allSatisfy { run.configuration.value(at: $0.keyPath) == $0.value }
+      let isThere = known.contains { configuration in
+        point.allSatisfy { configuration.value(at: $0.keyPath) == $0.value }
       }
       if !isThere {
         missing.append(point.map { "\($0.keyPath) = \(plain($0.value))" }.joined(separator: ", "))

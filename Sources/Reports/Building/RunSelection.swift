@@ -57,13 +57,21 @@ public struct RunSelection: Configuration, Equatable {
   func matches(_ run: ReportedRun, points: [ExpectedPoint]) -> Bool {
     if file != nil, !points.contains(where: { $0.groupHash == run.groupHash }) { return false }
     if let experiment, run.experiment != experiment { return false }
-    if let technique, run.technique != technique { return false }
-    if let config = config?.lowercased(), !run.configHash.hasPrefix(config), !run.groupHash.hasPrefix(config) {
-      return false
-    }
     if let tag, !run.tags.contains(tag) { return false }
+    return asks(for: run.technique, [run.configHash, run.groupHash], run.configuration)
+  }
+
+  /// Whether the selection wants a run of this point of its file: what stands beside the file may leave the point out.
+  func expects(_ point: ExpectedPoint) -> Bool {
+    asks(for: point.technique, [point.configHash, point.groupHash], point.configuration)
+  }
+
+  /// Whether technique, hashes and settings are among those that the selection names.
+  private func asks(for technique: String, _ hashes: [String], _ configuration: JSON) -> Bool {
+    if let wanted = self.technique, technique != wanted { return false }
+    if let config = config?.lowercased(), !hashes.contains(where: { $0.hasPrefix(config) }) { return false }
     return values.settings.allSatisfy { setting in
-      guard let value = run.configuration.value(at: setting.keyPath) else { return false }
+      guard let value = configuration.value(at: setting.keyPath) else { return false }
       return setting.values.contains(value)
     }
   }
@@ -72,14 +80,18 @@ public struct RunSelection: Configuration, Equatable {
 /// A point that an experiment file spells out, whether or not it was ever run.
 public struct ExpectedPoint: Equatable, Sendable {
   /// As in ``ReportedRun``.
+  public var technique: String
   public var configHash: String
   public var groupHash: String
+  public var configuration: JSON
   /// What sets the point apart from the others of its file: "alpha = 5, seed 1".
   public var words: String
 
-  public init(configHash: String, groupHash: String, words: String) {
+  public init(technique: String, configHash: String, groupHash: String, configuration: JSON, words: String) {
+    self.technique = technique
     self.configHash = configHash
     self.groupHash = groupHash
+    self.configuration = configuration
     self.words = words
   }
 }

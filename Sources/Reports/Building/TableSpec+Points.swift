@@ -28,7 +28,8 @@ extension TableSpec {
           "\(RowLabels.shortName(keyPath)) = \(plain(value))"
         }
         return ExpectedPoint(
-          configHash: point.configHash.hex, groupHash: point.configHashWithoutSeed.hex,
+          technique: point.technique.name, configHash: point.configHash.hex,
+          groupHash: point.configHashWithoutSeed.hex, configuration: point.json,
           words: ([experiment.name] + settings + ["seed \(point.seed)"]).joined(separator: ", "))
       }
     }

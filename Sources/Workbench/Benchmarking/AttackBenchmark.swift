@@ -120,13 +120,9 @@ public struct AttackBenchmark {
       let pieces = Double(try work())
       all.append(
         Measure(
-          seconds: (ContinuousClock.now - wall) / .seconds(1) / pieces,
+          seconds: (ContinuousClock.now - wall).inSeconds / pieces,
           processorSeconds: Double(clock() - processor) / Double(CLOCKS_PER_SEC) / pieces))
     }
-    func median(_ values: [Double]) -> Double {
-      let sorted = values.sorted()
-      return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-    }
-    return Measure(seconds: median(all.map(\.seconds)), processorSeconds: median(all.map(\.processorSeconds)))
+    return Measure(seconds: all.map(\.seconds).median, processorSeconds: all.map(\.processorSeconds).median)
   }
 }

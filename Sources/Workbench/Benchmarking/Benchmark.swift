@@ -117,16 +117,11 @@ public struct Benchmark {
 
   /// The median seconds of `work`, after one time that is not counted.
   private func median(_ work: () throws -> Void) throws -> Double {
-    let clock = ContinuousClock()
-    func seconds() throws -> Double {
-      let duration = try clock.measure(work)
-      return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
-    }
+    func seconds() throws -> Double { try ContinuousClock().measure(work).inSeconds }
     let first = try seconds()
     if first > patience { return first }
     var all: [Double] = []
     for _ in 0..<max(1, repeats) { all.append(try seconds()) }
-    all.sort()
-    return all.count % 2 == 1 ? all[all.count / 2] : (all[all.count / 2 - 1] + all[all.count / 2]) / 2
+    return all.median
   }
 }

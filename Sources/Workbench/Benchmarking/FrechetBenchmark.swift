@@ -28,10 +28,10 @@ public struct FrechetBenchmark {
       let took = try ContinuousClock().measure {
         distance = try FeatureStatistics(sets[0]).frechetDistance(to: FeatureStatistics(sets[1]))
       }
-      seconds.append(Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18)
+      seconds.append(took.inSeconds)
     }
     return [
-      "seconds_per_fid": .number(seconds.sorted()[seconds.count / 2]), "fid": .number(distance),
+      "seconds_per_fid": .number(seconds.median), "fid": .number(distance),
       "vectors": .integer(vectors), "width": .integer(width), "threads": .integer(Parallel.threadCount),
     ]
   }

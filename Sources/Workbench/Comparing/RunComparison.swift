@@ -51,7 +51,7 @@ public struct RunComparison: Sendable {
   public let runs: [Digest]
   /// Differences of the resolved experiments, in the order of their key paths.
   public let config: [Difference]
-  /// Differences of code, commit and machine.
+  /// Differences of code and commit, and of the machine so far as results may depend on it.
   public let surroundings: [Difference]
   /// All values, in the order in which the runs have them.
   public let metrics: [Measure]
@@ -76,11 +76,8 @@ public struct RunComparison: Sendable {
   }
 
   private static func surroundings(of record: RunRecord) -> JSON {
-    var members: [String: JSON] = [
-      "sources": .string(record.environment.sources.short), "processor": .string(record.environment.processor),
-      "blas_core": .string(record.environment.blasCore), "blas": .string(record.environment.blasConfiguration),
-      "swift": .string(record.environment.swift), "uncommitted_changes": .bool(record.git.isDirty),
-    ]
+    var members: [String: JSON] = ["uncommitted_changes": .bool(record.git.isDirty)]
+    for part in record.environment.parts where part.affectsResult { members[part.name] = .string(part.value) }
     members["commit"] = record.git.commit.map(JSON.string)
     members["patch"] = record.git.patch.map { .string($0.short) }
     return .object(members)

@@ -136,9 +136,6 @@ public struct ExperimentPoint: Sendable {
   public func resolve(_ path: String) -> String {
     path.hasPrefix("/") || folder == "." ? path : folder.hasSuffix("/") ? folder + path : folder + "/" + path
   }
-
-  /// The folder of the base model, or `nil` if the experiment gives a name.
-  public var baseModelFolder: String? { baseModel.contains("/") ? resolve(baseModel) : nil }
 }
 
 extension Component.Naming {

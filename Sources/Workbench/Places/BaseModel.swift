@@ -83,7 +83,7 @@ final class BaseModels {
   let locations: Locations
   let digests: FileDigests
   private var known: [String: BaseModel] = [:]
-  private var loaded: (digest: Digest, model: DiffusionModel)?
+  private var loaded: (identity: String, model: DiffusionModel)?
 
   init(locations: Locations, digests: FileDigests) {
     self.locations = locations
@@ -101,12 +101,13 @@ final class BaseModels {
     return base
   }
 
-  /// The model itself. The last one stays loaded, because points of a sweep share it.
+  /// The model itself. The last one stays loaded, because points of a sweep share it; a model has its card with it, so
+  /// equal weights alone do not make it the same one.
   func load(_ base: BaseModel) throws -> DiffusionModel {
-    if let loaded, loaded.digest == base.digest { return loaded.model }
+    if let loaded, loaded.identity == base.identity { return loaded.model }
     loaded = nil
     let model = try DiffusionModel(folder: base.folder)
-    loaded = (base.digest, model)
+    loaded = (base.identity, model)
     return model
   }
 }

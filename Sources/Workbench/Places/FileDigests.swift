@@ -45,8 +45,9 @@ public final class FileDigests: Sendable {
     return digest
   }
 
-  /// One digest for a folder: of its files' names and digests, at any depth; hidden files are passed over.
-  /// - Throws: ``StoreError`` `unreadable`.
+  /// One digest for a folder: of its files' names and digests, at any depth; hidden files are passed over, and a link
+  /// stands for what it leads to.
+  /// - Throws: ``StoreError`` `unreadable`, also for a folder without files: all such folders would share a digest.
   public func digest(ofFolder path: String) throws(StoreError) -> Digest {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -54,15 +55,33 @@ public final class FileDigests: Sendable {
     }
     guard isFolder.boolValue else { return try digest(ofFile: path) }
     var files: [String: JSON] = [:]
-    let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-    for name in names where !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
-      var isInner: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isInner), !isInner.boolValue else {
-        continue
-      }
-      files[name] = .string(try digest(ofFile: path + "/" + name).hex)
-    }
+    try collect(path, as: "", inside: [], into: &files)
+    guard !files.isEmpty else { throw StoreError(.unreadable, "cannot read \(path): the folder holds no file") }
     return Digest(hashing: JSON.object(files).canonical())
+  }
+
+  /// Adds the digests of a folder's files.
+  ///
+  /// - Parameters:
+  ///   - prefix: what their names begin with.
+  ///   - above: the places of the folders that lead here. A link back to one of them adds nothing, and would not end.
+  private func collect(
+    _ folder: String, as prefix: String, inside above: [String], into files: inout [String: JSON]
+  ) throws(StoreError) {
+    guard let place = Self.place(folder), let names = try? FileManager.default.contentsOfDirectory(atPath: folder)
+    else { throw StoreError(.unreadable, "cannot read the folder \(folder)") }
+    guard !above.contains(place) else { return }
+    for name in names where !name.hasPrefix(".") {
+      let path = folder + "/" + name
+      var isFolder: ObjCBool = false
+      // A link that leads nowhere is no file.
+      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { continue }
+      if isFolder.boolValue {
+        try collect(path, as: prefix + name + "/", inside: above + [place], into: &files)
+      } else {
+        files[prefix + name] = .string(try digest(ofFile: path).hex)
+      }
+    }
   }
 
   /// Keeps what was learnt for the next process. A store that cannot be written keeps nothing, and loses nothing.
@@ -104,6 +123,12 @@ public final class FileDigests: Sendable {
     let (written, changed) = (status.st_mtim, status.st_ctim)
     return "\(status.st_size) \(written.tv_sec).\(written.tv_nsec) \(changed.tv_sec).\(changed.tv_nsec)"
       + " \(status.st_dev).\(status.st_ino)"
+  }
+
+  /// What a file or folder is known by, whichever links lead to it.
+  private static func place(_ path: String) -> String? {
+    var status = stat()
+    return stat(path, &status) == 0 ? "\(status.st_dev).\(status.st_ino)" : nil
   }
 
   /// The seconds since the file last changed.

@@ -13,26 +13,35 @@ public struct EnvironmentDifference: Equatable, Sendable, CustomStringConvertibl
 }
 
 extension Environment {
+  /// What environments are told apart by, and whether results may depend on it.
+  var parts: [(name: String, value: String, affectsResult: Bool)] {
+    var parts: [(name: String, value: String, affectsResult: Bool)] = [
+      ("processor", processor, true),
+      ("architecture", architecture, true),
+      ("blas_core", blasCore, true),
+      ("blas_configuration", blasConfiguration, true),
+      ("sources", sources.short, true),
+      ("swift", swift, true),
+      ("threads", String(threads), false),
+      ("operating_system", operatingSystem, false),
+      ("kernel", kernel, false),
+    ]
+    for (name, version) in libraries.sorted(by: { $0.key < $1.key }) {
+      // glibc computes the functions that are not in our own kernels, libpng decides the bytes of an image file.
+      parts.append((name, version, ["glibc", "libpng", "openblas"].contains(name)))
+    }
+    return parts
+  }
+
   /// Everything in which `found` is another environment than this one.
   func differences(to found: Environment) -> [EnvironmentDifference] {
-    var pairs: [(name: String, recorded: String, found: String, affectsResult: Bool)] = [
-      ("processor", processor, found.processor, true),
-      ("architecture", architecture, found.architecture, true),
-      ("blas_core", blasCore, found.blasCore, true),
-      ("blas_configuration", blasConfiguration, found.blasConfiguration, true),
-      ("sources", sources.short, found.sources.short, true),
-      ("swift", swift, found.swift, true),
-      ("threads", String(threads), String(found.threads), false),
-      ("operating_system", operatingSystem, found.operatingSystem, false),
-      ("kernel", kernel, found.kernel, false),
-    ]
-    for name in Set(libraries.keys).union(found.libraries.keys).sorted() {
-      // glibc computes the functions that are not in our own kernels, libpng decides the bytes of an image file.
-      let affects = ["glibc", "libpng", "openblas"].contains(name)
-      pairs.append((name, libraries[name] ?? "absent", found.libraries[name] ?? "absent", affects))
-    }
-    return pairs.filter { $0.recorded != $0.found }.map {
-      EnvironmentDifference(name: $0.name, recorded: $0.recorded, found: $0.found, affectsResult: $0.affectsResult)
+    let (recorded, others) = (parts, found.parts)
+    let added = others.filter { other in !recorded.contains { $0.name == other.name } }
+    return (recorded + added).compactMap { part in
+      let before = recorded.first { $0.name == part.name }?.value ?? "absent"
+      let now = others.first { $0.name == part.name }?.value ?? "absent"
+      guard before != now else { return nil }
+      return EnvironmentDifference(name: part.name, recorded: before, found: now, affectsResult: part.affectsResult)
     }
   }
 }

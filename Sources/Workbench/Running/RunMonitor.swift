@@ -3,7 +3,8 @@ internal import Tensors
 
 /// How runs tell of their progress and are asked to stop.
 ///
-/// Events come one after the other on the thread that runs.
+/// Events come one after the other: on the thread that runs, and while an attack searches, on the threads that do.
+/// These may also ask at the same time whether to stop.
 public struct RunMonitor {
   /// Takes what happens.
   public var handle: (RunEvent) -> Void

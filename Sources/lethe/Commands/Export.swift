@@ -9,7 +9,7 @@ struct Export: ParsableCommand, ComputingCommand {
     discussion: """
       The weights are in the precision that the run drew with, so that diffusers draws the same picture from the same \
       prompt and latent; the folder serves as a base model, too. An edit that works while images are drawn (a hook, \
-      guidance) has no weights to write and is refused.
+      guidance) is refused unless weights can draw the same, as they can for np_esd.
 
         lethe export 3f2a erased-star
         lethe run experiments/base.json --base-model ./erased-star
@@ -18,7 +18,7 @@ struct Export: ParsableCommand, ComputingCommand {
   @Argument(help: ArgumentHelp("A run id or config hash, or the beginning of one.", valueName: "run"))
   var name: String
 
-  @Argument(help: "The folder to write, which must not hold a model yet.")
+  @Argument(help: "The folder to write: an empty one, or one that is not there yet.")
   var folder: String
 
   @OptionGroup var store: StoreOptions

@@ -70,6 +70,39 @@ struct FileDigestsTests {
     }
   }
 
+  @Test("a link stands for what it leads to, a circle of links ends, and a folder without files is refused")
+  func links() throws {
+    try withScratchFolder { folder in
+      let files = FileManager.default
+      let digests = FileDigests(storeFolder: folder)
+      let judge = folder + "/judge"
+      try files.createDirectory(atPath: judge + "/inner", withIntermediateDirectories: true)
+      try write("one", judge + "/inner/a")
+      try write("two", judge + "/b")
+      let first = try digests.digest(ofFolder: judge)
+      try files.createSymbolicLink(atPath: folder + "/link", withDestinationPath: "judge")
+      let ofLink = try digests.digest(ofFolder: folder + "/link")
+      #expect(ofLink == first)
+      // The same files by a link to a folder and a link to a file.
+      let linked = folder + "/linked"
+      try files.createDirectory(atPath: linked, withIntermediateDirectories: true)
+      try files.createSymbolicLink(atPath: linked + "/inner", withDestinationPath: judge + "/inner")
+      try files.createSymbolicLink(atPath: linked + "/b", withDestinationPath: "../judge/b")
+      let ofLinks = try digests.digest(ofFolder: linked)
+      #expect(ofLinks == first)
+      try write("three", judge + "/b")
+      let second = try digests.digest(ofFolder: linked)
+      #expect(second != first)
+      try files.createSymbolicLink(atPath: judge + "/inner/around", withDestinationPath: judge)
+      let circular = try digests.digest(ofFolder: judge)
+      #expect(circular == second)
+      let empty = folder + "/empty"
+      try files.createDirectory(atPath: empty, withIntermediateDirectories: true)
+      let error = #expect(throws: StoreError.self) { try digests.digest(ofFolder: empty) }
+      #expect(error?.description == "cannot read \(empty): the folder holds no file")
+    }
+  }
+
   @Test("what was hashed long enough after it changed is remembered by the next process, and forgotten when it changes")
   func memory() throws {
     try withScratchFolder { folder in

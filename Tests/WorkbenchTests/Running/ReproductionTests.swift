@@ -57,10 +57,13 @@ struct ReproductionTests {
     let near = try values.setting("values.0.value", to: .number(value * 1.001))
     record.outputs[position].digest = try bench.store.objects.add(near.canonical())
     record.environment.processor = "Another Processor"
+    record.environment.libraries["libpng"] = nil
     let again = try bench.runner().reproduce(bench.store.add(record))
     #expect(again.verdict == .withinTolerance)
     #expect(again.outputs[position].tolerance?.contains("2 %") == true)
-    #expect(again.environment.map(\.name) == ["processor"])
+    #expect(again.environment.map(\.name) == ["processor", "libpng"])
+    #expect(again.environment.allSatisfy(\.affectsResult))
+    #expect(again.environment.last?.description.hasPrefix("libpng: absent -> ") == true)
     #expect(again.json["identical"] == false)
 
     let far = try values.setting("values.0.value", to: .number(value * 1.5))
@@ -140,5 +143,17 @@ struct ReproductionTests {
     try sampler.draw([entry.request]) { _, latents in pictures += sampler.pictures(latents) }
     let recorded = try ImageSet.picture(entry.digest, from: bench.store.objects)
     #expect(pictures.map(\.pixels) == [recorded.pixels])
+  }
+
+  @Test("of two base models with equal weights each has its own card")
+  func cards() throws {
+    let bench = try SmallWorkbench()
+    let twin = bench.folder + "/models/twin"
+    try FileManager.default.copyItem(atPath: bench.modelFolder, toPath: twin)
+    let card = ModelCard(name: "twin", description: "", sampler: ModelCard.Sampler(steps: 2, guidanceScale: 2))
+    try card.write(folder: twin)
+    let runs = try [smallBase, with(smallBase, "base_model", "./models/twin")].map { try bench.run($0)[0].run }
+    let runner = bench.runner()
+    #expect(try runs.map { try runner.baseModel(of: $0).card?.name } == ["tiny", "twin"])
   }
 }
