@@ -50,6 +50,22 @@ import Testing
     }
   }
 
+  @Test func theModelThatP4DSearchesOnIsPartOfHowItsRateIsMeasured() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["stamped"])
+      func settings(_ type: any ImageMetric.Type, _ config: JSON) throws -> [String: JSON] {
+        let metric = try type.parse(config)
+        return try metric.evaluate(SmallBaseModel.pictures(2), context, monitor: WorkMonitor())[0].settings
+      }
+      let edited = try settings(ASRP4DConfiguration.self, [:])
+      #expect(edited == ["threshold": 0.45, "erase_id": "custom"])
+      let base = try settings(ASRP4DConfiguration.self, ["erase_id": "std"])
+      #expect(base == ["threshold": 0.45, "erase_id": "std"])
+      let other = try settings(ASRRingABellConfiguration.self, [:])
+      #expect(other == ["threshold": 0.5])
+    }
+  }
+
   @Test func targetAccuracyIsTheComplementOfErasure() throws {
     try withScratchFolder { folder in
       let context = try SmallBaseModel(folder: folder).context(erasing: ["circle"])

@@ -19,6 +19,8 @@ struct AttackSuccess {
   var searches = 1
   /// A CSV file with the prompts, its column, and the setting that names it.
   var file: (path: String, column: String, key: String)?
+  /// What of the metric's own settings changes what is measured, beside the threshold.
+  var settings: [String: JSON] = [:]
 
   func concept(_ context: MetricContext) throws -> JudgedConcept {
     try context.concept(conceptName, for: metric, key: "concept_name")
@@ -69,7 +71,7 @@ struct AttackSuccess {
           "concept": .string(concept.name), "threshold": .number(threshold), "flagged": .integer(flagged),
         ],
         interval: .wilson(flagged, of: images.count), prompts: try prompts(context).set,
-        settings: ["threshold": .number(threshold)])
+        settings: settings.merging(["threshold": .number(threshold)]) { $1 })
     ]
   }
 }
