@@ -110,6 +110,9 @@ public struct Bootstrap {
   ///
   /// For distances of distributions: a resample holds images twice, so that it is further from any distribution than
   /// its images are, and a plain percentile interval lies above the value.
+  ///
+  /// - Parameter resampled: what the resamples give in which the distance is defined
+  /// - Returns: nil where a twentieth of the resamples or more is missing
   static func centredInterval(of value: Double, _ resampled: [Double]) -> ConfidenceInterval? {
     guard let plain = percentiles(resampled) else { return nil }
     let shift = value - resampled.reduce(0, +) / Double(resampled.count)
