@@ -94,7 +94,7 @@ extension UAIRAConfiguration: ImageMetric {
     let classes = try judge.classes(images) { try monitor.advance(to: $0, of: images.count) }
     let gone = classes.prefix(plan.target.count).map { $0[plan.concept.head] != plan.concept.classIndex }
     let rest = Array(classes.dropFirst(plan.target.count))
-    let bootstrap = Bootstrap(plan.retained.map(\.request), of: "ua_ira.retain")
+    let bootstrap = plan.retainedBootstrap
     func answers(_ concepts: [JudgedConcept]) -> (Answers, Bootstrap.Statistic) {
       let answers = Answers(plan.retained, classes: rest, about: concepts)
       return (answers, bootstrap.shares(answers.byImage, questions: concepts.count))
@@ -127,8 +127,8 @@ extension UAIRAConfiguration: ImageMetric {
     let right = kept.count { $0 }
     return try summary(
       Array(fallen.prefix(plan.target.count)), retained: Double(right) / Double(kept.count),
-      Bootstrap(plan.retained.map(\.request), of: "ua_ira.retain").ratio(kept.map { $0 ? 1 : 0 }), plan,
-      judge: judge.source.label, details: ["retain_concept": .string(plan.retainedName)],
+      plan.retainedBootstrap.ratio(kept.map { $0 ? 1 : 0 }), plan, judge: judge.source.label,
+      details: ["retain_concept": .string(plan.retainedName)],
       retainedInterval: .wilson(right, of: kept.count))
   }
 
@@ -139,7 +139,7 @@ extension UAIRAConfiguration: ImageMetric {
   ) throws -> [MetricValue] {
     let right = gone.count { $0 }
     let unlearned = Double(right) / Double(gone.count)
-    let unlearnedResampled = Bootstrap(plan.target.map(\.request), of: "ua_ira.target").ratio(gone.map { $0 ? 1 : 0 })
+    let unlearnedResampled = plan.targetBootstrap.ratio(gone.map { $0 ? 1 : 0 })
     return [
       MetricValue(
         Self.name, (unlearned + retained) / 2, unit: "fraction", .higher, count: gone.count + plan.retained.count,
@@ -148,7 +148,7 @@ extension UAIRAConfiguration: ImageMetric {
           "ua": .number(unlearned), "ira": .number(retained), "judging": .string(judging.rawValue),
           "target_concept": .string(plan.concept.name),
         ],
-        interval: try Bootstrap.interval { resample in
+        interval: try Bootstrap.interval(over: [plan.targetBootstrap, plan.retainedBootstrap]) { resample in
           guard let first = unlearnedResampled(resample), let second = retainedResampled(resample) else { return nil }
           return (first + second) / 2
         },
@@ -181,6 +181,9 @@ extension UAIRAConfiguration: ImageMetric {
     let retained: [AskedImage]
     let targetSet: PromptSet
     let retainedSet: PromptSet
+
+    var targetBootstrap: Bootstrap { Bootstrap(target.map(\.request), of: "ua_ira.target") }
+    var retainedBootstrap: Bootstrap { Bootstrap(retained.map(\.request), of: "ua_ira.retain") }
   }
 
   private func plan(_ context: MetricContext) throws -> Plan {
