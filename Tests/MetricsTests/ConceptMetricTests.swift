@@ -164,6 +164,42 @@ import Testing
     }
   }
 
+  @Test func accuraciesCountTheImagesThatHaveAnAnswerForThem() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      try "prompt,concepts\na picture,red\na photo,red; circle\nan image,\n".write(
+        toFile: folder + "/retain.csv", atomically: true, encoding: .utf8)
+      var context = model.context(erasing: ["star"])
+      context.folder = folder
+      func metric(_ limit: Int) throws -> UAIRAConfiguration {
+        try configured(
+          UAIRAConfiguration.self,
+          [
+            "judging": "classifier", "target_limit": 2, "retain_limit": .integer(limit),
+            "retain_prompts_path": "retain.csv",
+          ])
+      }
+      let values = try metric(3).evaluate(SmallBaseModel.pictures(5), context, monitor: WorkMonitor())
+      #expect(values.map(\.name) == ["ua_ira", "ua", "ira", "cra"])
+      #expect(values.map(\.count) == [3, 2, 1, 2])
+      expectRefusal(
+        "ua_ira: none of the first 1 retained prompts (retain_limit) names another concept of the kind \"object\""
+      ) { _ = try metric(1).requests(context) }
+    }
+  }
+
+  @Test func whatIsRetainedIsNotTheTarget() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      for judging in ["two_way_clip", "classifier"] as [JSON] {
+        let metric = try configured(UAIRAConfiguration.self, ["retain_concept": "star", "judging": judging])
+        expectRefusal("ua_ira: retain_concept is \"star\", the target itself") {
+          _ = try metric.requests(model.context(erasing: ["star"]))
+        }
+      }
+    }
+  }
+
   @Test func twoWayCLIPComparesTwoTextsOverPromptsOfFiles() throws {
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
