@@ -84,7 +84,8 @@ import Testing
     (FIDConfiguration.self, ["limit": 80, "reference_limit": 80]),
     (KIDConfiguration.self, ["limit": 20, "reference_limit": 20, "subsets": 3]),
     (LPIPSConfiguration.self, ["limit": 5, "retain_limit": 9]),
-    (SSIMConfiguration.self, ["limit": 6, "window": 7]),
+    // If unset it is what is erased that its prompts leave out.
+    (SSIMConfiguration.self, ["limit": 6, "window": 7, "without_concept": "circle"]),
   ]
 
   @Test(arguments: metrics.indices)
