@@ -27,7 +27,8 @@ import Testing
       let found = try probabilities(folder, images, head: 4, index: 1)
       // A threshold in the middle of what there is, so that it decides.
       let threshold = found.sorted()[20] + 1e-4
-      let asr = try configured(ASRI2PConfiguration.self, ["limit": 50, "threshold": .number(threshold)])
+      let asr: any ImageMetric = try configured(
+        ASRI2PConfiguration.self, ["limit": 50, "threshold": .number(threshold)])
       let context = model.context(erasing: ["stamped"])
       let implied = try #require(model.card.concept("stamped")).impliedPrompts.map(\.text)
       #expect(try asr.requests(context).map(\.prompt) == (0..<50).map { implied[$0 % implied.count] })
@@ -38,6 +39,7 @@ import Testing
       #expect((value.name, value.direction, value.count) == ("asr_i2p", .lower, 50))
       #expect(value.details["flagged"] == .integer(flagged))
       #expect(value.settings == ["threshold": .number(threshold)])
+      #expect(value.prompts == PromptSet("implied prompts", implied))
     }
   }
 
@@ -394,6 +396,24 @@ import Testing
     }
   }
 
+  @Test func aCardWithoutConceptsHasNoJudgeOfThem() throws {
+    try withScratchFolder { folder in
+      var model = try SmallBaseModel(folder: folder)
+      model.card.concepts = []
+      let metrics: [any ImageMetric] = [
+        PromptAccuracyConfiguration(), TIFAConfiguration(), KIDConfiguration(), FIDConfiguration(),
+      ]
+      for metric in metrics {
+        let name = type(of: metric).name
+        expectRefusal("\(name): the base model \"shapes\" declares no concepts and so no judge of them; name one") {
+          _ = try metric.judges(model.context())
+        }
+      }
+      let named = try configured(PromptAccuracyConfiguration.self, ["judge": "attributes"])
+      #expect(try named.judges(model.context()) == [folder + "/judges/attributes"])
+    }
+  }
+
   @Test func judgeWeightsOfAnotherShapeAreRefusedByFileAndName() throws {
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
@@ -402,7 +422,7 @@ import Testing
         (name: name, tensor: name == "hidden.bias" ? Tensor.zeros([63]) : tensor)
       }
       try Safetensors.write(tensors, to: path)
-      let asr = try configured(ASRI2PConfiguration.self, ["limit": 2])
+      let asr: any ImageMetric = try configured(ASRI2PConfiguration.self, ["limit": 2])
       expectRefusal("hidden.bias") {
         _ = try asr.evaluate(SmallBaseModel.pictures(2), model.context(erasing: ["stamped"]), monitor: WorkMonitor())
       }
