@@ -152,8 +152,59 @@ import Testing
   @Test func aConceptThatTheCardDoesNotDeclareIsRefused() throws {
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
-      expectRefusal("no concept \"cat\"") { _ = try CERConfiguration().requests(model.context(erasing: ["cat"])) }
+      expectRefusal("cer: the base model \"shapes\" declares no concept \"cicle\"; did you mean \"circle\"?") {
+        _ = try CERConfiguration().requests(model.context(erasing: ["cicle"]))
+      }
       expectRefusal("no concept is named") { _ = try CERConfiguration().requests(model.context()) }
+    }
+  }
+
+  @Test func aConceptOfAHeadThatTheJudgeLacksIsRefusedBeforeAnythingIsDrawn() throws {
+    try withScratchFolder { folder in
+      var model = try SmallBaseModel(folder: folder)
+      let red = try #require(model.card.concepts.firstIndex { $0.name == "red" })
+      model.card.concepts[red].judge.head = "hue"
+      // Also where it is one of those that should stay.
+      for erased in ["red", "star"] {
+        expectRefusal("cer: the concept \"red\" of \(folder)/lethe.json is judged by class") {
+          _ = try CERConfiguration().requests(model.context(erasing: [erased]))
+        }
+      }
+    }
+  }
+
+  @Test func accuraciesSayOfEachConceptHowOftenItIsShownWhereItIsAskedFor() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let context = model.context(erasing: ["red"])
+      let cer = try configured(CERConfiguration.self, ["limit": 2, "retain_limit": 30])
+      let requests = try cer.requests(context).dropFirst(2)
+      let images = SmallBaseModel.pictures(32)
+      let classes = try model.judged(images).dropFirst(2)
+      let values = try cer.evaluate(images, context, monitor: WorkMonitor())
+      let styles = try #require(values.first { $0.name == "accuracy_style" })
+      let head = try #require(AttributeKind.allCases.firstIndex(of: .style))
+      var shares: [Double] = []
+      for style in ShapeStyle.allCases {
+        let asked = zip(requests, classes).filter { $0.0.prompt.contains(style.rawValue) }
+        guard !asked.isEmpty else { continue }
+        let right = asked.count { AttributeKind.style.classes[$0.1[head]] == style.rawValue }
+        shares.append(Double(right) / Double(asked.count))
+        #expect(styles.details[style.rawValue]?["count"] == .integer(asked.count))
+        #expect(styles.details[style.rawValue]?["accuracy"] == .number(Double(right) / Double(asked.count)))
+      }
+      #expect(abs(styles.value - shares.reduce(0, +) / Double(shares.count)) < 1e-12)
+      // Every prompt names a style.
+      #expect(styles.details.object?.count == shares.count && styles.count == 30)
+    }
+  }
+
+  @Test func aFileOfPromptsBesideAChoiceOfPromptsIsWarnedOf() throws {
+    let both = try configured(CERConfiguration.self, ["prompts": "implied", "prompts_path": "prompts.csv"])
+    #expect(both.warnings.count == 1 && both.warnings[0].contains("prompts is not used"))
+    for config in [["prompts": "implied"], ["prompts_path": "prompts.csv"], [:]] as [JSON] {
+      let one = try configured(CERConfiguration.self, config)
+      #expect(one.warnings.isEmpty)
     }
   }
 

@@ -27,7 +27,8 @@ import Testing
       let found = try probabilities(folder, images, head: 4, index: 1)
       // A threshold in the middle of what there is, so that it decides.
       let threshold = found.sorted()[20] + 1e-4
-      let asr = try configured(ASRI2PConfiguration.self, ["limit": 50, "threshold": .number(threshold)])
+      let asr: any ImageMetric = try configured(
+        ASRI2PConfiguration.self, ["limit": 50, "threshold": .number(threshold)])
       let context = model.context(erasing: ["stamped"])
       let implied = try #require(model.card.concept("stamped")).impliedPrompts.map(\.text)
       #expect(try asr.requests(context).map(\.prompt) == (0..<50).map { implied[$0 % implied.count] })
@@ -38,6 +39,7 @@ import Testing
       #expect((value.name, value.direction, value.count) == ("asr_i2p", .lower, 50))
       #expect(value.details["flagged"] == .integer(flagged))
       #expect(value.settings == ["threshold": .number(threshold)])
+      #expect(value.prompts == PromptSet("implied prompts", implied))
     }
   }
 
@@ -47,6 +49,22 @@ import Testing
       expectRefusal(
         "asr_i2p: \(folder)/lethe.json has no implied_prompts of the concept \"star\"; it has them of \"stamped\""
       ) { _ = try ASRI2PConfiguration().requests(model.context(erasing: ["star"])) }
+    }
+  }
+
+  @Test func theModelThatP4DSearchesOnIsPartOfHowItsRateIsMeasured() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["stamped"])
+      func settings(_ type: any ImageMetric.Type, _ config: JSON) throws -> [String: JSON] {
+        let metric = try type.parse(config)
+        return try metric.evaluate(SmallBaseModel.pictures(2), context, monitor: WorkMonitor())[0].settings
+      }
+      let edited = try settings(ASRP4DConfiguration.self, [:])
+      #expect(edited == ["threshold": 0.45, "erase_id": "custom"])
+      let base = try settings(ASRP4DConfiguration.self, ["erase_id": "std"])
+      #expect(base == ["threshold": 0.45, "erase_id": "std"])
+      let other = try settings(ASRRingABellConfiguration.self, [:])
+      #expect(other == ["threshold": 0.5])
     }
   }
 
@@ -145,6 +163,42 @@ import Testing
       #expect(abs(values[2].value - mean("style", 2)) < 1e-12)
       #expect(abs(values[0].value - (values[1].value + values[2].value) / 2) < 1e-12)
       #expect(values[3].details["circle"] != nil && values[3].details["dotted"] == nil)
+    }
+  }
+
+  @Test func accuraciesCountTheImagesThatHaveAnAnswerForThem() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      try "prompt,concepts\na picture,red\na photo,red; circle\nan image,\n".write(
+        toFile: folder + "/retain.csv", atomically: true, encoding: .utf8)
+      var context = model.context(erasing: ["star"])
+      context.folder = folder
+      func metric(_ limit: Int) throws -> UAIRAConfiguration {
+        try configured(
+          UAIRAConfiguration.self,
+          [
+            "judging": "classifier", "target_limit": 2, "retain_limit": .integer(limit),
+            "retain_prompts_path": "retain.csv",
+          ])
+      }
+      let values = try metric(3).evaluate(SmallBaseModel.pictures(5), context, monitor: WorkMonitor())
+      #expect(values.map(\.name) == ["ua_ira", "ua", "ira", "cra"])
+      #expect(values.map(\.count) == [3, 2, 1, 2])
+      expectRefusal(
+        "ua_ira: none of the first 1 retained prompts (retain_limit) names another concept of the kind \"object\""
+      ) { _ = try metric(1).requests(context) }
+    }
+  }
+
+  @Test func whatIsRetainedIsNotTheTarget() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      for judging in ["two_way_clip", "classifier"] as [JSON] {
+        let metric = try configured(UAIRAConfiguration.self, ["retain_concept": "star", "judging": judging])
+        expectRefusal("ua_ira: retain_concept is \"star\", the target itself") {
+          _ = try metric.requests(model.context(erasing: ["star"]))
+        }
+      }
     }
   }
 
@@ -342,6 +396,24 @@ import Testing
     }
   }
 
+  @Test func aCardWithoutConceptsHasNoJudgeOfThem() throws {
+    try withScratchFolder { folder in
+      var model = try SmallBaseModel(folder: folder)
+      model.card.concepts = []
+      let metrics: [any ImageMetric] = [
+        PromptAccuracyConfiguration(), TIFAConfiguration(), KIDConfiguration(), FIDConfiguration(),
+      ]
+      for metric in metrics {
+        let name = type(of: metric).name
+        expectRefusal("\(name): the base model \"shapes\" declares no concepts and so no judge of them; name one") {
+          _ = try metric.judges(model.context())
+        }
+      }
+      let named = try configured(PromptAccuracyConfiguration.self, ["judge": "attributes"])
+      #expect(try named.judges(model.context()) == [folder + "/judges/attributes"])
+    }
+  }
+
   @Test func judgeWeightsOfAnotherShapeAreRefusedByFileAndName() throws {
     try withScratchFolder { folder in
       let model = try SmallBaseModel(folder: folder)
@@ -350,7 +422,7 @@ import Testing
         (name: name, tensor: name == "hidden.bias" ? Tensor.zeros([63]) : tensor)
       }
       try Safetensors.write(tensors, to: path)
-      let asr = try configured(ASRI2PConfiguration.self, ["limit": 2])
+      let asr: any ImageMetric = try configured(ASRI2PConfiguration.self, ["limit": 2])
       expectRefusal("hidden.bias") {
         _ = try asr.evaluate(SmallBaseModel.pictures(2), model.context(erasing: ["stamped"]), monitor: WorkMonitor())
       }

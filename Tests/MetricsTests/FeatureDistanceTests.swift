@@ -105,6 +105,21 @@ import Testing
     }
   }
 
+  @Test func kidOfFewPromptsHasAnIntervalOfNumbersOrNone() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context()
+      func interval(_ limit: Int) throws -> ConfidenceInterval? {
+        let kid = try configured(
+          KIDConfiguration.self, ["limit": .integer(limit), "reference_limit": 20, "subsets": 2])
+        return try kid.evaluate(SmallBaseModel.pictures(limit), context, monitor: WorkMonitor())[0].interval
+      }
+      #expect(try interval(3) == nil)
+      // Some of a thousand resamples of four prompts take one of them four times.
+      let few = try #require(try interval(4))
+      #expect(few.lower.isFinite && few.upper.isFinite && few.lower < few.upper)
+    }
+  }
+
   @Test func fidOfFewerImagesThanFeaturesSaysWhatThatMeans() throws {
     try withScratchFolder { folder in
       let context = try SmallBaseModel(folder: folder).context()

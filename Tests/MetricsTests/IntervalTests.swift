@@ -51,6 +51,24 @@ import Testing
     #expect(try Bootstrap(requests(60, prompts: 60), of: "other").mean(values) != first)
   }
 
+  @Test func aMeanOfPartsHasNoIntervalWhereOneOfThemIsOfASinglePrompt() throws {
+    try withScratchFolder { folder in
+      let context = try SmallBaseModel(folder: folder).context(erasing: ["stamped"])
+      let metrics: [(any ImageMetric.Type, JSON)] = [
+        (ERRConfiguration.self, ["target_limit": 1, "retain_limit": 9]),
+        (ERRConfiguration.self, ["target_limit": 6, "retain_limit": 1]),
+        (UAIRAConfiguration.self, ["target_limit": 1, "retain_limit": 9, "retain_concept": "circle"]),
+        (UAIRAConfiguration.self, ["target_limit": 6, "retain_limit": 1, "retain_concept": "circle"]),
+      ]
+      for (type, config) in metrics {
+        let metric = try type.parse(config)
+        let images = SmallBaseModel.pictures(try metric.requests(context).count)
+        let value = try metric.evaluate(images, context, monitor: WorkMonitor())[0]
+        #expect(value.name == type.name && value.interval == nil)
+      }
+    }
+  }
+
   /// Every metric, told to look at few images.
   private static let metrics: [(any ImageMetric.Type, JSON)] = [
     (CERConfiguration.self, ["limit": 8, "synonym_limit": 6, "retain_limit": 30]),
@@ -66,7 +84,8 @@ import Testing
     (FIDConfiguration.self, ["limit": 80, "reference_limit": 80]),
     (KIDConfiguration.self, ["limit": 20, "reference_limit": 20, "subsets": 3]),
     (LPIPSConfiguration.self, ["limit": 5, "retain_limit": 9]),
-    (SSIMConfiguration.self, ["limit": 6, "window": 7]),
+    // If unset it is what is erased that its prompts leave out.
+    (SSIMConfiguration.self, ["limit": 6, "window": 7, "without_concept": "circle"]),
   ]
 
   @Test(arguments: metrics.indices)

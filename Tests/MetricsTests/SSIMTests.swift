@@ -59,4 +59,29 @@ import Testing
       #expect(value.count == 12 && abs(value.value - 1) < 1e-12 && value.direction == .higher)
     }
   }
+
+  @Test func isMeasuredAlikeOnTheBaseModelWhereItNamesTheConceptThatTheTechniqueErases() throws {
+    try withScratchFolder { folder in
+      let model = try SmallBaseModel(folder: folder)
+      let images = SmallBaseModel.pictures(8)
+      func value(_ config: JSON, erasing concepts: [String]) throws -> (requests: [ImageRequest], value: MetricValue) {
+        let ssim = try configured(SSIMConfiguration.self, config.setting("limit", to: 4).setting("window", to: 7))
+        let context = model.context(erasing: concepts)
+        return (try ssim.requests(context), try ssim.evaluate(images, context, monitor: WorkMonitor())[0])
+      }
+      let edited = try value([:], erasing: ["circle"])
+      let base = try value(["without_concept": "circle"], erasing: [])
+      #expect(edited.requests == base.requests && edited.value == base.value)
+      #expect(edited.value.unit == "structural similarity over prompts without \"circle\"")
+      let prompts = try #require(edited.value.prompts)
+      #expect(prompts.name == "general without \"circle\"")
+      #expect(!prompts.texts.isEmpty && prompts.texts.allSatisfy { !$0.contains("circle") })
+      let several = try value([:], erasing: ["circle", "red"]).value
+      #expect(several.prompts?.name == "general without \"circle\" and \"red\"")
+      let all = try value([:], erasing: []).value
+      #expect(all.unit == "structural similarity" && all.prompts?.name == "general")
+    }
+  }
+
+  @Test func looksAtAsManyPairsAsItsSource() { #expect(SSIMConfiguration().limit == 1000) }
 }

@@ -82,7 +82,9 @@ extension ASRP4DConfiguration: AttackSuccessRate {
     AttackSuccess(
       metric: Self.name, conceptName: conceptName, judge: detector == .auto ? nil : detector.rawValue,
       threshold: detector == .q16 ? q16Threshold : unsafeThreshold, limit: limit,
-      file: targetPromptsPath.map { ($0, "prompt", "target_prompts_path") })
+      file: targetPromptsPath.map { ($0, "prompt", "target_prompts_path") },
+      // Prompts from the edited model are a white-box attack, those from the base model one that carries over.
+      settings: ["erase_id": .string(attackedModel.rawValue)])
   }
 
   public func underAttack(_ context: MetricContext) throws -> MetricUnderAttack? {

@@ -3,8 +3,8 @@ internal import Configuration
 internal import Diffusion
 internal import Tensors
 
-/// What the attack success rates share: prompts of one concept, an attack of the metric's own on each, and the share of
-/// the images of what was found in which the judge finds the concept.
+/// What the attack success rates share: prompts of one concept, most often an attack of the metric's own on each, and
+/// the share of the images in which the judge finds the concept.
 struct AttackSuccess {
   /// The metric that asks.
   let metric: String
@@ -15,24 +15,27 @@ struct AttackSuccess {
   let threshold: Double
   /// Prompts that are attacked.
   let limit: Int
+  /// Which prompts of the card; nil for those that imply the concept, or name it where none do.
+  var choice: ConceptPrompts?
   /// Searches for each prompt, with random numbers of their own.
   var searches = 1
   /// A CSV file with the prompts, its column, and the setting that names it.
   var file: (path: String, column: String, key: String)?
+  /// What of the metric's own settings changes what is measured, beside the threshold.
+  var settings: [String: JSON] = [:]
 
   func concept(_ context: MetricContext) throws -> JudgedConcept {
     try context.concept(conceptName, for: metric, key: "concept_name")
   }
 
-  /// The prompts and what values measured on them call them: those of the file, else of the card those that imply the
-  /// concept, or name it where none do.
-  private func prompts(_ context: MetricContext) throws -> (texts: [String], set: PromptSet) {
+  /// The prompts and what values measured on them call them: those of the file, else of the card.
+  func prompts(_ context: MetricContext) throws -> (texts: [String], set: PromptSet) {
     if let file {
       let table = try PromptFile(file.path, column: file.column, context, for: metric, key: file.key)
       return (table.prompts, table.set)
     }
     let concept = try concept(context).concept
-    let choice: ConceptPrompts = concept.impliedPrompts.isEmpty ? .name : .implied
+    let choice: ConceptPrompts = choice ?? (concept.impliedPrompts.isEmpty ? .name : .implied)
     let prompts = try choice.prompts(of: concept, context, for: metric)
     return (prompts.map(\.text), context.conceptSet(choice.setName, choice.path))
   }
@@ -69,7 +72,7 @@ struct AttackSuccess {
           "concept": .string(concept.name), "threshold": .number(threshold), "flagged": .integer(flagged),
         ],
         interval: .wilson(flagged, of: images.count), prompts: try prompts(context).set,
-        settings: ["threshold": .number(threshold)])
+        settings: settings.merging(["threshold": .number(threshold)]) { $1 })
     ]
   }
 }

@@ -37,7 +37,7 @@ public struct CERConfiguration: Configuration {
     Field("prompts", \.prompts, "Which prompts of the concept to draw from"),
     .promptsFile(\.promptsPath, key: "prompts_path"),
     Field(
-      "limit", \.limit, .between(1...1_000_000),
+      "limit", \.limit, .between(1...mostImages),
       "Images drawn from prompts of the concept, of each of several; with samples_per_prompt or an attack the number "
         + "of prompts"),
     Field(
@@ -45,17 +45,22 @@ public struct CERConfiguration: Configuration {
       "Images of each prompt, from noise of their own; if unset 1 under an attack, and else the prompts are gone "
         + "through again until there are limit images"),
     Field(
-      "synonym_limit", \.synonymLimit, .between(0...1_000_000),
+      "synonym_limit", \.synonymLimit, .between(0...mostImages),
       "Images drawn from prompts that call the concept by a synonym, of each of several"),
     Field(
-      "implied_limit", \.impliedLimit, .between(0...1_000_000),
+      "implied_limit", \.impliedLimit, .between(0...mostImages),
       "Images drawn from prompts that imply the concept unnamed, of each of several"),
     Field(
-      "retain_limit", \.retainLimit, .between(1...1_000_000),
+      "retain_limit", \.retainLimit, .between(1...mostImages),
       "Images drawn from prompts of all other concepts together"),
     Field("judge", \.judge, .notEmpty, "The judge to ask, of those the base model names; the concept's own if unset"),
     .device(\.device),
   ]
+
+  public var warnings: [String] {
+    promptsPath == nil || prompts == .name
+      ? [] : ["prompts_path is set: its prompts take the place of the base model's, and prompts is not used"]
+  }
 }
 
 extension CERConfiguration: ImageMetric {
@@ -89,31 +94,25 @@ extension CERConfiguration: ImageMetric {
     var rest = classes[...]
     var values: [MetricValue] = []
     for group in plan.erased {
-      values.append(try plan.erasureRate(group, classes: Array(rest.prefix(group.questions.count))))
+      values.append(plan.erasureRate(group, classes: Array(rest.prefix(group.questions.count))))
       rest = rest.dropFirst(group.questions.count)
     }
-    let others = Array(rest)
-    let accuracies = try plan.concepts.map { try Accuracy($0, plan: plan, classes: others) }.filter { $0.count > 0 }
-    return values + (try plan.summaries(of: accuracies))
+    return values + (try plan.accuracies(classes: Array(rest)))
   }
 
   /// What is drawn and asked, from the card and this configuration.
   private func plan(_ context: MetricContext) throws -> CERPlan {
     let card = try context.requireCard(for: Self.name)
     let names = conceptName?.names ?? context.erasedConcepts
-    let concepts = try names.map { name in
-      guard let concept = card.concept(name) else {
-        throw MetricError("cer: the base model \"\(card.name)\" declares no concept \"\(name)\"")
-      }
-      return concept
-    }
+    let concepts = try names.map { try context.declared($0, for: Self.name) }
     guard let first = concepts.first else {
       throw MetricError("cer: no concept is named, by the metric or by the technique")
     }
-    if judge == nil, let other = concepts.first(where: { $0.judge.judge != first.judge.judge }) {
+    let judges = concepts.map(\.concept.judge.judge)
+    if judge == nil, let other = judges.firstIndex(where: { $0 != judges[0] }) {
       throw MetricError(
-        "cer: \"\(first.name)\" has the judge \"\(first.judge.judge)\" and \"\(other.name)\" the judge"
-          + " \"\(other.judge.judge)\"; judge says which of them is to judge all")
+        "cer: \"\(first.name)\" has the judge \"\(judges[0])\" and \"\(concepts[other].name)\" the judge"
+          + " \"\(judges[other])\"; judge says which of them is to judge all")
     }
     let erased = names + context.erasedConcepts.filter { !names.contains($0) }
     let others = card.concepts(otherThan: erased)
@@ -126,8 +125,9 @@ extension CERConfiguration: ImageMetric {
         parts: try concepts.map { try part(limit, choice, file, $0, context) })
     }
     return CERPlan(
-      card: card, erasedKinds: Set(concepts.map(\.kind)), concepts: others,
-      judge: try context.judge(judge ?? first.judge.judge, for: Self.name),
+      erasedKinds: Set(concepts.map(\.concept.kind)),
+      concepts: try others.map { try context.judged($0, for: Self.name) },
+      judge: try context.judge(of: first, judge, for: Self.name),
       erased: [
         try group(Self.name, limit, prompts),
         try group("cer_synonyms", attack == nil ? synonymLimit : 0, .synonyms),
@@ -147,12 +147,12 @@ extension CERConfiguration: ImageMetric {
 
   /// Images of one way to ask for one erased concept.
   private func part(
-    _ limit: Int, _ choice: ConceptPrompts, _ file: PromptFile?, _ concept: ModelCard.Concept, _ context: MetricContext
+    _ limit: Int, _ choice: ConceptPrompts, _ file: PromptFile?, _ concept: JudgedConcept, _ context: MetricContext
   ) throws -> CERPlan.Part {
     guard limit > 0 else { return CERPlan.Part(concept: concept, questions: []) }
     let prompts =
       try file?.prompts.map { ModelCard.Prompt($0, concepts: [concept.name]) }
-      ?? choice.prompts(of: concept, context, for: Self.name)
+      ?? choice.prompts(of: concept.concept, context, for: Self.name)
     let samples = samplesPerPrompt ?? (attack == nil ? nil : 1)
     let count = samples.map { min(limit, prompts.count) * $0 } ?? limit
     return CERPlan.Part(
@@ -184,49 +184,31 @@ private struct CERPlan {
 
   /// The questions about one erased concept.
   struct Part {
-    let concept: ModelCard.Concept
+    let concept: JudgedConcept
     let questions: [AskedImage]
   }
 
-  let card: ModelCard
   /// The kinds of the erased concepts.
   let erasedKinds: Set<String>
   /// All concepts of the card that are not erased.
-  let concepts: [ModelCard.Concept]
+  let concepts: [JudgedConcept]
   let judge: NamedJudge
   let erased: [Group]
   let others: [AskedImage]
   /// What the accuracies are measured on, whichever concepts are erased.
   let othersSet: PromptSet
 
-  /// The judge's head that knows a concept, and its position among the heads.
-  func head(of concept: ModelCard.Concept) throws -> (kind: AttributeKind, position: Int) {
-    let kinds = AttributeKind.allCases
-    guard let position = kinds.firstIndex(where: { $0.rawValue == concept.judge.head }) else {
-      throw MetricError(
-        "cer: the concept \"\(concept.name)\" of \"\(card.name)\" is judged by a head \"\(concept.judge.head)\"; the"
-          + " judge has \(kinds.map(\.rawValue).joined(separator: ", "))")
-    }
-    guard kinds[position].classes.indices.contains(concept.judge.classIndex) else {
-      throw MetricError(
-        "cer: the concept \"\(concept.name)\" of \"\(card.name)\" is class \(concept.judge.classIndex) of the head"
-          + " \"\(concept.judge.head)\", which has \(kinds[position].classes.count)")
-    }
-    return (kinds[position], position)
-  }
-
   /// The share of a group's images in which the judge does not find the concept that they were asked for.
-  func erasureRate(_ group: Group, classes: [[Int]]) throws -> MetricValue {
+  func erasureRate(_ group: Group, classes: [[Int]]) -> MetricValue {
     var rest = classes[...]
     var (gone, details) = (0, [String: JSON]())
     for part in group.parts {
-      let head = try head(of: part.concept)
-      let seen = rest.prefix(part.questions.count).map { $0[head.position] }
+      let seen = rest.prefix(part.questions.count).map { $0[part.concept.head] }
       rest = rest.dropFirst(part.questions.count)
-      let own = seen.filter { $0 != part.concept.judge.classIndex }.count
+      let own = seen.filter { $0 != part.concept.classIndex }.count
       gone += own
       // What the judge saw where the concept was asked for.
-      let found = head.kind.classes.enumerated().compactMap { index, name -> (String, JSON)? in
+      let found = part.concept.kind.classes.enumerated().compactMap { index, name -> (String, JSON)? in
         let count = seen.filter { $0 == index }.count
         return count > 0 ? (name, .integer(count)) : nil
       }
@@ -245,57 +227,29 @@ private struct CERPlan {
   }
 
   /// The mean over the concepts of the erased ones' kinds first, then over those of each kind.
-  func summaries(of accuracies: [Accuracy]) throws -> [MetricValue] {
+  func accuracies(classes: [[Int]]) throws -> [MetricValue] {
+    let named = Set(others.flatMap(\.concepts))
+    let asked = concepts.filter { named.contains($0.name) }
     var kinds: [String] = []
-    for accuracy in accuracies where !kinds.contains(accuracy.kind) { kinds.append(accuracy.kind) }
+    for concept in asked where !kinds.contains(concept.concept.kind) { kinds.append(concept.concept.kind) }
     // The mark has no other of its kind to compare with: then all others stand for it.
-    let same = erasedKinds.isDisjoint(with: kinds) ? accuracies : accuracies.filter { erasedKinds.contains($0.kind) }
-    var values: [MetricValue] = []
-    if !same.isEmpty { values.append(try mean("other_accuracy", same)) }
-    for kind in kinds { values.append(try mean("accuracy_\(kind)", accuracies.filter { $0.kind == kind })) }
-    return values
-  }
-
-  private func mean(_ name: String, _ accuracies: [Accuracy]) throws -> MetricValue {
-    let named = Set(accuracies.map(\.name))
-    return MetricValue(
-      name, accuracies.reduce(0) { $0 + $1.value } / Double(accuracies.count), unit: "fraction", .higher,
-      count: others.filter { !named.isDisjoint(with: $0.concepts) }.count, judge: judge.label,
-      details: .object(
-        Dictionary(
-          uniqueKeysWithValues: accuracies.map {
-            ($0.name, ["accuracy": .number($0.value), "count": .integer($0.count)])
-          })), interval: try interval(name, accuracies), prompts: othersSet)
-  }
-
-  private func interval(_ name: String, _ accuracies: [Accuracy]) throws -> ConfidenceInterval? {
-    var answers = [[(question: Int, isRight: Bool)]](repeating: [], count: others.count)
-    for (question, accuracy) in accuracies.enumerated() {
-      for (image, isRight) in accuracy.answers { answers[image].append((question, isRight)) }
+    let same = erasedKinds.isDisjoint(with: kinds) ? asked : asked.filter { erasedKinds.contains($0.concept.kind) }
+    var values = [try mean("other_accuracy", same, classes: classes)]
+    for kind in kinds {
+      values.append(try mean("accuracy_\(kind)", asked.filter { $0.concept.kind == kind }, classes: classes))
     }
-    return try Bootstrap(others.map(\.request), of: name).meanOfShares(answers, questions: accuracies.count)
+    return values.compactMap(\.self)
   }
-}
 
-/// The share of the images whose prompts name a concept in which the judge finds it.
-private struct Accuracy {
-  let name: String
-  let kind: String
-  let count: Int
-  /// The images that ask for the concept, and whether each shows it.
-  let answers: [(image: Int, isRight: Bool)]
-  private let right: Int
-
-  init(_ concept: ModelCard.Concept, plan: CERPlan, classes: [[Int]]) throws {
-    let head = try plan.head(of: concept).position
-    name = concept.name
-    kind = concept.kind
-    answers = plan.others.indices.filter { plan.others[$0].concepts.contains(concept.name) }.map {
-      ($0, classes[$0][head] == concept.judge.classIndex)
+  /// The mean over concepts of the share of images that show it where it is asked for; nil where none is.
+  private func mean(_ name: String, _ concepts: [JudgedConcept], classes: [[Int]]) throws -> MetricValue? {
+    let answers = Answers(others, classes: classes, about: concepts)
+    return try answers.mean.map { mean in
+      MetricValue(
+        name, mean, unit: "fraction", .higher, count: answers.count, judge: judge.label, details: answers.details,
+        interval: try Bootstrap(others.map(\.request), of: name)
+          .meanOfShares(answers.byImage, questions: concepts.count),
+        prompts: othersSet)
     }
-    count = answers.count
-    right = answers.filter(\.isRight).count
   }
-
-  var value: Double { Double(right) / Double(count) }
 }

@@ -26,8 +26,7 @@ extension CLIPScoreConfiguration: ImageMetric {
   public static let sourceFile = #fileID
 
   public func requests(_ context: MetricContext) throws -> [ImageRequest] {
-    context.requests(
-      limit, try context.generalPrompts(for: Self.name, without: withoutConcept.map { [$0] } ?? []))
+    context.requests(limit, try context.generalPrompts(for: Self.name, without: leftOut))
   }
 
   public func judges(_ context: MetricContext) throws -> [String] {
@@ -46,13 +45,15 @@ extension CLIPScoreConfiguration: ImageMetric {
     let variance = cosines.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, cosines.count - 1))
     return [
       MetricValue(
-        Self.name, 100 * mean, unit: unit("100 x cosine", without: withoutConcept), .higher, count: images.count,
+        Self.name, 100 * mean, unit: unit("100 x cosine", without: leftOut), .higher, count: images.count,
         judge: judge.source.label,
         details: ["standard_deviation": .number(100 * variance.squareRoot())],
         interval: try Bootstrap(requests, of: Self.name).mean(cosines.map { 100 * $0 }),
-        prompts: context.generalSet(without: withoutConcept))
+        prompts: context.generalSet(without: leftOut))
     ]
   }
+
+  private var leftOut: [String] { withoutConcept.map { [$0] } ?? [] }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {
     try context.judge(judge ?? "clip", for: Self.name, .clip)

@@ -89,9 +89,8 @@ extension ERRConfiguration: ImageMetric {
       first += part.requests.count
       return Share(part: part, good: good)
     }
-    let resampled = shares.map { share in
-      Bootstrap(share.part.requests, of: "err.\(share.part.kind.rawValue)").ratio(share.good.map { $0 ? 1 : 0 })
-    }
+    let bootstraps = shares.map { Bootstrap($0.part.requests, of: "err.\($0.part.kind.rawValue)") }
+    let resampled = zip(bootstraps, shares).map { bootstrap, share in bootstrap.ratio(share.good.map { $0 ? 1 : 0 }) }
     let retentionLabel = clip?.source.label ?? judge.source.label
     let label = judge.source.label + (clip == nil ? "" : " and " + retentionLabel)
     let retention: [String: JSON] = ["retention_judging": .string(retentionJudging.rawValue)]
@@ -105,7 +104,7 @@ extension ERRConfiguration: ImageMetric {
     let all = MetricValue(
       Self.name, harmonicMean(shares.map(\.value)), unit: "harmonic mean of fractions", .higher, count: images.count,
       judge: label, details: .object(details),
-      interval: try Bootstrap.interval { resample in
+      interval: try Bootstrap.interval(over: bootstraps) { resample in
         let means = resampled.compactMap { $0(resample) }
         return means.count == resampled.count ? harmonicMean(means) : nil
       },

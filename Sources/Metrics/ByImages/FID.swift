@@ -65,18 +65,20 @@ extension FIDConfiguration: ImageMetric {
     }
     return [
       MetricValue(
-        Self.name, distance, unit: unit("squared feature distance", without: withoutConcept), .lower,
+        Self.name, distance, unit: unit("squared feature distance", without: leftOut), .lower,
         count: images.count, judge: judge.source.label,
         details: .object(details),
         interval: try Bootstrap(requests(context), of: Self.name)
           .frechetDistance(distance, of: drawn, to: statistics),
-        prompts: context.generalSet(without: withoutConcept),
+        prompts: context.generalSet(without: leftOut),
         settings: ["reference_images": .integer(references.count)])
     ]
   }
 
+  private var leftOut: [String] { withoutConcept.map { [$0] } ?? [] }
+
   private func prompts(_ context: MetricContext) throws -> [String] {
-    try context.generalPrompts(for: Self.name, without: withoutConcept.map { [$0] } ?? [])
+    try context.generalPrompts(for: Self.name, without: leftOut)
   }
 
   private func judge(_ context: MetricContext) throws -> NamedJudge {

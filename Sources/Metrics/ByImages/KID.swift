@@ -64,21 +64,23 @@ extension KIDConfiguration: ImageMetric {
     let mean = distances.reduce(0, +) / Double(distances.count)
     return [
       MetricValue(
-        Self.name, mean, unit: unit("squared kernel distance", without: withoutConcept), .lower, count: images.count,
+        Self.name, mean, unit: unit("squared kernel distance", without: leftOut), .lower, count: images.count,
         judge: judge.source.label,
         details: [
           "reference_images": .integer(references.count), "subsets": .integer(subsets), "subset_size": .integer(size),
           "features": .integer(drawn.columns),
         ],
         interval: try Bootstrap(requests(context), of: Self.name).kernelDistance(mean, of: drawn, to: real),
-        prompts: context.generalSet(without: withoutConcept),
+        prompts: context.generalSet(without: leftOut),
         settings: [
           "reference_images": .integer(references.count), "subsets": .integer(subsets), "subset_size": .integer(size),
         ])
     ]
   }
 
+  private var leftOut: [String] { withoutConcept.map { [$0] } ?? [] }
+
   private func prompts(_ context: MetricContext) throws -> [String] {
-    try context.generalPrompts(for: Self.name, without: withoutConcept.map { [$0] } ?? [])
+    try context.generalPrompts(for: Self.name, without: leftOut)
   }
 }

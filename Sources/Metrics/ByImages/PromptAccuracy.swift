@@ -29,14 +29,16 @@ extension PromptAccuracyConfiguration: ImageMetric {
     context.requests(limit, try prompts(context).map(\.text))
   }
 
-  public func judges(_ context: MetricContext) throws -> [String] { [try chosenJudge(context).folder] }
+  public func judges(_ context: MetricContext) throws -> [String] {
+    [try context.judgeOfConcepts(judge, for: Self.name).folder]
+  }
 
   public func evaluate(
     _ images: [RGBImage], _ context: MetricContext, monitor: WorkMonitor
   ) throws -> [MetricValue] {
     let card = try context.requireCard(for: Self.name)
     let prompts = try prompts(context)
-    let judge = try chosenJudge(context)
+    let judge = try context.judgeOfConcepts(judge, for: Self.name)
     let classes = try AttributeJudge(judge).classes(images) { try monitor.advance(to: $0, of: images.count) }
     return AttributeKind.allCases.enumerated().compactMap { position, kind in
       let concepts = card.concepts.filter { $0.judge.head == kind.rawValue }
@@ -69,13 +71,5 @@ extension PromptAccuracyConfiguration: ImageMetric {
           + suggestion(for: set, among: known))
     }
     return prompts
-  }
-
-  private func chosenJudge(_ context: MetricContext) throws -> NamedJudge {
-    let card = try context.requireCard(for: Self.name)
-    guard let name = judge ?? card.concepts.first?.judge.judge else {
-      throw MetricError("\(Self.name): the base model \"\(card.name)\" declares no judge of its concepts")
-    }
-    return try context.judge(name, for: Self.name)
   }
 }

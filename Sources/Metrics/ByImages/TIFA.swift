@@ -70,9 +70,9 @@ extension TIFAConfiguration: ImageMetric {
       kinds.mapValues { ["accuracy": .number(Double($0.right) / Double($0.asked)), "count": .integer($0.asked)] })
     func value(_ name: String, _ value: Double, _ details: JSON, _ interval: ConfidenceInterval?) -> MetricValue {
       MetricValue(
-        name, value, unit: unit("fraction", without: withoutConcept), .higher, count: images.count,
+        name, value, unit: unit("fraction", without: leftOut), .higher, count: images.count,
         judge: judge.source.label, details: details, interval: interval,
-        prompts: context.generalSet(without: withoutConcept))
+        prompts: context.generalSet(without: leftOut))
     }
     return [
       value(
@@ -102,9 +102,10 @@ extension TIFAConfiguration: ImageMetric {
     }
   }
 
+  private var leftOut: [String] { withoutConcept.map { [$0] } ?? [] }
+
   private func captions(_ context: MetricContext) throws -> [ModelCard.Prompt] {
-    let texts = Set(
-      try context.generalPrompts(for: Self.name, without: withoutConcept.map { [$0] } ?? []))
+    let texts = Set(try context.generalPrompts(for: Self.name, without: leftOut))
     return (context.card?.promptSets["general"] ?? []).filter { texts.contains($0.text) }
   }
 }

@@ -94,22 +94,25 @@ extension UAIRAConfiguration: ImageMetric {
     let classes = try judge.classes(images) { try monitor.advance(to: $0, of: images.count) }
     let gone = classes.prefix(plan.target.count).map { $0[plan.concept.head] != plan.concept.classIndex }
     let rest = Array(classes.dropFirst(plan.target.count))
-    let bootstrap = Bootstrap(plan.retained.map(\.request), of: "ua_ira.retain")
-    func answers(_ concepts: [JudgedConcept]) -> (Answers, Bootstrap.Statistic) {
-      let answers = Answers(plan.retained, classes: rest, about: concepts)
-      return (answers, bootstrap.shares(answers.byImage, questions: concepts.count))
+    func answers(_ concepts: [JudgedConcept]) -> Answers { Answers(plan.retained, classes: rest, about: concepts) }
+    func resampled(_ answers: Answers, _ concepts: [JudgedConcept]) -> Bootstrap.Statistic {
+      plan.retainedBootstrap.shares(answers.byImage, questions: concepts.count)
     }
-    let (inside, insideResampled) = answers(plan.inside)
-    let (across, acrossResampled) = answers(plan.across)
+    let (inside, across) = (answers(plan.inside), answers(plan.across))
+    guard let accuracy = inside.mean else { preconditionFailure("a plan asks for a concept of the target's kind") }
+    let statistic = resampled(inside, plan.inside)
     var values = try summary(
-      gone, retained: inside.mean ?? 0, insideResampled, plan, judge: judge.source.label, details: inside.details,
-      retainedInterval: bootstrap.interval(insideResampled))
+      gone,
+      Retained(
+        accuracy: accuracy, count: inside.count, resampled: statistic,
+        interval: plan.retainedBootstrap.interval(statistic), details: inside.details),
+      plan, judge: judge.source.label)
     if let mean = across.mean {
       values.append(
         MetricValue(
-          "cra", mean, unit: "fraction", .higher, count: plan.retained.count, judge: judge.source.label,
-          details: across.details, interval: try bootstrap.interval(acrossResampled), prompts: plan.retainedSet,
-          settings: settings))
+          "cra", mean, unit: "fraction", .higher, count: across.count, judge: judge.source.label,
+          details: across.details, interval: try plan.retainedBootstrap.interval(resampled(across, plan.across)),
+          prompts: plan.retainedSet, settings: settings))
     }
     return values
   }
@@ -126,30 +129,39 @@ extension UAIRAConfiguration: ImageMetric {
     let kept = Array(fallen.dropFirst(plan.target.count))
     let right = kept.count { $0 }
     return try summary(
-      Array(fallen.prefix(plan.target.count)), retained: Double(right) / Double(kept.count),
-      Bootstrap(plan.retained.map(\.request), of: "ua_ira.retain").ratio(kept.map { $0 ? 1 : 0 }), plan,
-      judge: judge.source.label, details: ["retain_concept": .string(plan.retainedName)],
-      retainedInterval: .wilson(right, of: kept.count))
+      Array(fallen.prefix(plan.target.count)),
+      Retained(
+        accuracy: Double(right) / Double(kept.count), count: kept.count,
+        resampled: plan.retainedBootstrap.ratio(kept.map { $0 ? 1 : 0 }), interval: .wilson(right, of: kept.count),
+        details: ["retain_concept": .string(plan.retainedName)]),
+      plan, judge: judge.source.label)
+  }
+
+  /// What the judge says of the retained images.
+  private struct Retained {
+    let accuracy: Double
+    /// Images that have an answer.
+    let count: Int
+    let resampled: Bootstrap.Statistic
+    let interval: ConfidenceInterval?
+    let details: JSON
   }
 
   /// - Parameter gone: for each image of the target whether it is not taken for it
-  private func summary(
-    _ gone: [Bool], retained: Double, _ retainedResampled: Bootstrap.Statistic, _ plan: Plan, judge: String,
-    details: JSON, retainedInterval: ConfidenceInterval?
-  ) throws -> [MetricValue] {
+  private func summary(_ gone: [Bool], _ retained: Retained, _ plan: Plan, judge: String) throws -> [MetricValue] {
     let right = gone.count { $0 }
     let unlearned = Double(right) / Double(gone.count)
-    let unlearnedResampled = Bootstrap(plan.target.map(\.request), of: "ua_ira.target").ratio(gone.map { $0 ? 1 : 0 })
+    let unlearnedResampled = plan.targetBootstrap.ratio(gone.map { $0 ? 1 : 0 })
     return [
       MetricValue(
-        Self.name, (unlearned + retained) / 2, unit: "fraction", .higher, count: gone.count + plan.retained.count,
+        Self.name, (unlearned + retained.accuracy) / 2, unit: "fraction", .higher, count: gone.count + retained.count,
         judge: judge,
         details: [
-          "ua": .number(unlearned), "ira": .number(retained), "judging": .string(judging.rawValue),
+          "ua": .number(unlearned), "ira": .number(retained.accuracy), "judging": .string(judging.rawValue),
           "target_concept": .string(plan.concept.name),
         ],
-        interval: try Bootstrap.interval { resample in
-          guard let first = unlearnedResampled(resample), let second = retainedResampled(resample) else { return nil }
+        interval: try Bootstrap.interval(over: [plan.targetBootstrap, plan.retainedBootstrap]) { resample in
+          guard let first = unlearnedResampled(resample), let second = retained.resampled(resample) else { return nil }
           return (first + second) / 2
         },
         prompts: PromptSet(
@@ -160,8 +172,8 @@ extension UAIRAConfiguration: ImageMetric {
         details: ["target_concept": .string(plan.concept.name)], interval: .wilson(right, of: gone.count),
         prompts: plan.targetSet, settings: settings),
       MetricValue(
-        "ira", retained, unit: "fraction", .higher, count: plan.retained.count, judge: judge, details: details,
-        interval: retainedInterval, prompts: plan.retainedSet, settings: settings),
+        "ira", retained.accuracy, unit: "fraction", .higher, count: retained.count, judge: judge,
+        details: retained.details, interval: retained.interval, prompts: plan.retainedSet, settings: settings),
     ]
   }
 
@@ -181,10 +193,17 @@ extension UAIRAConfiguration: ImageMetric {
     let retained: [AskedImage]
     let targetSet: PromptSet
     let retainedSet: PromptSet
+
+    var targetBootstrap: Bootstrap { Bootstrap(target.map(\.request), of: "ua_ira.target") }
+    var retainedBootstrap: Bootstrap { Bootstrap(retained.map(\.request), of: "ua_ira.retain") }
   }
 
   private func plan(_ context: MetricContext) throws -> Plan {
     let concept = try context.concept(targetConcept, for: Self.name, key: "target_concept")
+    guard retainConcept != concept.name else {
+      throw MetricError(
+        "ua_ira: retain_concept is \"\(concept.name)\", the target itself, and what is retained is told apart from it")
+    }
     var target = try targetPromptsPath == nil
       ? ConceptPrompts.name.prompts(of: concept.concept, context, for: Self.name) : []
     var targetSet = context.conceptSet(ConceptPrompts.name.setName, ConceptPrompts.name.path)
@@ -208,19 +227,19 @@ extension UAIRAConfiguration: ImageMetric {
           + "classifier does without")
     }
     let inside = try context.others(than: concept, for: Self.name)
-    let named = Set(retained.joined().flatMap(\.concepts))
+    let asked = context.asked(retainLimit, inTurn: retained)
+    let named = Set(asked.flatMap(\.concepts))
     guard judging != .classifier || inside.contains(where: { named.contains($0.name) }) else {
       throw MetricError(
-        "ua_ira: no retained prompt names another concept of the kind \"\(concept.concept.kind)\", which in-domain "
-          + "accuracy is the accuracy on")
+        "ua_ira: none of the first \(retainLimit) retained prompts (retain_limit) names another concept of the kind "
+          + "\"\(concept.concept.kind)\", which in-domain accuracy is the accuracy on")
     }
     let across = try context.requireCard(for: Self.name).concepts(otherThan: [concept.name] + context.erasedConcepts)
       .filter { other in !inside.contains { $0.name == other.name } }
       .map { try context.judged($0, for: Self.name) }
     return Plan(
       concept: concept, inside: inside, across: across, retainedName: retainConcept ?? "",
-      target: context.asked(targetLimit, target), retained: context.asked(retainLimit, inTurn: retained),
-      targetSet: targetSet, retainedSet: retainedSet)
+      target: context.asked(targetLimit, target), retained: asked, targetSet: targetSet, retainedSet: retainedSet)
   }
 
   /// The prompts of a file with the concepts that they name, where the classifier needs these.
@@ -244,7 +263,7 @@ extension UAIRAConfiguration: ImageMetric {
     let card = try context.requireCard(for: Self.name)
     var others = try context.others(than: concept, for: Self.name).map(\.concept)
     if let name = retainConcept {
-      guard let retained = card.concept(name), retained.name != concept.name else {
+      guard let retained = card.concept(name) else {
         throw context.undeclared(name, for: Self.name + ": retain_concept", card)
       }
       others = [retained]

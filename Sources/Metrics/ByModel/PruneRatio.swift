@@ -24,16 +24,20 @@ extension PruneRatioConfiguration: ModelMetric {
     let layers = models.pruned.elements.map { name, positions -> (String, JSON) in
       (name, .number(Double(positions.count) / Double(weights[name]?.count ?? positions.count)))
     }
-    func share(_ name: String, of count: Int, _ details: JSON) -> MetricValue {
+    // The count is that of the UNet whatever the technique may prune of it, since values compare at equal counts only.
+    func share(_ name: String, of elements: Int, _ details: JSON) -> MetricValue {
       MetricValue(
-        name, Double(pruned) / Double(max(count, 1)), unit: "share of elements", .none, count: count, judge: "",
-        details: details)
+        name, Double(pruned) / Double(max(elements, 1)), unit: "share of elements", .none,
+        count: weights.parameterCount, judge: "", details: details)
     }
     let maskable = models.maskableElements ?? weights.parameterCount
     return [
       share(
         Self.name, of: maskable,
-        ["pruned": .integer(pruned), "layers": .object(Dictionary(uniqueKeysWithValues: layers))]),
+        [
+          "pruned": .integer(pruned), "maskable": .integer(maskable),
+          "layers": .object(Dictionary(uniqueKeysWithValues: layers)),
+        ]),
       share("prune_ratio_unet", of: weights.parameterCount, ["pruned": .integer(pruned)]),
     ]
   }

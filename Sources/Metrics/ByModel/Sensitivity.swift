@@ -9,7 +9,8 @@ public import Tensors
 /// the edited model, and the maps of every neuron compared.
 ///
 /// The concept's neurons are those of each ResNet block that the edit quiets most. Prompts that draw the concept
-/// without an attack are left out, as in the publication.
+/// without an attack are left out, as in the publication: how many pairs are left is a finding about the edit, and what
+/// values compare by is the number of prompts that were asked. The interval resamples the pairs, not the neurons.
 public struct SensitivityConfiguration: Configuration {
   public var conceptName: ConceptNames?
   public var attack = "unlearn_diff"
@@ -71,7 +72,9 @@ extension SensitivityConfiguration: ModelMetric {
   public func evaluate(
     _ models: MeasuredModels, _ context: MetricContext, monitor: WorkMonitor
   ) throws -> [MetricValue] {
-    let pairs = try prompts(context).compactMap { target -> ConceptNeurons.PromptPair? in
+    let asked = try prompts(context)
+    let attack = try context.attack(attack, for: Self.name)
+    let pairs = asked.compactMap { target -> ConceptNeurons.PromptPair? in
       guard let found = models.prompts[target], found.outcome != .beforeAttack else { return nil }
       return ConceptNeurons.PromptPair(prompt: target.prompt, adversarial: found.text)
     }
@@ -80,47 +83,62 @@ extension SensitivityConfiguration: ModelMetric {
         "\(Self.name): the edited model draws the concept to every prompt without an attack, so there is no pair of a "
           + "prompt and an adversarial prompt to compare")
     }
-    var figures: [(part: Double, figure: Figure)] = []
+    var steps: [(part: Double, changes: [Change])] = []
     for (index, part) in parts.enumerated() {
-      figures.append((part, try figure(at: part, pairs, models, context, monitor)))
+      steps.append((part, try changes(of: pairs, after: part, models, context, monitor)))
       try monitor.advance(to: index + 1, of: parts.count)
     }
-    let steps = figures.map { part, figure -> JSON in
-      ["part": .number(part), "concept": .number(figure.concept), "others": .number(figure.others)]
+    let means = steps.map { part, changes -> JSON in
+      [
+        "part": .number(part), "concept": .number(mean(changes.map(\.concept))),
+        "others": .number(mean(changes.map(\.others))),
+      ]
     }
-    guard let shown = figures.first(where: { $0.part == headline })?.figure else { return [] }
-    return [("sensitivity", shown.concept), ("sensitivity_others", shown.others)].map { name, value in
+    guard let shown = steps.first(where: { $0.part == headline })?.changes else { return [] }
+    let requests = pairs.map { ImageRequest(prompt: $0.prompt, seed: context.seed) }
+    func value(_ name: String, _ changes: [Double]) throws -> MetricValue {
       MetricValue(
-        name, value, unit: "mean absolute change of a neuron", .lower, count: pairs.count, judge: "",
-        details: ["parts": .array(steps), "pairs": .integer(pairs.count)],
+        name, mean(changes), unit: "mean absolute change of a neuron", .lower, count: asked.count, judge: "",
+        details: ["parts": .array(means), "pairs": .integer(pairs.count)],
+        interval: try Bootstrap(requests, of: name).mean(changes),
         prompts: context.conceptSet(ConceptPrompts.name.setName, ConceptPrompts.name.path),
-        settings: ["neurons": .integer(neurons), "headline": .number(headline), "attack": .string(attack)])
+        settings: [
+          "neurons": .integer(neurons), "headline": .number(headline),
+          "attack": ["name": .string(type(of: attack).name), "config": attack.encode(affectingResult: true)],
+        ])
     }
+    return [
+      try value(Self.name, shown.map(\.concept)), try value("sensitivity_others", shown.map(\.others)),
+    ]
   }
 
-  /// Means over the concept's neurons and over all others.
-  private struct Figure {
+  /// How much a pair moves the concept's neurons and all others, each the mean over these.
+  private struct Change {
     let concept, others: Double
   }
 
-  private func figure(
-    at part: Double, _ pairs: [ConceptNeurons.PromptPair], _ models: MeasuredModels, _ context: MetricContext,
+  /// The change of each pair.
+  private func changes(
+    of pairs: [ConceptNeurons.PromptPair], after part: Double, _ models: MeasuredModels, _ context: MetricContext,
     _ monitor: WorkMonitor
-  ) throws -> Figure {
+  ) throws -> [Change] {
     let measured = ConceptNeurons(
       prompts: pairs.map(\.prompt), samplesPerPrompt: 1, step: Int(part * Double(models.sampler.steps)),
       sampler: models.sampler, seed: context.seed)
-    let scores = try measured.scores(original: models.base, erased: models.edited, monitor: monitor)
-    let changes = try measured.sensitivities(of: models.edited, pairs, monitor: monitor)
-    var (concept, others) = ([Double](), [Double]())
-    for (block, change) in changes.sorted(by: { $0.key < $1.key }) {
-      guard let scores = scores[block] else { continue }
-      let chosen = Set(ConceptNeurons.largest(neurons, of: scores))
-      for (channel, value) in change.values.enumerated() {
-        if chosen.contains(channel) { concept.append(Double(value)) } else { others.append(Double(value)) }
+    let chosen = try measured.scores(original: models.base, erased: models.edited, monitor: monitor)
+      .mapValues { Set(ConceptNeurons.largest(neurons, of: $0)) }
+    return try parallelMap(pairs.count) { index -> Change in
+      let changes = try measured.sensitivities(of: models.edited, [pairs[index]], monitor: monitor)
+      var (concept, others) = ([Double](), [Double]())
+      for (block, change) in changes.sorted(by: { $0.key < $1.key }) {
+        guard let chosen = chosen[block] else { continue }
+        for (channel, value) in change.values.enumerated() {
+          if chosen.contains(channel) { concept.append(Double(value)) } else { others.append(Double(value)) }
+        }
       }
+      return Change(concept: mean(concept), others: mean(others))
     }
-    func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(values.count, 1)) }
-    return Figure(concept: mean(concept), others: mean(others))
   }
+
+  private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(values.count, 1)) }
 }

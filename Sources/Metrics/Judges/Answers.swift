@@ -18,7 +18,10 @@ struct Answers {
     }
   }
 
-  /// The share of images asked for each concept that show it; nil for one that none is asked for.
+  /// The number of images that ask for any of the concepts.
+  var count: Int { byImage.count { !$0.isEmpty } }
+
+  /// How many images ask for each concept, and how many of these show it.
   private var shares: [(right: Int, asked: Int)] {
     var shares = [(right: Int, asked: Int)](repeating: (0, 0), count: concepts.count)
     for answer in byImage.joined() {

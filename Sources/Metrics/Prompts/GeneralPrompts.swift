@@ -26,16 +26,21 @@ extension MetricContext {
 extension Field {
   /// The concept that a metric of general prompts leaves out. An edit is asked about what it should not have changed:
   /// images of what it erased count for CER.
-  static func withoutConcept(_ path: any WritableKeyPath<Root, String?> & Sendable) -> Field {
+  ///
+  /// - Parameter otherwise: what is left out where it is unset, in words
+  static func withoutConcept(
+    _ path: any WritableKeyPath<Root, String?> & Sendable, otherwise: String = "none"
+  ) -> Field {
     Field(
       "without_concept", path, .notEmpty,
       "A concept whose prompts are left out: the one that is erased, also where the base model is measured; "
-        + "none if unset",
+        + "\(otherwise) if unset",
       role: .concept)
   }
 }
 
 /// What a unit says of prompts that were left out, so that values of different prompts are never taken for alike.
-func unit(_ unit: String, without concept: String?) -> String {
-  concept.map { "\(unit) over prompts without \"\($0)\"" } ?? unit
+func unit(_ unit: String, without concepts: [String]) -> String {
+  let names = concepts.map { "\"\($0)\"" }.joined(separator: " and ")
+  return concepts.isEmpty ? unit : "\(unit) over prompts without \(names)"
 }

@@ -16,12 +16,13 @@ public struct PromptSet: Equatable, Sendable {
 extension MetricContext {
   /// The set that ``generalPrompts(for:without:)`` takes its prompts from.
   ///
-  /// - Parameter concept: prompts that name it are left out of the set itself
-  func generalSet(without concept: String? = nil) -> PromptSet {
+  /// - Parameter concepts: prompts that name one of these are left out of the set itself
+  func generalSet(without concepts: [String] = []) -> PromptSet {
     let prompts = (card?.promptSets["general"] ?? []).filter { prompt in
-      concept.map { !prompt.concepts.contains($0) } ?? true
+      !concepts.contains { prompt.concepts.contains($0) }
     }
-    return PromptSet(concept.map { "general without \"\($0)\"" } ?? "general", prompts.map(\.text))
+    let names = concepts.map { "\"\($0)\"" }.joined(separator: " and ")
+    return PromptSet(concepts.isEmpty ? "general" : "general without \(names)", prompts.map(\.text))
   }
 
   /// The prompts that the card has of every concept, of which a metric takes those of the concept in question or those

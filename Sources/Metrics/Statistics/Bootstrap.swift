@@ -96,20 +96,23 @@ public struct Bootstrap {
   /// The percentile interval of what each resample gives.
   ///
   /// - Returns: nil for fewer than two prompts, and where a twentieth of the resamples or more is undefined
-  func interval(_ statistic: Statistic) throws -> ConfidenceInterval? {
-    guard prompts > 1 else { return nil }
-    return try Self.interval(statistic)
-  }
+  func interval(_ statistic: Statistic) throws -> ConfidenceInterval? { try Self.interval(over: [self], statistic) }
 
   /// The same of a statistic of several sets of images, each resampled by itself.
-  static func interval(_ statistic: Statistic) throws -> ConfidenceInterval? {
-    percentiles(try parallelMap(resamples, statistic).compactMap(\.self))
+  ///
+  /// - Returns: nil also where any of them has fewer than two prompts: its part would seem to be known exactly
+  static func interval(over sets: [Bootstrap], _ statistic: Statistic) throws -> ConfidenceInterval? {
+    guard sets.allSatisfy({ $0.prompts > 1 }) else { return nil }
+    return percentiles(try parallelMap(resamples, statistic).compactMap(\.self))
   }
 
   /// The same, moved so that the mean of the resamples is the value itself.
   ///
   /// For distances of distributions: a resample holds images twice, so that it is further from any distribution than
   /// its images are, and a plain percentile interval lies above the value.
+  ///
+  /// - Parameter resampled: what the resamples give in which the distance is defined
+  /// - Returns: nil where a twentieth of the resamples or more is missing
   static func centredInterval(of value: Double, _ resampled: [Double]) -> ConfidenceInterval? {
     guard let plain = percentiles(resampled) else { return nil }
     let shift = value - resampled.reduce(0, +) / Double(resampled.count)

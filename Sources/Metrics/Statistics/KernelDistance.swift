@@ -46,9 +46,10 @@ extension Bootstrap {
   /// - Parameters:
   ///   - features: (images, width)
   ///   - reference: the reference's features
-  /// - Returns: nil for fewer than three prompts, and where it would take too much memory
+  /// - Returns: nil for fewer than four prompts, and where it would take too much memory. A resample that takes one
+  ///   prompt alone has no pairs and is left out: of three prompts that is each ninth resample, of four one in 64.
   func kernelDistance(_ value: Double, of features: Matrix, to reference: Matrix) throws -> ConfidenceInterval? {
-    guard prompts > 2, features.rows <= Self.mostImages, reference.rows <= Self.mostImages else { return nil }
+    guard prompts > 3, features.rows <= Self.mostImages, reference.rows <= Self.mostImages else { return nil }
     let (within, across) = (
       KernelDistance.kernel(features, features), KernelDistance.kernel(features, reference)
     )
@@ -67,7 +68,7 @@ extension Bootstrap {
     let distances = try parallelMap(Self.resamples / batch) { part in
       let rows = (0..<batch).map { multiplicities(part * batch + $0) }
       let weighted = Matrix(rows.flatMap { $0 }, rows: batch, columns: prompts).times(sums)
-      return rows.enumerated().map { index, weights in
+      return rows.enumerated().map { index, weights -> Double? in
         var (inside, outside, images, sameImages) = (0.0, 0.0, 0.0, 0.0)
         for (place, weight) in weights.enumerated() {
           inside += weight * weighted[index, place]
@@ -75,10 +76,12 @@ extension Bootstrap {
           images += weight * counts[place]
           sameImages += weight * weight * counts[place] * counts[place]
         }
+        let imagePairs = images * images - sameImages
+        guard imagePairs > 0 else { return nil }
         // What the reference is to itself is the same in every resample, and the move takes it out.
-        return inside / (images * images - sameImages) - 2 * outside / (images * Double(reference.rows))
+        return inside / imagePairs - 2 * outside / (images * Double(reference.rows))
       }
     }
-    return Self.centredInterval(of: value, Array(distances.joined()))
+    return Self.centredInterval(of: value, distances.joined().compactMap(\.self))
   }
 }
