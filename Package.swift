@@ -93,7 +93,9 @@ let package = Package(
     tests("ShapesTests", ["Configuration", "Shapes", "Diffusion", "Tensors"]),
     tests("ErasureTests", ["Erasure", "Configuration", "Diffusion", "Tensors"]),
     tests("AttacksTests", ["Attacks", "Configuration", "Diffusion", "Tensors"]),
-    tests("MetricsTests", ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes", "TestModels"]),
+    tests(
+      "MetricsTests",
+      ["Metrics", "Configuration", "Tensors", "Diffusion", "Shapes", "Erasure", "Attacks", "TestModels"]),
     tests(
       "WorkbenchTests",
       [

@@ -24,7 +24,9 @@ struct DifferenceTests {
   private func table(_ runs: [ReportedRun], differences: [JSON] = []) throws -> ReportTable {
     var wanted = spec([select("weak", label: "weak"), select("strong", label: "strong")])
     wanted.columns = columns
-    wanted.differences = try differences.map { try DifferenceSpec.parse($0, file: "table.json", keyPath: "differences") }
+    wanted.differences = try differences.map {
+      try DifferenceSpec.parse($0, file: "table.json", keyPath: "differences")
+    }
     return try TableBuilder(wanted, runs: runs).table
   }
 
