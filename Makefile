@@ -80,7 +80,7 @@ $(LETHE) run experiments/techniques/esd$(2).json --overlay experiments/overlays/
   --overlay experiments/overlays/esd_stronger.json
 endef
 
-robustness: build ## attack eight techniques on two concepts and write reports/robustness.md; about two hours, and goes on if stopped
+robustness: build ## attack the base model and seven techniques on two concepts and write reports/robustness.md; about two hours, and goes on if stopped
 	$(call ATTACK,star,)
 	$(LETHE) run experiments/techniques/esd.json experiments/techniques/p_esd.json \
 	  --overlay experiments/overlays/robustness_star.json --overlay experiments/overlays/second_edit.json

@@ -214,6 +214,19 @@ struct ExperimentTests {
     #expect(try points(circle, Overrides(baseModel: "other"))[0].baseModel == "other")
   }
 
+  @Test("a metric that is listed twice is set by its place, for its name could mean either")
+  func ambiguousMetric() throws {
+    let cer: JSON = ["name": "cer", "config": ["limit": 3]]
+    let both = try circle.setting("attacks", to: [["name": "mma"]])
+      .setting("metrics", to: [cer, cer.setting("config.attack", to: "mma")])
+    let named = Overrides(assignments: [Assignment("metrics.cer.config.limit", [9])])
+    #expect(
+      refusal(both, named).contains(
+        "this experiment has 2 metrics \"cer\"; give the place of the one that is meant, metrics.0 or metrics.1"))
+    let placed = Overrides(assignments: [Assignment("metrics.1.config.limit", [9])])
+    #expect(try points(both, placed)[0].metrics.map { $0.config["limit"] } == [3, 9])
+  }
+
   @Test("of several overlays each lies over what those before it made")
   func overlaysInTurn() throws {
     let patches: [(JSON, String)] = [(["seed": 3, "edit_seed": 1], "a.json"), (["edit_seed": 2], "b.json")]

@@ -85,6 +85,15 @@ struct ExperimentDocument {
           "this experiment has several metrics; name one, as in metrics.\(names.first ?? "fid").config.limit")
       }
       components.replaceSubrange(0..<1, with: ["metrics", name])
+    case "metrics" where components.count > 1:
+      let names = (json["metrics"]?.array ?? []).map { $0["name"]?.string }
+      let places = names.indices.filter { names[$0] == components[1] }
+      if places.count > 1 {
+        throw ConfigurationError(
+          keyPath: keyPath,
+          "this experiment has \(places.count) metrics \"\(components[1])\"; give the place of the one that is meant, "
+            + "\(places.map { "metrics.\($0)" }.joined(separator: " or "))")
+      }
     default: break
     }
     return components.joined(separator: ".")

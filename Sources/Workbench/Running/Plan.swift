@@ -55,6 +55,7 @@ public struct Plan: Sendable {
     [
       "experiment": .string(point.experiment), "technique": .string(point.technique.name), "seed": .integer(point.seed),
       "set": .object(point.set), "config_hash": .string(point.configHash.hex),
+      "group_hash": .string(point.configHashWithoutSeed.hex),
       "stages": .array(stages.map(\.json)),
     ]
   }
