@@ -39,6 +39,17 @@ struct AttackRunTests {
     #expect(ended["prompts"] == 4)
   }
 
+  @Test("a value says how its own attack was set, also where another setting has found the same prompts")
+  func settings() throws {
+    let bench = try SmallWorkbench(judged: true)
+    for tries in [40, 41, 42] {
+      // Of so many tries the last is hardly ever needed.
+      let run = try bench.run(attacked(limit: 1, tries: tries))[0]
+      let value = try #require(run.record.metrics.first { $0.name == "cer_random_tokens" })
+      #expect(value.measurement?.settings["attack"]?["config"]?["tries"] == .integer(tries))
+    }
+  }
+
   @Test("a search that sees the edited model is made anew for every edit, one that does not serves every technique")
   func sharing() throws {
     let bench = try SmallWorkbench(judged: true)
