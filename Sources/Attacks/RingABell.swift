@@ -153,8 +153,9 @@ public struct StateDistance {
 
   public init(_ goal: Tensor, _ encoder: CLIPTextModel) { (self.goal, self.encoder) = (goal, encoder) }
 
-  /// Prompts that one thread encodes together; what comes out does not depend on it.
-  private static let pieceSize = 32
+  /// Prompts that one thread encodes together: few enough that what is between their layers stays in its cache. What
+  /// comes out does not depend on it.
+  private static let pieceSize = 4
 
   /// - Parameter prompts: ids, as many for each as the goal has positions
   public func callAsFunction(_ prompts: [[Int]]) throws -> [Float] {
