@@ -71,6 +71,7 @@ def load():
 def main():
     torch.set_num_threads(options.threads)
     diffusers.utils.logging.disable_progress_bar()
+    before_loading = peak_bytes()
     model, draw = load(), torch.Generator().manual_seed(0)
     channels = model.config.latent_channels if options.work == "vae-decode" else model.config.in_channels
     shape = (options.batch, channels, options.latent_size, options.latent_size)
@@ -99,6 +100,7 @@ def main():
     print(json.dumps({
         "work": options.work, "threads": options.threads, "batch": options.batch, "latent_size": options.latent_size,
         "seconds": seconds, "peak_bytes": peak if is_reset else None, "peak_bytes_with_loading": max(peak, loading),
+        "bytes_before_loading": before_loading,
         "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__},
     }, indent=2, sort_keys=True))
 

@@ -46,10 +46,14 @@ def part(ours, theirs):
     name, time, memory = PARTS[ours["work"]]
     name += f", batch {ours['batch']}, {ours['latent_size']}x{ours['latent_size']}"
     yield name, "s", ours["seconds"], theirs["seconds"], time, ours["share_of_products"]
-    for key, words, target in [("peak_bytes", "peak memory", memory),
-                               ("peak_bytes_with_loading", "the same with loading", None)]:
-        if ours[key] and theirs[key]:
-            yield f"  {words}", "GiB", ours[key] / GIB, theirs[key] / GIB, target, None
+    if not (ours["peak_bytes"] and theirs["peak_bytes"]):
+        return
+    yield "  peak memory", "GiB", ours["peak_bytes"] / GIB, theirs["peak_bytes"] / GIB, memory, None
+    # What a process holds before it reads the model is its libraries: much in PyTorch, and nothing of the work.
+    less = [(result["peak_bytes"] - result["bytes_before_loading"]) / GIB for result in (ours, theirs)]
+    yield "  without program and libraries", "GiB", *less, memory, None
+    with_loading = [result["peak_bytes_with_loading"] / GIB for result in (ours, theirs)]
+    yield "  with loading", "GiB", *with_loading, None, None
 
 
 def differences(ours, theirs, keys):

@@ -39,10 +39,12 @@ public struct PartBenchmark {
     public var arithmetic = Arithmetic()
     /// Floating point operations, counted from shapes; a gradient takes three times those of its forward pass.
     public var operations: Int { arithmetic.operations * (work == .unetGradient ? 3 : 1) }
-    /// The most memory that the process held while it worked, its weights and the pages of mapped files among it; and
-    /// the most since it was started, loading among it. `nil` where the kernel does not tell.
+    /// The most memory that the process held while it worked, its weights and the pages of mapped files among it; the
+    /// most since it was started, loading among it; and what it held before it read the model, its program and
+    /// libraries. `nil` where the kernel does not tell.
     public var peakBytes: Int?
     public var peakBytesWithLoading: Int?
+    public var bytesBeforeLoading: Int?
     /// What matrix products reach in the same process, in operations a second.
     public var productSpeed = 0.0
 
@@ -56,6 +58,7 @@ public struct PartBenchmark {
         "latent_size": .integer(latentSize), "seconds": .number(seconds), "operations": .integer(operations),
         "peak_bytes": peakBytes.map(JSON.integer) ?? .null,
         "peak_bytes_with_loading": peakBytesWithLoading.map(JSON.integer) ?? .null,
+        "bytes_before_loading": bytesBeforeLoading.map(JSON.integer) ?? .null,
         "product_operations_per_second": .number(productSpeed), "share_of_products": .number(share),
       ]
     }
@@ -67,6 +70,7 @@ public struct PartBenchmark {
   /// - Throws: `CancellationError` between two passes, or the error of a folder that cannot be read.
   public func run(folder: String, monitor: WorkMonitor) throws -> Result {
     var result = Result(work: work)
+    result.bytesBeforeLoading = PeakMemory.current
     result.threads = Parallel.threadCount
     result.batch = batch ?? work.usualBatch
     switch work {

@@ -64,13 +64,17 @@ struct Bench: ParsableCommand, ComputingCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    for (name, value) in [
-      ("steps", steps), ("repeats", repeats), ("width", width), ("batch", batch ?? 1), ("latent-size", latentSize ?? 1),
-    ] where value < 1 {
+    for (name, value) in [("steps", steps), ("repeats", repeats), ("width", width)] where value < 1 {
       throw ValidationError("--\(name) takes a number of at least 1, found \(value)")
     }
     if let features, features < 2 {
       throw ValidationError("--features takes a number of at least 2, found \(features)")
+    }
+    if let batch, !Parsing.counts.contains(batch) {
+      throw ValidationError("--batch takes \(Parsing.countsInWords), found \(batch)")
+    }
+    if let latentSize, !(1...1024).contains(latentSize) {
+      throw ValidationError("--latent-size takes a number of at least 1 and at most 1024, found \(latentSize)")
     }
     if part == nil, roofline == nil, batch != nil || latentSize != nil {
       throw ValidationError("--batch and --latent-size belong to --part and --roofline; sampling has --batches")
