@@ -32,7 +32,7 @@ struct BadInputTests {
       (["generate", "a circle", "--count", "1000001"], "--count takes a number of at least 1 and at most 1000000"),
       (["bench", "--batches", "1,9000000000"], "at most 1000000, found 9000000000"),
       (["bench", "--batch", "2"], "--batch and --latent-size belong to --part and --roofline"),
-      (["bench", "--part", "unet-frward"], "\"unet-frward\" is not one of its values; did you mean \"unet-forward\"?"),
+      (["bench", "--part", "unet-frward"], "is not one of its values; did you mean \"unet-forward\"?"),
       (["bench", "--part", "vae-decode", "--latent-size", "9000"], "at most 1024, found 9000"),
       (["bench", "--roofline", "m", "--part", "unet-gradient"], "--roofline is drawn of forward passes"),
       (

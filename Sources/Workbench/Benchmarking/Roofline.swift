@@ -96,7 +96,7 @@ public struct Roofline {
     let (threads, count) = (Parallel.threadCount, 16 << 20)
     let sources = (0..<threads).map { _ in Tensor.ones([count]) }
     nonisolated(unsafe) let targets = (0..<threads).map { _ in UnsafeMutablePointer<Float>.allocate(capacity: count) }
-    defer { targets.forEach { $0.deallocate() } }
+    defer { for target in targets { target.deallocate() } }
     let seconds = median {
       parallelFor(threads) { thread in
         sources[thread].withUnsafeValues { targets[thread].initialize(from: $0.baseAddress!, count: count) }
