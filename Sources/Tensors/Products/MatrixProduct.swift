@@ -59,9 +59,9 @@ struct MatrixProduct {
   private var blocks: (rows: Int, columns: Int) {
     let wanted = Parallel.isInsideItem ? 1 : 4 * Parallel.threadCount
     let parts = max(1, (n + 255) / 256)
-    let columns = max(1, ((n + parts - 1) / parts + MatrixProduct.panel - 1) / MatrixProduct.panel) * MatrixProduct.panel
+    let panels = ((n + parts - 1) / parts + MatrixProduct.panel - 1) / MatrixProduct.panel
     let rowParts = min(max(1, wanted / parts), max(1, m / 48))
-    return (max(1, (m + rowParts - 1) / rowParts), columns)
+    return (max(1, (m + rowParts - 1) / rowParts), max(1, panels) * MatrixProduct.panel)
   }
 
   private func block(

@@ -4,8 +4,7 @@ internal import CKernels
 /// quarter of the multiplications, at the price of transforms on the way in and out.
 ///
 /// Tiles of all images of a batch are worked on in groups, whose points stay in a core's caches; the filters of a few
-/// outputs at a time are transformed when they are needed. A value depends on its own image and filter alone, as it does
-/// with products of whole matrices.
+/// outputs at a time are transformed when they are needed. A value depends on its own image and filter alone.
 struct WinogradConvolution {
   let batch: Int
   let inputs: Int
@@ -31,8 +30,11 @@ struct WinogradConvolution {
 
   /// Whether the transforms repay themselves; it depends on one image, never on the batch.
   static func pays(height: Int, width: Int, padding: Int) -> Bool {
-    (height + 2 * padding - 2) * (width + 2 * padding - 2) >= 128
+    (height + 2 * padding - 2) * (width + 2 * padding - 2) >= 64
   }
+
+  /// The same of the gradient by the filters, whose products run along the tiles of all images.
+  var gradientPays: Bool { batch * tileRows * tileColumns >= 16 }
 
   /// Rows of tiles of one image that belong to a group.
   private struct Segment {
