@@ -205,3 +205,11 @@ void lethe_keep_freed_memory(void);
 int lethe_has_avx512(void);
 /// 1 where the processor has AVX2 and FMA.
 int lethe_has_avx2(void);
+/// A moment's rest for a thread that looks again and again.
+static inline void lethe_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}

@@ -74,7 +74,7 @@ private struct Convolution {
 
   func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ result: Tensor) {
     if let winograd {
-      return winograd.forward.forward(x.pointer, weight.pointer, bias: bias?.pointer, result.pointer)
+      return winograd.forward.forward(x, weight, bias: bias, result)
     }
     forEachGroup { items in
       let width = items.count * pixels
@@ -102,7 +102,7 @@ private struct Convolution {
   func inputGradient(_ gradient: Tensor, _ weight: Tensor, shape: [Int]) -> Tensor {
     if let winograd {
       let result = Tensor(unset: shape)
-      winograd.backward.forward(gradient.pointer, weight.pointer, bias: nil, result.pointer)
+      winograd.backward.forward(gradient, weight, bias: nil, result)
       return result
     }
     let result = isPointwise ? Tensor(unset: shape) : Tensor.zeros(shape)
