@@ -33,7 +33,7 @@ extension Tensor {
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let (outputs, inputs) = (weight.shape[0], weight.shape[1])
   precondition(x.extent(-1) == inputs, "a linear layer of shape \(weight.shape) on a tensor of shape \(x.shape)")
-  let rows = x.count / max(inputs, 1)
+  let rows = x.shape.dropLast().reduce(1, *)
   let result = Tensor(unset: x.shape.dropLast() + [outputs])
   if let bias { lethe_fill_rows(bias.pointer, result.pointer, rows, outputs) }
   let product = MatrixProduct(rows, outputs, inputs)
