@@ -275,7 +275,7 @@ struct ExperimentTests {
       ssd.rows.map(\.key) == [
         "erase_concept", "forget_prompts", "retain_prompts", "rule", "alpha", "dampening_coeff", "selection_weighting",
         "dampening_constant", "num_fisher_samples", "latent_source", "save_path", "load_path", "num_inference_steps",
-        "guidance_scale", "use_fp16", "device",
+        "guidance_scale", "scheduler", "eta", "use_fp16", "device",
       ])
     let steps = try #require(ssd.rows.first { $0.key == "num_inference_steps" })
     #expect(steps.defaultValue == 50 && steps.filledBy == .baseModel)

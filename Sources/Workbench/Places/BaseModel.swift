@@ -24,6 +24,11 @@ public struct BaseModel: Sendable {
     return "sha256:\(Digest(hashing: "\(digest.hex) \(cardDigest.hex)").hex)"
   }
 
+  /// The scheduler that the folder names.
+  var scheduler: Scheduler {
+    get throws { try SchedulerConfig(folder: folder).scheduler }
+  }
+
   /// What an experiment depends on of the model.
   public var declaration: BaseDeclaration { BaseDeclaration(identity: identity, card: card) }
 

@@ -17,7 +17,7 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
   var model = "shapes"
 
-  @Option(help: ArgumentHelp("DDIM steps.", valueName: "n"))
+  @Option(help: ArgumentHelp("Steps of the scheduler.", valueName: "n"))
   var steps = 50
 
   @Option(help: ArgumentHelp("Batch sizes of sampling.", valueName: "n,n"), transform: Parsing.numbers)
@@ -99,7 +99,7 @@ struct Bench: ParsableCommand, ComputingCommand {
     columns.add("seconds per training step, batch \(result.trainingBatch)", RunText.fixed(result.perTrainingStep, 4))
     columns.add("seconds per Fisher sample", RunText.fixed(result.perFisherSample, 4))
     return columns.text()
-      + "\n\n\(result.parameters) parameters, \(result.steps) DDIM steps, guidance scale "
+      + "\n\n\(result.parameters) parameters, \(result.steps) steps, guidance scale "
       + "\(RunText.number(result.guidanceScale)), \(result.threads) threads"
   }
 }
