@@ -69,7 +69,7 @@ CASES = {
     "euler-leading": (EulerDiscreteScheduler, dict(STABLE, timestep_spacing="leading", steps_offset=1), ALL),
     "euler-trailing-v": (EulerDiscreteScheduler, dict(timestep_spacing="trailing", prediction_type="v_prediction"), FEW),
     "euler-karras": (EulerDiscreteScheduler, dict(STABLE, use_karras_sigmas=True, final_sigmas_type="sigma_min"), FEW),
-    "euler-sample": (EulerDiscreteScheduler, dict(beta_schedule="squaredcos_cap_v2", prediction_type="sample"), FEW),
+    "euler-sample": (EulerDiscreteScheduler, dict(STABLE, prediction_type="sample"), FEW),
     "euler-v-zero": (EulerDiscreteScheduler, dict(STABLE, prediction_type="v_prediction", timestep_spacing="trailing",
                                                   rescale_betas_zero_snr=True), FEW),
     "ddpm": (DDPMScheduler, dict(STABLE, clip_sample=False, steps_offset=1), ALL),

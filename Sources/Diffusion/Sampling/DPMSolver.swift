@@ -37,9 +37,8 @@ struct DPMSolver: Solver {
   private static func timesteps(
     _ config: SchedulerConfig, _ schedule: NoiseSchedule, _ steps: Int
   ) throws -> [Int] {
-    let tooNoisy = schedule.cumulativeAlphas.count { share in
-      let share = max(share, 0x1p-24)
-      return 0.5 * log(Double(share) / (1 - Double(share))) < config.smallestLogSNR
+    let tooNoisy = schedule.positiveAlphas.count { share in
+      0.5 * log(Double(share) / (1 - Double(share))) < config.smallestLogSNR
     }
     let end = config.trainTimesteps - tooNoisy
     guard end > steps else {

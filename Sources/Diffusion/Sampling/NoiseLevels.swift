@@ -11,11 +11,7 @@ struct NoiseLevels {
   private let logarithms: [Double]
 
   init(_ schedule: NoiseSchedule) {
-    // Noise alone would be infinitely noisy; diffusers takes the smallest half-precision number for its ᾱ.
-    sigmas = schedule.cumulativeAlphas.map { share in
-      let share = max(share, 0x1p-24)
-      return Double(((1 - share) / share).squareRoot())
-    }
+    sigmas = schedule.positiveAlphas.map { Double(((1 - $0) / $0).squareRoot()) }
     logarithms = sigmas.map { Double(log(Float($0))) }
   }
 

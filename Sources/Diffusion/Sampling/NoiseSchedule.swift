@@ -61,6 +61,9 @@ public struct NoiseSchedule: Sendable {
     return shares.indices.map { 1 - ($0 == 0 ? shares[0] : shares[$0] / shares[$0 - 1]) }
   }
 
+  /// ᾱ with the smallest half-precision number for noise alone, as diffusers has it, which would be infinitely noisy.
+  var positiveAlphas: [Float] { cumulativeAlphas.map { $0 == 0 ? 0x1p-24 : $0 } }
+
   /// x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε, with a timestep for each item of the batch.
   public func addNoise(_ clean: Tensor, noise: Tensor, timesteps: [Int]) -> Tensor {
     precondition(timesteps.count == clean.shape[0], "\(timesteps.count) timesteps for a batch of \(clean.shape[0])")

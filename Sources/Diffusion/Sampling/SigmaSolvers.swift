@@ -17,7 +17,10 @@ struct EulerSolver: Solver {
   func modelInput(_ sample: Tensor, step: Int) -> Tensor { sample * run.inputScale(step) }
 
   func step(_ output: Tensor, _ sample: Tensor, step: Int, noise: () -> Tensor) -> Tensor {
-    sample + run.derivative(output, sample, step, predictionType) * (run.sigmas[step + 1] - run.sigmas[step])
+    let (now, next) = (run.sigmas[step], run.sigmas[step + 1])
+    if predictionType == .epsilon { return sample + output * (next - now) }
+    // x_0 + (x - x_0) σ_s / σ_t: from noise alone, the sample is thousands of times as large as what it ends at.
+    return run.clean(output, sample, step, predictionType) * (1 - next / now) + sample * (next / now)
   }
 }
 
@@ -59,13 +62,18 @@ struct LMSSolver: Solver {
 }
 
 extension SigmaRun {
-  /// dx/dσ = (x - x_0) / σ of x = x_0 + σ ε.
-  func derivative(_ output: Tensor, _ sample: Tensor, _ step: Int, _ type: PredictionType) -> Tensor {
+  /// x_0 of x = x_0 + σ ε.
+  func clean(_ output: Tensor, _ sample: Tensor, _ step: Int, _ type: PredictionType) -> Tensor {
     let sigma = sigmas[step]
     switch type {
-    case .epsilon: return output
-    case .velocity: return sample * (sigma / (sigma * sigma + 1)) + output * inputScale(step)
-    case .sample: return (sample - output) * (1 / sigma)
+    case .epsilon: return sample - output * sigma
+    case .velocity: return sample * (1 / (sigma * sigma + 1)) - output * (sigma * inputScale(step))
+    case .sample: return output
     }
+  }
+
+  /// dx/dσ = (x - x_0) / σ.
+  func derivative(_ output: Tensor, _ sample: Tensor, _ step: Int, _ type: PredictionType) -> Tensor {
+    type == .epsilon ? output : (sample - clean(output, sample, step, type)) * (1 / sigmas[step])
   }
 }
