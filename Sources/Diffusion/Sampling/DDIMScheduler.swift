@@ -36,8 +36,7 @@ public struct DDIMScheduler: Sendable {
     let nextShare = cumulativeAlpha(after: timestep, steps: steps)
     let clean = predictedClean(output, sample: sample, share: share)
     let predicted = schedule.noise(output, sample, share: share)
-    let variance = (1 - nextShare) / (1 - share) * (1 - share / nextShare)
-    let deviation = eta * variance.squareRoot()
+    let deviation = eta > 0 ? eta * ((1 - nextShare) / (1 - share) * (1 - share / nextShare)).squareRoot() : 0
     let next =
       clean * nextShare.squareRoot() + predicted * (1 - nextShare - deviation * deviation).squareRoot()
     guard eta > 0, let noise = noise() else { return next }
