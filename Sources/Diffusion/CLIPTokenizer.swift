@@ -98,7 +98,20 @@ public struct CLIPTokenizer: Sendable {
   }
 
   /// Whether a text has more tokens than ``encode(_:)`` keeps.
-  public func isTruncated(_ text: String) -> Bool { tokens(text).count > modelMaxLength - 2 }
+  public func isTruncated(_ text: String) -> Bool {
+    // A token is a byte at least, and composing makes no more than three times as many of them.
+    text.utf8.count * 3 > modelMaxLength - 2 && tokens(text).count > modelMaxLength - 2
+  }
+
+  /// What to say of texts that have more tokens than ``encode(_:)`` keeps, in one sentence; nil where none has.
+  public func truncationWarning(_ texts: [String]) -> String? {
+    let cut = texts.filter(isTruncated)
+    guard let first = cut.first else { return nil }
+    let shown = first.count > 60 ? first.prefix(60) + "..." : first[...]
+    let count = cut.count == 1 ? "a prompt has" : "\(cut.count) prompts have"
+    let rest = cut.count == 1 ? "and is cut" : "and are cut, the first of them"
+    return "\(count) more tokens than the \(modelMaxLength - 2) that the text encoder reads, \(rest): \"\(shown)\""
+  }
 
   /// The ids of the text alone, without begin and end token, however many there are.
   public func tokens(_ text: String) -> [Int] {

@@ -105,9 +105,7 @@ struct Generate: ParsableCommand, ComputingCommand {
     if !unknown.isEmpty {
       Console.warn("the model never saw \(unknown.map { "\"\($0)\"" }.joined(separator: ", ")) in training")
     }
-    for text in [prompt, negativePrompt] where model.tokenizer.isTruncated(text) {
-      Console.warn("the model reads the first \(model.tokenizer.modelMaxLength) tokens of \"\(text)\" and no more")
-    }
+    if let warning = model.tokenizer.truncationWarning([prompt, negativePrompt]) { Console.warn(warning) }
     let order = PictureOrder(
       prompt: prompt, settings: settings, start: latents.map { .file($0) } ?? .seed(seed, count: count ?? 1))
     Interruption.listen()
