@@ -38,8 +38,7 @@ extension CLIPTokenizer {
   }
 
   /// Lower case, then the matches of CLIP's pattern from left to right: the name of a special token, which falls into
-  /// signs and letters, a contraction's ending, a run of letters, one digit, or a run of anything else that is not white
-  /// space.
+  /// signs and letters, a contraction's ending, a run of letters, one digit, or a run of anything else but white space.
   static func words(of text: ArraySlice<Unicode.Scalar>) -> [[Unicode.Scalar]] {
     let scalars = text.flatMap { Array($0.properties.lowercaseMapping.unicodeScalars) }
     let kinds = scalars.map(Kind.init)
@@ -47,7 +46,7 @@ extension CLIPTokenizer {
     var at = 0
     while at < scalars.count {
       let start = at
-      if let name = specialNames.first(where: { scalars[at...].starts(with: $0) }) {
+      if scalars[at] == "<", let name = specialNames.first(where: scalars[at...].starts) {
         words += [Array(name.prefix(2)), Array(name.dropFirst(2).dropLast(2)), Array(name.suffix(2))]
         at += name.count
         continue
