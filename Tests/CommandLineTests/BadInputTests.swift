@@ -41,6 +41,8 @@ struct BadInputTests {
       ),
       (["generate", "a circle", "--out", "a.jpg"], "--out takes a file that ends in .png"),
       (["generate", "a circle", "--guidance-scale", "-1"], "--guidance-scale"),
+      (["generate", "a circle", "--scheduler", "dmp_solver++"], "found \"dmp_solver++\" (did you mean dpm_solver++?)"),
+      (["generate", "a circle", "--eta", "2"], "--eta takes a number from 0 to 1, found 2"),
       (["generate", "a circle", "--model", "./model", "--run", "abcd"], "--run and --model both name a model"),
       (["gc", "--grace", "-1"], "--grace"),
       (["train", "sae", "--recipe", "r.json"], "either --out says where the autoencoder is written, or --declare"),

@@ -100,6 +100,15 @@ struct WorkflowTests {
     #expect(try lethe("generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "b.png").status == 0)
     #expect(try Data(contentsOf: file(desk, "a.png")) == Data(contentsOf: file(desk, "b.png")))
 
+    let euler = try lethe(
+      "generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "euler.png", "--scheduler", "euler", "--json")
+    #expect(try euler.json()["scheduler"] == "euler")
+    #expect(try Data(contentsOf: file(desk, "euler.png")) != Data(contentsOf: file(desk, "a.png")))
+    let long = Array(repeating: "circle", count: 90).joined(separator: " ")
+    let cut = try lethe("generate", long, "--model", "./model", "--negative-prompt", long, "--out", "long.png")
+    #expect(cut.errors.components(separatedBy: "more tokens than").count == 2, "\(cut.errors)")
+    #expect(cut.errors.contains("2 prompts have more tokens than"))
+
     let several = try lethe(
       "generate", "a red circle", "--model", "./model", "--seed", "7", "--count", "3", "--out", "many.png",
       "--save-latents", "final.safetensors", "--json")

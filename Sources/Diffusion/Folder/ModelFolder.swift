@@ -51,10 +51,6 @@ struct ModelFolder {
     try ConfigurationFile(path: file("\(part.rawValue)/config.json"))
   }
 
-  func schedulerConfiguration() throws -> ConfigurationFile {
-    try ConfigurationFile(path: file("scheduler/scheduler_config.json"))
-  }
-
   func weights(_ part: Part) throws -> Weights {
     let names = ["diffusion_pytorch_model", "model"].flatMap { ["\($0).safetensors", "\($0).fp16.safetensors"] }
     let folder = file(part.rawValue)

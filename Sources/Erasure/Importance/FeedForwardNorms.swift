@@ -22,11 +22,10 @@ public struct FeedForwardNorms: Sendable {
 
   /// All that decides the norms beside the model.
   public var inputs: JSON {
-    [
-      "prompts": .array(prompts.map(JSON.string)), "steps": .integer(steps),
-      "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
-      "seed": .integer(Int(seed)),
+    let own: [String: JSON] = [
+      "prompts": .array(prompts.map(JSON.string)), "steps": .integer(steps), "seed": .integer(Int(seed)),
     ]
+    return .object(own.merging(sampler.members) { $1 })
   }
 
   /// - Returns: (steps, neurons) for each second matrix of a feed-forward layer, by the name of its weight; both passes

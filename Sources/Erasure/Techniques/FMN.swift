@@ -131,7 +131,7 @@ extension FMNConfiguration: Technique {
     let stream = RandomStream(seed: context.seed, "fmn")
     let result = try training.run(context, start: trained, prepare: { _, _ in }) { step, sample, _, tensors in
       let unet = try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(tensors))
-      let sample = NoisedSample(latents, model.scheduler, stream.item(step * batch + sample))
+      let sample = NoisedSample(latents, model.schedule, stream.item(step * batch + sample))
       return attention(of: unet, sample, to: texts[sample.image % texts.count])
     }
     return ModelEdit(

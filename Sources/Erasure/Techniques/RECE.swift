@@ -102,7 +102,7 @@ public struct RECEConfiguration: Configuration {
 
   /// Settings of UCE that decide nothing about the edit.
   private static let generationKeys = [
-    "save_path", "load_path", "num_inference_steps", "guidance_scale", "use_fp16", "device",
+    "save_path", "load_path", "num_inference_steps", "guidance_scale", "scheduler", "eta", "use_fp16", "device",
   ]
 
   /// The edit that comes first.

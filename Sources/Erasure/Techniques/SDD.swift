@@ -120,6 +120,10 @@ extension SDDConfiguration: Technique {
   private func trained(_ context: EditContext) throws -> [String: Tensor] {
     let base = context.model
     func states(_ prompt: String) -> Tensor { base.textEncoder([base.tokenizer.encode(prompt)]) }
+    func noise(_ student: UNet2DConditionModel, _ latent: Tensor, _ timestep: Int, _ states: Tensor) -> Tensor {
+      base.schedule.noise(
+        predicted: student(latent, timesteps: [timestep], encoderHiddenStates: states), in: latent, timestep: timestep)
+    }
     let composite = prompts.joined(separator: ", ")
     let concepts = (conceptMethod == .composite ? [composite] : prompts).map(states)
     let empty = states("")
@@ -142,14 +146,13 @@ extension SDDConfiguration: Technique {
           let concept = conceptMethod.place(at: iteration, of: trainSteps, concepts: concepts.count, own)
           return Sample(
             latent: point.latent, timestep: point.timestep, states: concepts[concept],
-            target: student(point.latent, timesteps: [point.timestep], encoderHiddenStates: empty))
+            target: noise(student, point.latent, point.timestep, empty))
         }
       },
       loss: { _, index, samples, tensors in
         let sample = samples[index]
         let student = try UNet2DConditionModel(base.unet.config, base.unetWeights.replacing(tensors))
-        return mseLoss(
-          student(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states), sample.target)
+        return mseLoss(noise(student, sample.latent, sample.timestep, sample.states), sample.target)
       })
     return result.tensors
   }

@@ -141,15 +141,11 @@ extension SSDConfiguration: Technique {
     let fisher = FisherInformation(
       prompts: prompts, samplesPerPrompt: numFisherSamples, sampler: samplerSettings, seed: seed,
       latentSource: latentSource)
-    return Estimate(
-      name: "fisher.\(set)",
-      inputs: [
-        "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
-        "num_inference_steps": .integer(samplerSettings.steps),
-        "guidance_scale": .number(samplerSettings.guidanceScale),
-        "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
-      ]
-    ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
+    let own: [String: JSON] = [
+      "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
+      "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
+    ]
+    return Estimate(name: "fisher.\(set)", inputs: .object(own.merging(samplerSettings.members) { $1 })) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

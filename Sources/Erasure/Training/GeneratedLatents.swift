@@ -30,11 +30,11 @@ public struct GeneratedLatents {
 
   /// All that decides the latents beside the model.
   var inputs: JSON {
-    [
+    let own: [String: JSON] = [
       "prompts": .array(prompts.map(JSON.string)), "count": .integer(count),
-      "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
       "seed": .integer(Int(truncatingIfNeeded: seed)),
     ]
+    return .object(own.merging(sampler.members) { $1 })
   }
 
   /// The name of the latents among the tensors of the estimate and of its state.

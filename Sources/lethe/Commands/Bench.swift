@@ -22,7 +22,7 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
   var model = "shapes"
 
-  @Option(help: ArgumentHelp("DDIM steps.", valueName: "n"))
+  @Option(help: ArgumentHelp("Steps of the scheduler.", valueName: "n"))
   var steps = 50
 
   @Option(help: ArgumentHelp("Batch sizes of sampling.", valueName: "n,n"), transform: Parsing.numbers)
@@ -138,7 +138,7 @@ struct Bench: ParsableCommand, ComputingCommand {
     add("training step, batch \(result.trainingBatch)", result.perTrainingStep, result.operations.perTrainingStep)
     add("Fisher sample", result.perFisherSample, result.operations.perFisherSample)
     return columns.text()
-      + "\n\n\(result.parameters) parameters, \(result.steps) DDIM steps, guidance scale "
+      + "\n\n\(result.parameters) parameters, \(result.steps) steps, guidance scale "
       + "\(RunText.number(result.guidanceScale)), \(result.threads) threads; products of matrices reach "
       + BenchText.speed(result.productSpeed)
   }
