@@ -18,7 +18,7 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
 
   func run() throws {
     let experiments = try experiment.experiments()
-    let runner = Runner(store: try store.open(create: true), locations: store.locations)
+    let runner = store.runner(try store.open(create: true))
     let points = try experiments.flatMap { try runner.points(of: $0) }
     // What running would refuse is no plan.
     try runner.check(points)

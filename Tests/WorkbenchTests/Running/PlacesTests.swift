@@ -34,7 +34,7 @@ struct PlacesTests {
       try make("s/models/tiny")
       #expect(try locations.modelFolder("tiny", from: "") == folder + "/s/models/tiny")
       try make("r/store/models/large")
-      #expect(locations.modelNames == ["large", "tiny"])
+      #expect(try locations.modelNames == ["large", "tiny"])
       let large = try locations.modelFolder("./store/models/large", from: folder + "/r")
       #expect(large == folder + "/r/./store/models/large")
       #expect(throws: Locations.NotFound.self) { try locations.modelFolder("middle", from: "") }
