@@ -21,7 +21,8 @@ public struct SamplerSettings: Sendable, Equatable {
     self.width = width
   }
 
-  var isGuided: Bool { guidanceScale > 1 }
+  /// Whether a step asks about the negative prompt as well.
+  public var isGuided: Bool { guidanceScale > 1 }
 }
 
 /// One image to draw.

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 public import Tensors
 
 /// Selective Synaptic Dampening (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707) for diffusion UNets: every
@@ -148,9 +148,11 @@ extension SSDConfiguration: Technique {
         "num_inference_steps": .integer(samplerSettings.steps),
         "guidance_scale": .number(samplerSettings.guidanceScale),
         "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
-      ]
+      ], work: fisher.work
     ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model

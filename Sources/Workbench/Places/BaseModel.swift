@@ -24,6 +24,11 @@ public struct BaseModel: Sendable {
     return "sha256:\(Digest(hashing: "\(digest.hex) \(cardDigest.hex)").hex)"
   }
 
+  /// Whether loading the model and running it takes seconds and not moments.
+  public var isLarge: Bool {
+    ((try? ModelSummary(folder: folder))?.parameters ?? 0) > 100_000_000
+  }
+
   /// What an experiment depends on of the model.
   public var declaration: BaseDeclaration { BaseDeclaration(identity: identity, card: card) }
 
