@@ -25,8 +25,8 @@ public struct ModelWork: Equatable, Sendable {
   /// Nothing that takes time beside all else.
   public static let nothing = ModelWork()
 
-  /// Passes through the UNet with the gradient of the text alone, or of embeddings behind it: of the two halves of going
-  /// back, that of the latents without that of the weights.
+  /// Passes through the UNet with the gradient of the text alone, or of embeddings behind it: of the two halves of
+  /// going back, that of the maps without that of the weights.
   public static func textGradients(_ count: Double) -> ModelWork {
     ModelWork(forwards: count / 2, gradients: count / 2)
   }

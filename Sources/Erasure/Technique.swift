@@ -100,7 +100,8 @@ public struct Estimate {
 
   public init(
     name: String, inputs: JSON, needs: [String] = [], files: [EstimateFile] = [], work: ModelWork? = nil,
-    sourceFile: String = #fileID, check: ((EditContext) throws -> Void)? = nil, compute: @escaping (EditContext) throws -> [String: Tensor]
+    sourceFile: String = #fileID, check: ((EditContext) throws -> Void)? = nil,
+    compute: @escaping (EditContext) throws -> [String: Tensor]
   ) {
     self.name = name
     self.inputs = inputs

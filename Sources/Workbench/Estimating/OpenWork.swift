@@ -27,7 +27,8 @@ extension PointStages {
 
   var openEdit: OpenWork {
     var like = surroundings
-    if loaded == nil { like["technique"] = .string(type(of: technique).name) }
+    // That of a file names no technique.
+    like["technique"] = loaded == nil ? .string(type(of: technique).name) : .null
     return OpenWork(stage: "edit", like: like, work: editWork)
   }
 

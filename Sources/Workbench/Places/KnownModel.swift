@@ -86,11 +86,8 @@ extension Locations {
     if name.contains("/") || name.hasPrefix(".") || name.hasPrefix("~") {
       throw refusal("it looks like a path, and paths mean folders")
     }
-    let isWritable = name.utf8.allSatisfy { byte in
-      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 32) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-        || "-_.".utf8.contains(byte)
-    }
-    guard !name.isEmpty, name.utf8.count <= 64, isWritable, !name.hasPrefix("-") else {
+    let isPlain = name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
+    guard !name.isEmpty, name.utf8.count <= 64, isPlain, !name.hasPrefix("-") else {
       throw refusal("a name has letters, digits, \"-\", \"_\" and \".\", 64 at most, and begins with no \"-\"")
     }
     if name == "shapes" { throw refusal("the model that comes with Lethe is called so") }

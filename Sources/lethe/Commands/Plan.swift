@@ -6,7 +6,7 @@ import Workbench
 struct PlanCommand: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
-    abstract: "Show what running an experiment would compute, why the cache does not have it, and how long it takes.",
+    abstract: "Show what running an experiment would compute, why the cache lacks it, and how long it takes.",
     discussion: """
         lethe plan experiments/ssd.json
         lethe plan experiments/ssd.json --set technique.config.alpha=7

@@ -73,7 +73,8 @@ struct PlanTimesTests {
     let points = try bench.points(with(small, "sweep", ["technique.config.alpha": [1, 2]]))
     let plans = try bench.runner().plansWithTimes(points)
     #expect(plans.map { $0.stages.map(\.key) } == (try points.map { try bench.runner().plan($0).stages.map(\.key) }))
-    let fisher = try (estimate(plans[0], "fisher.forget").seconds ?? 0) + (estimate(plans[0], "fisher.retain").seconds ?? 0)
+    let forget = try estimate(plans[0], "fisher.forget").seconds ?? 0
+    let fisher = try forget + (estimate(plans[0], "fisher.retain").seconds ?? 0)
     let both = plans.reduce(0) { $0 + [$1].expectedTime.seconds }
     #expect(abs(plans.expectedTime.seconds - (both - fisher)) < 1e-9)
   }
