@@ -119,6 +119,13 @@ extension P4DConfiguration: Attack {
     try PromptTokens.check(placement, count: tokenCount, model.tokenizer, prompts: prompts)
   }
 
+  public func work(drawing: ModelWork) -> ModelWork? {
+    let iteration = ModelWork.textGradients(1) + ModelWork(forwards: 1)
+    if variant == .prefix { return stages.work(drawing: drawing, iteration: iteration) }
+    let images = 1 + targetImages + (iterations + evaluationInterval - 1) / evaluationInterval
+    return drawing * images + iteration * iterations
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {

@@ -109,6 +109,21 @@ struct BadInputTests {
 
   private func runs(_ desk: Desk) throws -> Int { try desk.lethe("ls", "--json").json().array?.count ?? -1 }
 
+  @Test("names of models that cannot be given, and folders that are none")
+  func models() throws {
+    let desk = try Desk()
+    expectRefusal(
+      try desk.lethe("models", "add", "a/b", "model"), "\"a/b\" cannot be the name of a model: it looks like a path")
+    expectRefusal(try desk.lethe("models", "add", "ssd", "model"), "a technique, an attack or a metric is called so")
+    expectRefusal(try desk.lethe("models", "add", "mine", "none"), "there is no model in the folder none")
+    expectRefusal(try desk.lethe("models", "add", "mine"), "Missing expected argument '<folder>'")
+    expectRefusal(try desk.lethe("models", "remove", "mine"), "no model \"mine\" is registered")
+    expectRefusal(try desk.lethe("models", "show", "mine"), "there is no base model \"mine\"")
+    try desk.write("lethe-store/models.json", "{")
+    expectRefusal(try desk.lethe("models"), "lethe-store/models.json")
+    expectRefusal(try desk.lethe("generate", "a circle", "--model", "mine"), "lethe-store/models.json")
+  }
+
   @Test("weights that are truncated or missing")
   func weights() throws {
     let desk = try Desk()

@@ -1,4 +1,5 @@
 import Diffusion
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -37,6 +38,19 @@ import Testing
     #expect(try latents(sampler, requests, batchSize: 3) == alone)
     #expect(try latents(sampler, requests, batchSize: 7) == alone)
     #expect(try latents(sampler, requests.reversed(), batchSize: 4) == alone.reversed())
+  }
+
+  @Test func `a few images on several threads tell of each of their steps`() throws {
+    let sampler = try Sampler(model, SamplerSettings(steps: 5, guidanceScale: 2))
+    // As many as there are threads, each of which draws by itself, and one more than fit a round.
+    for count in [1, Parallel.threadCount, 4 * Parallel.threadCount + 1] {
+      let told = Mutex<[Int]>([])
+      let noise = Tensor.zeros([count] + sampler.latentShape)
+      let prompts = Array(repeating: "a circle", count: count)
+      _ = try sampler.denoise(noise, prompts: prompts, stepped: { step in told.withLock { $0.append(step) } })
+      let steps = told.withLock { $0 }
+      #expect(steps.count >= 5 && steps == steps.sorted() && steps.last == 5, "\(count): \(steps)")
+    }
   }
 
   @Test func `a guidance scale of one or less is the prompt alone`() throws {

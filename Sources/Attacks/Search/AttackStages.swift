@@ -25,6 +25,12 @@ public struct AttackStages: Configuration {
   /// The number of stages, after each of which an image is drawn and judged.
   public var count: Int { (Self.timestepCount + timestepStride - 1) / timestepStride }
 
+  /// What a search takes where no image ends it: those of the prompt itself, of the base model and of each stage, and
+  /// the iterations.
+  func work(drawing: ModelWork, iteration: ModelWork) -> ModelWork {
+    drawing * (count + 2) + iteration * (count * iterations)
+  }
+
   /// The timesteps of the stages: the middles of fifty equal parts of the training timesteps, every
   /// `timestep_stride`-th of them.
   func timesteps(_ schedule: NoiseSchedule) -> [Int] {

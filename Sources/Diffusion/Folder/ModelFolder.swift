@@ -51,7 +51,12 @@ struct ModelFolder {
     try ConfigurationFile(path: file("\(part.rawValue)/config.json"))
   }
 
-  func weights(_ part: Part) throws -> Weights {
+  func weights(_ part: Part) throws -> Weights { try Weights(loading: SafetensorsFile(weightsFile(part))) }
+
+  /// The file that a part's weights are read from.
+  ///
+  /// - Throws: ``ModelFolderError`` where there is none.
+  func weightsFile(_ part: Part) throws -> String {
     let names = ["diffusion_pytorch_model", "model"].flatMap { ["\($0).safetensors", "\($0).fp16.safetensors"] }
     let folder = file(part.rawValue)
     guard let name = names.first(where: { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }) else {
@@ -59,7 +64,7 @@ struct ModelFolder {
         file: "\(folder)/\(part.weightsName).safetensors",
         "this file of the model folder is missing (weights are read from safetensors files only)")
     }
-    return try Weights(loading: SafetensorsFile("\(folder)/\(name)"))
+    return "\(folder)/\(name)"
   }
 }
 

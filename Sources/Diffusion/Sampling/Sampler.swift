@@ -61,7 +61,8 @@ public struct Sampler {
   ///
   /// - Parameters:
   ///   - batchSize: images drawn at a time; it changes speed and memory, and no result
-  ///   - progress: called after every step, or where threads denoise images of their own after each round of them
+  ///   - progress: called after every step; where threads denoise images of their own, after those of one of them and
+  ///     on its thread
   ///   - isCancelled: asked before every step, on several threads at once; a run that it ends throws
   ///     `CancellationError`
   ///   - finished: the place of a batch among the requests and its final latents, as the diffusion model has them
@@ -165,9 +166,12 @@ public struct Sampler {
       latents += try parallelMap(wave.count) { index in
         let piece = wave[wave.startIndex + index]
         return try denoiseTogether(
-          noise.slice(axis: 0, piece), .batch(Array(texts[piece])), isCancelled: isCancelled, stepped: { _ in })
+          noise.slice(axis: 0, piece), .batch(Array(texts[piece])), isCancelled: isCancelled
+        ) { step in
+          // The others of the round are about as far.
+          if index == 0 { stepped((timesteps.count * wave.startIndex + step * wave.count) / pieces.count) }
+        }
       }
-      stepped(timesteps.count * wave.endIndex / pieces.count)
     }
     return concatenate(latents, axis: 0)
   }

@@ -28,7 +28,8 @@ public struct SamplerSettings: Sendable, Equatable {
     self.eta = eta
   }
 
-  var isGuided: Bool { guidanceScale > 1 }
+  /// Whether a step asks about the negative prompt as well.
+  public var isGuided: Bool { guidanceScale > 1 }
 }
 
 /// One image to draw.

@@ -87,7 +87,8 @@ public struct SparseAutoencoderSettings: Configuration, Equatable {
       return autoencoder
     }
     return Estimate(
-      name: Self.estimateName, inputs: ["hookpoint": .string(layer)], files: [file], check: { _ = try read($0) }
+      name: Self.estimateName, inputs: ["hookpoint": .string(layer)], files: [file], work: .nothing,
+      check: { _ = try read($0) }
     ) { try estimate(read($0)) }
   }
 

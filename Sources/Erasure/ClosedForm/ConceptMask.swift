@@ -42,6 +42,9 @@ public struct ConceptMask {
   /// Noise at which shapes are settled and details are not, as shares of the training timesteps.
   private static let noiseLevels = [0.1, 0.2, 0.3, 0.4, 0.5]
 
+  /// Passes through the UNet for one image.
+  static var passes: Int { noiseLevels.count }
+
   /// Adds the attention of some tokens, averaged over heads, to a map of the latent's size.
   private static func add(
     _ probabilities: Tensor, at positions: [Int], to map: inout [Double], height: Int, width: Int

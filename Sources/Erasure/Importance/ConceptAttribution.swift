@@ -69,6 +69,19 @@ public struct ConceptAttribution: Sendable {
     ]
   }
 
+  /// For each sample a gradient and what it is drawn with.
+  var work: ModelWork {
+    let rounds = prompts.count * rounds
+    let gradients = ModelWork(gradients: Double(sampleCount))
+    switch objective {
+    case .guidance:
+      let point = PartialTrajectory.work(steps: steps, startGuidance: startGuidance, pairing: pairing)
+      return gradients + (point + ModelWork(forwards: 1)) * sampleCount
+    case .denoising:
+      return gradients + SamplerSettings(steps: steps, guidanceScale: startGuidance).work(latents: rounds)
+    }
+  }
+
   /// The attribution of every weight that is a matrix or a convolution, by its name.
   ///
   /// - Throws: `SamplingError` for steps that the model cannot take, ``ErasureError`` for a pairing that does not fit

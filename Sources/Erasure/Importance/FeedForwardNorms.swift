@@ -28,6 +28,13 @@ public struct FeedForwardNorms: Sendable {
     return .object(own.merging(sampler.members) { $1 })
   }
 
+  /// The first steps of a picture for each prompt.
+  var work: ModelWork {
+    var first = sampler
+    first.steps = steps
+    return first.work(latents: prompts.count)
+  }
+
   /// - Returns: (steps, neurons) for each second matrix of a feed-forward layer, by the name of its weight; both passes
   ///   of guidance count
   /// - Throws: `SamplingError` for settings that the model cannot follow, `CancellationError` where the monitor says

@@ -35,6 +35,12 @@ public struct FisherInformation {
     self.seed = seed
   }
 
+  /// The drawings of clean latents, and a gradient for each sample.
+  var work: ModelWork {
+    let gradients = ModelWork(gradients: Double(prompts.count * samplesPerPrompt))
+    return latentSource == .generated ? gradients + sampler.work(latents: prompts.count) : gradients
+  }
+
   /// - Returns: one tensor of non-negative values for each weight of the UNet, by its name.
   public func diagonal(_ model: DiffusionModel, monitor: WorkMonitor) throws -> [String: Tensor] {
     let total = prompts.count * samplesPerPrompt

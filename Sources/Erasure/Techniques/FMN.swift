@@ -111,13 +111,17 @@ extension FMNConfiguration: Technique {
       inputs: [
         "images": images.inputs, "concept": .string(concept), "tokens": .integer(inversion.tokens),
         "steps": .integer(inversion.steps), "learning_rate": .number(inversion.learningRate),
-      ], needs: [Self.images]
+      ], needs: [Self.images], work: .textGradients(Double(inversionSteps))
     ) { context in
       let latents = try context.latents(of: Self.images)
       return [
         "embeddings": try inversion.embeddings(context, latents: latents, prompts: prompts, concept: concept)
       ]
     }
+  }
+
+  public var editWork: ModelWork? {
+    loadPath == nil ? ModelWork(gradients: Double(trainSteps * batchSize)) : .nothing
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

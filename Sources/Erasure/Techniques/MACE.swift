@@ -146,11 +146,13 @@ extension MACEConfiguration: Technique {
         prompts: [phrases(concept)[0]], count: numImages, sampler: samplerSettings, seed: seed
       ).estimate(named: Self.imagesName(concept))
       let training = Estimate(
-        name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed), needs: [images.name]
+        name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed), needs: [images.name], work: loraWork
       ) { context in try trainedLoRA(concept, context) }
       return [images, training]
     }
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
@@ -162,6 +164,13 @@ extension MACEConfiguration: Technique {
 
   private static func imagesName(_ concept: String) -> String { "instance_latents.\(concept)" }
   private static func loraName(_ concept: String) -> String { "lora.\(concept)" }
+
+  /// The regions of the images, and a gradient for each sample.
+  private var loraWork: ModelWork {
+    ModelWork(
+      forwards: conceptType == .style ? 0 : Double(numImages * ConceptMask.passes),
+      gradients: Double(maxTrainSteps * trainBatchSize))
+  }
 
   private func loraInputs(_ concept: String, seed: UInt64) -> JSON {
     var inputs = encode(affectingResult: true).object ?? [:]

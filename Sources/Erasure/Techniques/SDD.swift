@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 public import Tensors
 
 /// Safe self-Distillation Diffusion (Kim et al., 2023, arXiv 2307.05977; methods 1.16): the prediction under the
@@ -104,9 +104,16 @@ extension SDDConfiguration: Technique {
           "batch_size": batchSize.json, "adam_weight_decay": adamWeightDecay.json,
           "max_grad_norm": maxGradNorm.json, "ema_decay": emaDecay.json,
           "num_inference_steps": samplerSettings.steps.json, "seed": .integer(Int(seed)),
-        ], sourceFile: Self.sourceFile
+        ], work: work, sourceFile: Self.sourceFile
       ) { context in try trained(context) }
     ]
+  }
+
+  /// For each sample a point of a trajectory, a pass and a gradient.
+  private var work: ModelWork {
+    let point = PartialTrajectory.work(
+      steps: samplerSettings.steps, startGuidance: startGuidance, pairing: timestepPairing)
+    return (point + ModelWork(forwards: 1, gradients: 1)) * (trainSteps * batchSize)
   }
 
   /// A latent, and what the student is to predict there.
@@ -156,6 +163,8 @@ extension SDDConfiguration: Technique {
       })
     return result.tensors
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate("sdd")

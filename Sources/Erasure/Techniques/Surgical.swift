@@ -144,6 +144,20 @@ extension SurgicalConfiguration: Technique {
     cost: "for each sample half a run of sampling_steps under the prompt, the empty one and each instruction concept, "
       + "and a forward and a backward pass")
 
+  /// For each sample half a run and a pass of the frozen model, both under the texts of the signal too, and a gradient
+  /// under the concept and the empty prompt.
+  public var editWork: ModelWork? {
+    if loadPath != nil { return .nothing }
+    let signals =
+      switch signal {
+      case .replacement: 0
+      case .explicit: instructionConcepts.count
+      case .implicit: 1
+      }
+    let point = PartialTrajectory.work(steps: samplingSteps, startGuidance: teacherScale, texts: 2 + signals)
+    return (point + ModelWork(forwards: Double(2 + signals), gradients: 2)) * (trainSteps * batchSize)
+  }
+
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let (model, batch) = (context.model, batchSize)
     let teachers = try effectivePrompts.map { try teacher(of: $0, model) }

@@ -23,7 +23,7 @@ public struct GeneratedLatents {
   /// - Returns: an estimate of one tensor, `latents`, of shape (count, channels, height, width), as the diffusion model
   ///   has them
   public func estimate(named name: String) -> Estimate {
-    Estimate(name: name, inputs: inputs) { context in
+    Estimate(name: name, inputs: inputs, work: sampler.work(latents: count)) { context in
       [Self.tensor: try draw(context)]
     }
   }

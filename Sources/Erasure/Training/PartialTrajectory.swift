@@ -71,6 +71,17 @@ public struct PartialTrajectory {
     return Point(latent: latent, timestep: timestep(stream, of: step), step: step)
   }
 
+  /// What a point after a random number of steps takes in the mean.
+  ///
+  /// - Parameter texts: of a step; by default the two of guidance, or the prompt alone
+  static func work(
+    steps: Int, startGuidance: Double, pairing: TimestepPairing = .next, texts: Int? = nil
+  ) -> ModelWork {
+    let executed = pairing.steps(of: steps).reduce(0) { $0 + pairing.executedSteps($1, of: steps).count }
+    let mean = Double(executed) / Double(max(1, pairing.steps(of: steps).count))
+    return ModelWork(forwards: mean * Double(texts ?? (startGuidance > 1 ? 2 : 1)))
+  }
+
   private func timestep(_ stream: RandomStream, of step: Int) -> Int {
     let candidates = pairing.timesteps(
       after: step, of: timesteps, trainTimesteps: sampler.model.schedule.trainTimesteps)

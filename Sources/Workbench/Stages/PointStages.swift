@@ -280,6 +280,9 @@ struct PointStages {
     Self.distinct(metrics.flatMap { $0.requests(under: prompts) })
   }
 
+  /// The linear algebra that all keys name.
+  var blas: JSON { code.blas }
+
   /// One key for all images together: no cache entry has it, it only says in a record what was asked.
   static func imagesKey(_ keys: [StageKey]) -> StageKey { together(keys, as: "images") }
 

@@ -121,7 +121,7 @@ struct Generate: ParsableCommand, ComputingCommand {
   private func source() throws -> (DiffusionModel, SamplerSettings) {
     if let runName {
       let store = try store.open()
-      return try Runner(store: store, locations: self.store.locations).model(of: store.run(named: runName))
+      return try self.store.runner(store).model(of: store.run(named: runName))
     }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model ?? "shapes", from: "."))
     guard let sampler = model.card?.sampler else { return (model, SamplerSettings()) }
