@@ -46,7 +46,12 @@ public final class SafetensorsFile {
 
   /// - Throws: ``SafetensorsError`` where the file is missing, truncated or does not hold what its header promises.
   public init(_ path: String) throws {
-    let mapping = try FileMapping(path)
+    let mapping: FileMapping
+    do throws(FileError) {
+      mapping = try FileMapping(path)
+    } catch {
+      throw SafetensorsError(path, error.message)
+    }
     self.path = path
     self.mapping = mapping
     guard mapping.count >= 8 else {
@@ -165,34 +170,5 @@ public final class SafetensorsFile {
       count = product
     }
     return count
-  }
-}
-
-/// A file's bytes, mapped read-only for as long as this object lives.
-private final class FileMapping {
-  let bytes: UnsafeRawBufferPointer
-  var count: Int { bytes.count }
-
-  init(_ path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw SafetensorsError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw SafetensorsError(path, "is not a file")
-    }
-    let size = Int(status.st_size)
-    guard size > 0 else {
-      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-      return
-    }
-    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
-      throw SafetensorsError(path, "cannot be mapped into memory: \(String(cString: strerror(errno)))")
-    }
-    bytes = UnsafeRawBufferPointer(start: address, count: size)
-  }
-
-  deinit {
-    if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
   }
 }
