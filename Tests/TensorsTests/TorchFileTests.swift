@@ -57,6 +57,47 @@ struct TorchFileTests {
     #expect(error?.message.contains(sentence) == true, "\(error?.message ?? "")")
   }
 
+  /// A zip archive of a pickle alone, kept as it is.
+  private func archive(_ pickle: [UInt8]) -> [UInt8] {
+    func bytes(_ numbers: [(UInt32, Int)]) -> [UInt8] {
+      numbers.flatMap { number, size in (0..<size).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+    }
+    let name = Array("archive/data.pkl".utf8)
+    let (size, length) = (UInt32(pickle.count), UInt32(name.count))
+    let facts: [(UInt32, Int)] = [(0, 2), (0, 2), (0, 2), (0, 2), (33, 2), (0, 4), (size, 4), (size, 4), (length, 2)]
+    let entry = bytes([(0x0403_4b50, 4)] + facts + [(0, 2)]) + name + pickle
+    let directory = bytes([(0x0201_4b50, 4), (0, 2)] + facts + [(0, 2), (0, 2), (0, 2), (0, 2), (0, 4), (0, 4)]) + name
+    let end: [(UInt32, Int)] = [
+      (0x0605_4b50, 4), (0, 4), (1, 2), (1, 2), (UInt32(directory.count), 4), (UInt32(entry.count), 4), (0, 2),
+    ]
+    return entry + directory + bytes(end)
+  }
+
+  @Test("lists in lists, however deep, end in a sentence and not in the stack's end")
+  func depth() throws {
+    let depth = 300_000
+    let lists = [UInt8](repeating: UInt8(ascii: "]"), count: depth)
+    let appends = [UInt8](repeating: UInt8(ascii: "a"), count: depth - 1)
+    try withScratchFolder { folder in
+      try WholeFile.write(archive([0x80, 2] + lists + appends + Array(".".utf8)), to: folder + "/deep.pt")
+      let error = #expect(throws: FileError.self) { try TorchFile(folder + "/deep.pt") }
+      #expect(error?.message == "holds no dictionary of tensors")
+    }
+  }
+
+  @Test("the class under which Stable Diffusion 1 keeps a training's state may stand there and not be called")
+  func callback() throws {
+    let name = "cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n"
+    try withScratchFolder { folder in
+      let state = archive([0x80, 2] + Array("}(X\u{9}\0\0\0callbacks}\(name)}su.".utf8))
+      try WholeFile.write(state, to: folder + "/a.ckpt")
+      #expect(try TorchFile(folder + "/a.ckpt").names.isEmpty)
+      try WholeFile.write(archive([0x80, 2] + Array("\(name))R.".utf8)), to: folder + "/b.ckpt")
+      let error = #expect(throws: FileError.self) { try TorchFile(folder + "/b.ckpt") }
+      #expect(error?.message.contains("a call of pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint") == true)
+    }
+  }
+
   @Test("every cut of a good file ends in a sentence and not in a crash")
   func cuts() throws {
     let whole = try Array(Data(contentsOf: URL(fileURLWithPath: Fixtures.path("torch/plain.pt"))))
@@ -74,8 +115,9 @@ struct TorchFileTests {
     let matrix = RandomStream(seed: 1, "matrix").normal([4, 3])
     let tensors = [("b.weight", matrix), ("a", odd), ("empty", Tensor([], shape: [0, 2])), ("scalar", Tensor(2))]
     try withScratchFolder { folder in
-      try TorchFile.write(tensors, to: folder + "/t.pt", half: half)
+      try TorchFile.write(tensors, to: folder + "/t.pt", metadata: ["lethe.base": "é"], half: half)
       let file = try TorchFile(folder + "/t.pt")
+      #expect(file.metadata == ["lethe.base": "é"])
       #expect(file.names == ["a", "b.weight", "empty", "scalar"])
       let rounded = Weights(Dictionary(uniqueKeysWithValues: tensors), source: "t").roundedToHalf()
       for (name, tensor) in tensors {

@@ -1,25 +1,20 @@
-internal import Configuration
-
 /// What a pickle is about: the values that the files of PyTorch are made of, and no others.
-indirect enum PickledValue {
+enum PickledValue {
   case none
   case boolean(Bool)
   case integer(Int)
   case number(Double)
   case string(String)
-  case list(PickledList)
-  case tuple([PickledValue])
-  case dictionary(PickledDictionary)
+  /// Collections by their place in ``Pickle/collections``: they are filled after they are made, and may be shared.
+  case list(Int)
+  case tuple(Int)
+  case dictionary(Int)
   /// The name of a class or function of Python, of those that a pickle may name.
   case global(String)
   /// What lies in another entry of the archive.
   case storage(PickledStorage)
   case tensor(PickledTensor)
 }
-
-/// Lists and dictionaries are filled after they are made, and may be shared.
-final class PickledList { var items: [PickledValue] = [] }
-final class PickledDictionary { var entries: [(key: PickledValue, value: PickledValue)] = [] }
 
 /// The numbers that tensors are views of.
 struct PickledStorage {
@@ -36,266 +31,40 @@ struct PickledTensor {
   let offset: Int
   let shape: [Int]
   let strides: [Int]
+
+  /// Whether the numbers lie one after the other, the last axis fastest.
+  var isDense: Bool {
+    var step = 1
+    for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
+      if stride != step { return false }
+      step *= extent
+    }
+    return true
+  }
 }
 
-/// Reads the pickles of PyTorch's files without running anything.
-///
-/// A pickle is a program for a stack machine that may name and call any function of Python. This one knows the
-/// instructions that put tensors, dictionaries, lists and plain values together, and of functions those that only make
-/// such values; every other instruction and every other name is refused.
-struct PickleReader {
-  private enum Slot {
-    case mark
-    case value(PickledValue)
-  }
+/// A pickle that has been read. Collections lie side by side whatever holds which: freeing a deep nest of them would
+/// need as deep a stack.
+struct Pickle {
+  var root = PickledValue.none
+  /// Items of lists and tuples; key, value, key, value of dictionaries.
+  var collections: [[PickledValue]] = []
 
-  private let bytes: UnsafeRawBufferPointer
-  private let path: String
-  private var position = 0
-  private var stack: [Slot] = []
-  private var memo: [Int: PickledValue] = [:]
-
-  /// - Parameter path: the file, for errors
-  /// - Throws: `FileError` for what is no such pickle.
-  static func read(_ bytes: UnsafeRawBufferPointer, path: String) throws(FileError) -> PickledValue {
-    var reader = PickleReader(bytes: bytes, path: path)
-    return try reader.run()
-  }
-
-  private init(bytes: UnsafeRawBufferPointer, path: String) {
-    self.bytes = bytes
-    self.path = path
-  }
-
-  // MARK: Instructions
-
-  private mutating func run() throws(FileError) -> PickledValue {
-    while true {
-      let place = position
-      let code = try byte()
-      switch Character(Unicode.Scalar(code)) {
-      case "\u{80}":
-        let version = try byte()
-        guard version <= 5 else { throw refuse("a pickle of protocol \(version); 2 to 5 are known") }
-      case "\u{95}": _ = try take(8)
-      case ".": return try pop()
-
-      case "N": push(.none)
-      case "\u{88}": push(.boolean(true))
-      case "\u{89}": push(.boolean(false))
-      case "K": push(.integer(Int(try byte())))
-      case "M": push(.integer(Int(try number(UInt16.self))))
-      case "J": push(.integer(Int(try number(Int32.self))))
-      case "\u{8a}": push(.integer(try longInteger()))
-      case "G": push(.number(Double(bitPattern: try number(UInt64.self).byteSwapped)))
-      case "X": push(.string(try text(Int(try number(UInt32.self)))))
-      case "\u{8c}": push(.string(try text(Int(try byte()))))
-      case "\u{8d}": push(.string(try text(Int(clamping: try number(UInt64.self)))))
-      case "T": push(.string(try text(Int(try number(UInt32.self)))))
-      case "U": push(.string(try text(Int(try byte()))))
-
-      case "(": stack.append(.mark)
-      case "0": _ = try pop()
-      case ")": push(.tuple([]))
-      case "\u{85}": push(.tuple([try pop()]))
-      case "\u{86}": try pushTuple(2)
-      case "\u{87}": try pushTuple(3)
-      case "t": push(.tuple(try popToMark()))
-      case "]": push(.list(PickledList()))
-      case "l": push(try list(popToMark()))
-      case "a": try append([try pop()])
-      case "e": try append(popToMark())
-      case "}": push(.dictionary(PickledDictionary()))
-      case "d":
-        let items = try popToMark()
-        push(.dictionary(PickledDictionary()))
-        try set(items)
-      case "s":
-        let value = try pop()
-        try set([try pop(), value])
-      case "u": try set(popToMark())
-
-      case "q": memo[Int(try byte())] = try top()
-      case "r": memo[Int(try number(UInt32.self))] = try top()
-      case "\u{94}": memo[memo.count] = try top()
-      case "h": push(try remembered(Int(try byte())))
-      case "j": push(try remembered(Int(try number(UInt32.self))))
-
-      case "c": push(try global(module: line(), name: line()))
-      case "\u{93}":
-        let (name, module) = (try pop(), try pop())
-        guard case .string(let name) = name, case .string(let module) = module else {
-          throw refuse("a name of Python that is no text, at byte \(place)")
-        }
-        push(try global(module: module, name: name))
-      case "Q": push(try storage(pop()))
-      case "R":
-        let (arguments, function) = (try pop(), try pop())
-        push(try call(function, arguments))
-      case "b":
-        // What PyTorch hangs on the dictionary of a module says nothing of tensors.
-        _ = try pop()
-        guard case .dictionary = try top() else { throw refuse("the state of something else than a dictionary") }
-
-      default:
-        let digits = String(code, radix: 16, uppercase: true)
-        throw refuse("the instruction 0x\(digits) at byte \(place), which no file of tensors needs")
-      }
+  /// The entries of a dictionary with text for a key; nil for anything else than a dictionary.
+  func entries(_ value: PickledValue) -> [(key: String, value: PickledValue)]? {
+    guard case .dictionary(let place) = value else { return nil }
+    let items = collections[place]
+    return stride(from: 0, to: items.count - 1, by: 2).compactMap { index in
+      guard case .string(let key) = items[index] else { return nil }
+      return (key, items[index + 1])
     }
   }
 
-  /// The names that may stand in a file of tensors. None of them is looked up anywhere.
-  private static let storages = [
-    "FloatStorage", "HalfStorage", "BFloat16Storage", "DoubleStorage", "LongStorage", "IntStorage", "ShortStorage",
-    "CharStorage", "ByteStorage", "BoolStorage",
-  ]
-  private static let functions = [
-    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter", "torch.Size",
-  ]
-
-  private func global(module: String, name: String) throws(FileError) -> PickledValue {
-    let full = "\(module).\(name)"
-    guard Self.functions.contains(full) || module == "torch" && Self.storages.contains(name) else {
-      throw refuse("the name \(full) of Python, which could run code when it is loaded elsewhere")
-    }
-    return .global(full)
-  }
-
-  /// ('storage', torch.FloatStorage, '0', 'cpu', 1024)
-  private func storage(_ reference: PickledValue) throws(FileError) -> PickledValue {
-    guard case .tuple(let parts) = reference, parts.count == 5, case .string("storage") = parts[0],
-      case .global(let type) = parts[1], type.hasPrefix("torch."), case .string(let key) = parts[2],
-      case .integer(let count) = parts[4], count >= 0
-    else { throw refuse("a reference to something else than the numbers of a tensor") }
-    return .storage(PickledStorage(type: String(type.dropFirst("torch.".count)), key: key, count: count))
-  }
-
-  private func call(_ function: PickledValue, _ arguments: PickledValue) throws(FileError) -> PickledValue {
-    guard case .global(let name) = function, case .tuple(let arguments) = arguments else {
-      throw refuse("a call of something that is no function")
-    }
-    switch name {
-    case "torch._utils._rebuild_tensor_v2":
-      guard arguments.count >= 4, case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1],
-        let shape = integers(arguments[2]), let strides = integers(arguments[3])
-      else { break }
-      return .tensor(PickledTensor(storage: storage, offset: offset, shape: shape, strides: strides))
-    case "torch._utils._rebuild_parameter":
-      guard case .tensor(let tensor)? = arguments.first else { break }
-      return .tensor(tensor)
-    case "torch.Size":
-      guard arguments.count == 1, integers(arguments[0]) != nil else { break }
-      return arguments[0]
-    case "collections.OrderedDict":
-      guard arguments.isEmpty else { break }
-      return .dictionary(PickledDictionary())
-    default: break
-    }
-    throw refuse("a call of \(name) with other arguments than PyTorch writes")
-  }
-
-  private func integers(_ value: PickledValue) -> [Int]? {
-    let items: [PickledValue]
+  /// The items of a list or tuple; nil for anything else.
+  func items(_ value: PickledValue) -> [PickledValue]? {
     switch value {
-    case .tuple(let tuple): items = tuple
-    case .list(let list): items = list.items
-    default: return nil
-    }
-    let numbers = items.compactMap { if case .integer(let number) = $0 { number } else { nil } as Int? }
-    return numbers.count == items.count ? numbers : nil
-  }
-
-  // MARK: The stack
-
-  private mutating func push(_ value: PickledValue) { stack.append(.value(value)) }
-
-  private mutating func pop() throws(FileError) -> PickledValue {
-    guard case .value(let value)? = stack.popLast() else { throw refuse("an instruction without its value") }
-    return value
-  }
-
-  private func top() throws(FileError) -> PickledValue {
-    guard case .value(let value)? = stack.last else { throw refuse("an instruction without its value") }
-    return value
-  }
-
-  private mutating func popToMark() throws(FileError) -> [PickledValue] {
-    var values: [PickledValue] = []
-    while let slot = stack.popLast() {
-      guard case .value(let value) = slot else { return values.reversed() }
-      values.append(value)
-    }
-    throw refuse("a collection without a beginning")
-  }
-
-  private mutating func pushTuple(_ count: Int) throws(FileError) {
-    var values: [PickledValue] = []
-    for _ in 0..<count { values.append(try pop()) }
-    push(.tuple(values.reversed()))
-  }
-
-  private func list(_ items: [PickledValue]) -> PickledValue {
-    let list = PickledList()
-    list.items = items
-    return .list(list)
-  }
-
-  private func append(_ items: [PickledValue]) throws(FileError) {
-    guard case .list(let list) = try top() else { throw refuse("items of something that is no list") }
-    list.items += items
-  }
-
-  private func set(_ items: [PickledValue]) throws(FileError) {
-    guard case .dictionary(let dictionary) = try top(), items.count % 2 == 0 else {
-      throw refuse("entries of something that is no dictionary")
-    }
-    for index in stride(from: 0, to: items.count, by: 2) {
-      dictionary.entries.append((items[index], items[index + 1]))
+    case .list(let place), .tuple(let place): collections[place]
+    default: nil
     }
   }
-
-  private func remembered(_ index: Int) throws(FileError) -> PickledValue {
-    guard let value = memo[index] else { throw refuse("a reference to a value that was not kept") }
-    return value
-  }
-
-  // MARK: Bytes
-
-  private mutating func take(_ count: Int) throws(FileError) -> Range<Int> {
-    guard count >= 0, count <= bytes.count - position else { throw FileError(path, "truncated: its pickle ends early") }
-    defer { position += count }
-    return position..<position + count
-  }
-
-  private mutating func byte() throws(FileError) -> UInt8 { bytes[try take(1).lowerBound] }
-
-  private mutating func number<Number: FixedWidthInteger>(_ type: Number.Type) throws(FileError) -> Number {
-    let place = try take(MemoryLayout<Number>.size).lowerBound
-    return Number(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: type))
-  }
-
-  /// A number of as many bytes as a first one says, its sign in the highest bit.
-  private mutating func longInteger() throws(FileError) -> Int {
-    let count = Int(try byte())
-    guard count <= 8 else { throw refuse("a number of \(count) bytes") }
-    let digits = bytes[try take(count)]
-    let bits = digits.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard count > 0, count < 8, let last = digits.last, last & 0x80 != 0 else { return Int(truncatingIfNeeded: bits) }
-    return Int(truncatingIfNeeded: bits | ~0 << UInt64(8 * count))
-  }
-
-  private mutating func text(_ count: Int) throws(FileError) -> String {
-    guard let text = String(validating: bytes[try take(count)], as: UTF8.self) else {
-      throw refuse("a text that is no UTF-8")
-    }
-    return text
-  }
-
-  private mutating func line() throws(FileError) -> String {
-    let start = position
-    while try byte() != UInt8(ascii: "\n") {}
-    return String(decoding: bytes[start..<position - 1], as: UTF8.self)
-  }
-
-  private func refuse(_ what: String) -> FileError { FileError(path, "its pickle has \(what)") }
 }

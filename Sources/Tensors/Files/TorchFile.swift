@@ -1,30 +1,18 @@
-internal import CKernels
 public import Configuration
 
 /// The tensors of a file that PyTorch's `torch.save` wrote: `.bin`, `.pt` and `.ckpt` since PyTorch 1.6.
 ///
 /// Such a file is a zip archive of a pickle and of the numbers that its tensors are views of. The pickle is read by
 /// ``PickleReader``, which runs nothing. A checkpoint of a training, with its tensors under `state_dict`, is read as
-/// these alone. Tensors of integers are passed over, as ``SafetensorsFile`` does. Numbers are widened or rounded to
-/// float32.
+/// these alone. Tensors of integers are passed over, as ``SafetensorsFile`` does. Numbers are read as float32
+/// (``TensorElement``).
 public final class TorchFile {
-  private enum Element: String {
-    case float = "FloatStorage"
-    case half = "HalfStorage"
-    case bfloat = "BFloat16Storage"
-    case double = "DoubleStorage"
-
-    var byteCount: Int {
-      switch self {
-      case .half, .bfloat: 2
-      case .float: 4
-      case .double: 8
-      }
-    }
-  }
+  private static let elements: [String: TensorElement] = [
+    "FloatStorage": .float32, "HalfStorage": .float16, "BFloat16Storage": .bfloat16, "DoubleStorage": .float64,
+  ]
 
   private struct Entry {
-    let element: Element
+    let element: TensorElement
     /// The first byte of the storage in the file.
     let start: Int
     let view: PickledTensor
@@ -33,6 +21,8 @@ public final class TorchFile {
   public let path: String
   /// The names of all tensors, sorted.
   public let names: [String]
+  /// The free text that Lethe left beside the tensors.
+  public let metadata: [String: String]
   private let entries: [String: Entry]
   private let mapping: FileMapping
 
@@ -45,37 +35,48 @@ public final class TorchFile {
         "is no file of PyTorch 1.6 or newer, which are zip archives; torch.load and torch.save make one of an older")
     }
     let archive = try ZipArchive(mapping, path: path)
-    guard let pickle = archive.entries.first(where: { $0.key.hasSuffix("/data.pkl") }) else {
+    guard let pickle = archive.entries.filter({ $0.key.hasSuffix("/data.pkl") }).min(by: { $0.key < $1.key }) else {
       throw FileError(path, "has no entry data.pkl, as the files of PyTorch do")
     }
     let folder = pickle.key.dropLast("data.pkl".count)
     if let order = archive.entries[folder + "byteorder"], mapping.bytes[order].elementsEqual("big".utf8) {
       throw FileError(path, "was written by a processor with the other byte order")
     }
-    let root = try PickleReader.read(UnsafeRawBufferPointer(rebasing: mapping.bytes[pickle.value]), path: path)
-    entries = try Self.entries(of: Self.dictionary(root, path), in: archive, folder: String(folder), path)
+    let content = try PickleReader.read(UnsafeRawBufferPointer(rebasing: mapping.bytes[pickle.value]), path: path)
+    entries = try Self.entries(of: Self.dictionary(content, path), in: archive, folder: String(folder), path)
     names = entries.keys.sorted()
+    metadata = try Self.metadata(archive, folder + Self.metadataName)
     self.path = path
     self.mapping = mapping
   }
 
-  /// The dictionary that has the tensors.
-  private static func dictionary(_ root: PickledValue, _ path: String) throws(FileError) -> PickledDictionary {
-    guard case .dictionary(let dictionary) = root else { throw FileError(path, "holds no dictionary of tensors") }
-    for entry in dictionary.entries {
-      if case .string("state_dict") = entry.key, case .dictionary(let inner) = entry.value { return inner }
+  /// An entry beside the pickle, which other readers pass over.
+  static let metadataName = "lethe.json"
+
+  private static func metadata(_ archive: ZipArchive, _ name: String) throws(FileError) -> [String: String] {
+    guard let range = archive.entries[name] else { return [:] }
+    do throws(JSONError) {
+      return try JSON.parse(archive.mapping.bytes[range], file: archive.mapping.path).object?.compactMapValues(\.string)
+        ?? [:]
+    } catch {
+      throw FileError(archive.mapping.path, "its entry \(metadataName) is not JSON: \(error.message)")
     }
-    return dictionary
+  }
+
+  /// The entries that have the tensors.
+  private static func dictionary(
+    _ pickle: Pickle, _ path: String
+  ) throws(FileError) -> [(key: String, value: PickledValue)] {
+    guard let entries = pickle.entries(pickle.root) else { throw FileError(path, "holds no dictionary of tensors") }
+    return entries.first { $0.key == "state_dict" }.flatMap { pickle.entries($0.value) } ?? entries
   }
 
   private static func entries(
-    of dictionary: PickledDictionary, in archive: ZipArchive, folder: String, _ path: String
+    of dictionary: [(key: String, value: PickledValue)], in archive: ZipArchive, folder: String, _ path: String
   ) throws(FileError) -> [String: Entry] {
     var entries: [String: Entry] = [:]
-    for entry in dictionary.entries {
-      guard case .string(let name) = entry.key, case .tensor(let view) = entry.value,
-        let element = Element(rawValue: view.storage.type)
-      else { continue }
+    for (name, value) in dictionary {
+      guard case .tensor(let view) = value, let element = elements[view.storage.type] else { continue }
       guard let bytes = archive.entries[folder + "data/" + view.storage.key] else {
         throw FileError(path, "tensor '\(name)' lies in an entry \"\(view.storage.key)\" that is not there")
       }
@@ -108,55 +109,47 @@ public final class TorchFile {
     }
     let isEmpty = view.shape.contains(0)
     // A stride of zero would make a tensor of any size out of one number.
-    guard !overflow, isEmpty || last < view.storage.count && count <= view.storage.count else {
+    guard !overflow, view.offset <= view.storage.count,
+      isEmpty || last < view.storage.count && count <= view.storage.count
+    else {
       throw FileError(
         path,
-        "tensor '\(name)' of shape \(view.shape), strides \(view.strides) and offset \(view.offset) reaches outside its "
-          + "\(view.storage.count) numbers")
+        "tensor '\(name)' of shape \(view.shape), strides \(view.strides) and offset \(view.offset) reaches outside "
+          + "its \(view.storage.count) numbers")
     }
   }
 
   public func contains(_ name: String) -> Bool { entries[name] != nil }
 
   /// - Throws: `FileError` where the file has no tensor of that name.
-  public func tensor(_ name: String) throws(FileError) -> Tensor {
-    guard let entry = entries[name] else {
-      let hint = nearest(to: name, among: names).map { " (is it '\($0)'?)" } ?? ""
-      throw FileError(path, "has no tensor '\(name)'\(hint)")
+  public func shape(of name: String) throws(FileError) -> [Int] { try entry(name).view.shape }
+
+  /// - Throws: `FileError` where the file has no tensor of that name.
+  public func tensor(_ name: String) throws(FileError) -> Tensor { try tensor(name, isShown: false) }
+
+  /// - Parameter isShown: whether the tensor may show the file's own memory; see ``FileMapping``
+  func tensor(_ name: String, isShown: Bool) throws(FileError) -> Tensor {
+    let entry = try entry(name)
+    let view = entry.view
+    let offset = entry.start + view.offset * entry.element.byteCount
+    if view.isDense {
+      return mapping.tensor(entry.element, at: offset, shape: view.shape, isShown: isShown)
     }
-    let whole = read(entry)
-    return entry.view.isDense ? whole : Self.gathered(whole, entry.view)
+    let rest = mapping.tensor(
+      entry.element, at: offset, shape: [view.storage.count - view.offset], isShown: true)
+    return Self.gathered(rest, view)
   }
 
-  /// The numbers from the view's first one on, in the view's shape where it has no gaps.
-  private func read(_ entry: Entry) -> Tensor {
-    let (view, width) = (entry.view, entry.element.byteCount)
-    let shape = view.isDense ? view.shape : [view.storage.count - view.offset]
-    let source = UnsafeRawBufferPointer(
-      rebasing: mapping.bytes[(entry.start + view.offset * width)...].prefix(shape.reduce(1, *) * width))
-    return Tensor.make(shape) { out in
-      guard let target = out.baseAddress, !out.isEmpty else { return }
-      switch entry.element {
-      case .float: UnsafeMutableRawBufferPointer(out).copyMemory(from: source)
-      case .double:
-        for index in out.indices {
-          out[index] = Float(source.loadUnaligned(fromByteOffset: index * 8, as: Double.self))
-        }
-      // Offsets in a file need not be aligned, so halves are copied out before they are widened.
-      case .half, .bfloat:
-        let halves = [UInt16](unsafeUninitializedCapacity: out.count) { buffer, count in
-          UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
-          count = out.count
-        }
-        if entry.element == .half {
-          lethe_from_half(halves, target, out.count)
-        } else {
-          lethe_from_bfloat(halves, target, out.count)
-        }
-      }
-    }
+  /// - Throws: `FileError` where the file is not the one that was opened any more, or was written to since.
+  func confirmUnchanged() throws(FileError) { try mapping.confirmUnchanged() }
+
+  private func entry(_ name: String) throws(FileError) -> Entry {
+    if let entry = entries[name] { return entry }
+    let hint = nearest(to: name, among: names).map { " (is it '\($0)'?)" } ?? ""
+    throw FileError(path, "has no tensor '\(name)'\(hint)")
   }
 
+  /// The values of a view with gaps, from the numbers that begin with its first.
   private static func gathered(_ numbers: Tensor, _ view: PickledTensor) -> Tensor {
     Tensor.make(view.shape) { out in
       var index = [Int](repeating: 0, count: view.shape.count)
@@ -169,17 +162,5 @@ public final class TorchFile {
         }
       }
     }
-  }
-}
-
-extension PickledTensor {
-  /// Whether the numbers lie one after the other, the last axis fastest.
-  fileprivate var isDense: Bool {
-    var step = 1
-    for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
-      if stride != step { return false }
-      step *= extent
-    }
-    return true
   }
 }

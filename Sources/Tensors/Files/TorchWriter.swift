@@ -7,37 +7,52 @@ extension TorchFile {
   /// own. The same tensors give the same bytes.
   ///
   /// - Parameters:
-  ///   - tensors: named tensors, written in the order of their names
+  ///   - tensors: named tensors, written in the order of their names, less than 4 GiB in all
+  ///   - metadata: free text beside the tensors, in an entry that PyTorch passes over
   ///   - half: whether to keep float16 instead of float32, rounded to nearest
-  public static func encode(_ tensors: [(name: String, tensor: Tensor)], half: Bool = false) -> [UInt8] {
+  public static func encode(
+    _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], half: Bool = false
+  ) -> [UInt8] {
     let sorted = tensors.sorted { $0.name < $1.name }
-    var archive = ZipWriter()
+    var archive = ZipWriter(capacity: byteCount(sorted, half: half))
     archive.add("archive/data.pkl", PickleWriter.stateDictionary(sorted, half: half))
     archive.add("archive/byteorder", Array("little".utf8))
-    for (index, entry) in sorted.enumerated() { archive.add("archive/data/\(index)", numbers(entry.tensor, half: half)) }
+    for (index, entry) in sorted.enumerated() {
+      numbers(entry.tensor, half: half) { archive.add("archive/data/\(index)", $0) }
+    }
     archive.add("archive/version", Array("3\n".utf8))
+    if !metadata.isEmpty {
+      archive.add("archive/\(metadataName)", Array(JSON.object(metadata.mapValues(JSON.string)).canonical().utf8))
+    }
     return archive.finished()
   }
 
   /// Writes a file of which a reader sees all or nothing.
   ///
-  /// - Throws: `FileError` where the file cannot be written.
+  /// - Throws: `FileError` where the file cannot be written, or would be of 4 GiB and more.
   public static func write(
-    _ tensors: [(name: String, tensor: Tensor)], to path: String, half: Bool = false
+    _ tensors: [(name: String, tensor: Tensor)], to path: String, metadata: [String: String] = [:], half: Bool = false
   ) throws(FileError) {
-    try WholeFile.write(encode(tensors, half: half), to: path)
+    guard byteCount(tensors, half: half) < Int(UInt32.max), tensors.count < Int(UInt16.max) - 8 else {
+      throw FileError(
+        path, "cannot be written: a file of PyTorch takes up to 4 GiB here; one ending in .safetensors can be larger")
+    }
+    try WholeFile.write(encode(tensors, metadata: metadata, half: half), to: path)
   }
 
-  private static func numbers(_ tensor: Tensor, half: Bool) -> [UInt8] {
-    let size = tensor.count * (half ? 2 : 4)
-    return [UInt8](unsafeUninitializedCapacity: size) { bytes, count in
-      let target = UnsafeMutableRawPointer(bytes.baseAddress!)
-      if half {
-        lethe_to_half(tensor.pointer, target.assumingMemoryBound(to: UInt16.self), tensor.count)
-      } else {
-        target.copyMemory(from: tensor.pointer, byteCount: size)
+  /// What a file takes at most: numbers, and for each tensor what stands in the pickle, in the directory and before it.
+  private static func byteCount(_ tensors: [(name: String, tensor: Tensor)], half: Bool) -> Int {
+    tensors.reduce(1 << 16) { $0 + $1.tensor.count * (half ? 2 : 4) + $1.name.utf8.count + 20 * $1.tensor.rank + 512 }
+  }
+
+  private static func numbers(_ tensor: Tensor, half: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+    tensor.withUnsafeValues { values in
+      guard half else { return body(UnsafeRawBufferPointer(values)) }
+      let halves = [UInt16](unsafeUninitializedCapacity: values.count) { buffer, count in
+        if let source = values.baseAddress { lethe_to_half(source, buffer.baseAddress!, values.count) }
+        count = values.count
       }
-      count = size
+      halves.withUnsafeBytes(body)
     }
   }
 }
@@ -98,17 +113,17 @@ private struct PickleWriter {
 
   private mutating func text(_ text: String) {
     code("X")
-    append(UInt32(text.utf8.count))
+    bytes.append(littleEndian: UInt32(text.utf8.count))
     bytes += Array(text.utf8)
   }
 
   private mutating func integer(_ value: Int) {
     if let small = Int32(exactly: value) {
       code("J")
-      append(small)
+      bytes.append(littleEndian: small)
     } else {
       bytes += [0x8a, 8]
-      append(Int64(value))
+      bytes.append(littleEndian: Int64(value))
     }
   }
 
@@ -118,9 +133,6 @@ private struct PickleWriter {
     code("t")
   }
 
-  private mutating func append(_ number: some FixedWidthInteger) {
-    withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
-  }
 }
 
 /// A zip archive of entries that are kept as they are, each beginning at a multiple of 64 bytes as PyTorch aligns them.
@@ -129,59 +141,71 @@ private struct ZipWriter {
   private var directory: [UInt8] = []
   private var count = 0
 
+  /// - Parameter capacity: about the bytes that the archive will have
+  init(capacity: Int) { bytes.reserveCapacity(capacity) }
+
   /// The years of a zip archive begin with 1980; the same tensors are to give the same bytes at any time.
   private static let firstOfJanuary1980: UInt16 = 1 << 5 | 1
 
-  mutating func add(_ name: String, _ content: [UInt8]) {
+  mutating func add(_ name: String, _ content: [UInt8]) { content.withUnsafeBytes { add(name, $0) } }
+
+  mutating func add(_ name: String, _ content: UnsafeRawBufferPointer) {
     let local = bytes.count
-    let sum = content.withUnsafeBytes { crc32_z(0, $0.bindMemory(to: UInt8.self).baseAddress, content.count) }
+    let sum = crc32_z(0, content.bindMemory(to: UInt8.self).baseAddress, content.count)
     let unpadded = local + 30 + name.utf8.count
     // An extra field of its own kind fills the gap; it takes four bytes at least.
     let padding = (64 - (unpadded + 4) % 64) % 64
-    append(UInt32(0x0403_4b50), to: &bytes)
-    describe(content.count, UInt32(sum), name, extra: 4 + padding, to: &bytes)
+    bytes.append(littleEndian: UInt32(0x0403_4b50))
+    bytes += described(content.count, UInt32(sum), name, extra: 4 + padding)
     bytes += Array(name.utf8)
-    append(UInt16(0x4246), to: &bytes)
-    append(UInt16(padding), to: &bytes)
+    bytes.append(littleEndian: UInt16(0x4246))
+    bytes.append(littleEndian: UInt16(padding))
     bytes += [UInt8](repeating: 0x5a, count: padding)
     bytes += content
 
-    append(UInt32(0x0201_4b50), to: &directory)
-    append(UInt16(0), to: &directory)
-    describe(content.count, UInt32(sum), name, extra: 0, to: &directory)
+    directory.append(littleEndian: UInt32(0x0201_4b50))
+    directory.append(littleEndian: UInt16(0))
+    directory += described(content.count, UInt32(sum), name, extra: 0)
     // No comment, the first disk, no attributes.
     directory += [UInt8](repeating: 0, count: 2 + 2 + 2 + 4)
-    append(UInt32(local), to: &directory)
+    directory.append(littleEndian: UInt32(local))
     directory += Array(name.utf8)
     count += 1
   }
 
-  func finished() -> [UInt8] {
-    var whole = bytes + directory
-    append(UInt32(0x0605_4b50), to: &whole)
-    whole += [0, 0, 0, 0]
-    append(UInt16(count), to: &whole)
-    append(UInt16(count), to: &whole)
-    append(UInt32(directory.count), to: &whole)
-    append(UInt32(bytes.count), to: &whole)
-    return whole + [0, 0]
+  consuming func finished() -> [UInt8] {
+    let start = bytes.count
+    bytes += directory
+    bytes.append(littleEndian: UInt32(0x0605_4b50))
+    bytes += [0, 0, 0, 0]
+    bytes.append(littleEndian: UInt16(count))
+    bytes.append(littleEndian: UInt16(count))
+    bytes.append(littleEndian: UInt32(directory.count))
+    bytes.append(littleEndian: UInt32(start))
+    bytes += [0, 0]
+    return bytes
   }
 
   /// What stands alike before an entry and in the directory.
-  private func describe(_ size: Int, _ sum: UInt32, _ name: String, extra: Int, to bytes: inout [UInt8]) {
-    append(UInt16(0), to: &bytes)
-    append(UInt16(0), to: &bytes)
-    append(UInt16(0), to: &bytes)
-    append(UInt16(0), to: &bytes)
-    append(Self.firstOfJanuary1980, to: &bytes)
-    append(sum, to: &bytes)
-    append(UInt32(size), to: &bytes)
-    append(UInt32(size), to: &bytes)
-    append(UInt16(name.utf8.count), to: &bytes)
-    append(UInt16(extra), to: &bytes)
+  private func described(_ size: Int, _ sum: UInt32, _ name: String, extra: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.append(littleEndian: UInt16(0))
+    bytes.append(littleEndian: UInt16(0))
+    bytes.append(littleEndian: UInt16(0))
+    bytes.append(littleEndian: UInt16(0))
+    bytes.append(littleEndian: Self.firstOfJanuary1980)
+    bytes.append(littleEndian: sum)
+    bytes.append(littleEndian: UInt32(size))
+    bytes.append(littleEndian: UInt32(size))
+    bytes.append(littleEndian: UInt16(name.utf8.count))
+    bytes.append(littleEndian: UInt16(extra))
+    return bytes
   }
 
-  private func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {
-    withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(littleEndian number: some FixedWidthInteger) {
+    Swift.withUnsafeBytes(of: number.littleEndian) { self += $0 }
   }
 }
