@@ -107,6 +107,9 @@ final class BaseModels {
     return model
   }
 
+  /// What the loaded model's files do not say and was taken for granted.
+  var assumptions: [String] { loaded?.model.assumptions ?? [] }
+
   /// - Throws: `ModelFolderError` naming a file of the loaded model that is not as it was.
   func confirmUnchanged() throws { try loaded?.model.confirmUnchanged() }
 }

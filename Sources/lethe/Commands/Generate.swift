@@ -108,6 +108,7 @@ struct Generate: ParsableCommand, ComputingCommand {
       return try Runner(store: store, locations: self.store.locations).model(of: store.run(named: runName))
     }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model ?? "shapes", from: "."))
+    for assumption in model.assumptions { Console.warn(assumption) }
     guard let sampler = model.card?.sampler else { return (model, SamplerSettings()) }
     return (model, SamplerSettings(steps: sampler.steps, guidanceScale: sampler.guidanceScale))
   }

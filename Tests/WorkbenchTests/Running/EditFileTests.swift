@@ -87,9 +87,10 @@ struct EditFileTests {
     let first = try bench.run(with(small, "technique.config.save_path", .string(name)))[0]
     #expect(first.record.error == nil)
     let file = try TorchFile(path(name))
+    let base = try baseDigest(first)
     #expect(
-      file.metadata == try [
-        "lethe.base": baseDigest(first).hex, "lethe.technique": "ssd", "lethe.concepts": "[\"circle\"]",
+      file.metadata == [
+        "lethe.base": base.hex, "lethe.technique": "ssd", "lethe.concepts": "[\"circle\"]",
       ])
     let loaded = try bench.run(with(small, "technique.config.load_path", .string(name)))[0]
     #expect(loaded.output("edit") == first.output("edit"))
