@@ -8,6 +8,7 @@ import pickle
 import shutil
 import struct
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -53,6 +54,44 @@ def archive(name, data, compression=zipfile.ZIP_STORED, numbers=struct.pack("<2f
             file.writestr(zipfile.ZipInfo(entry), content, compress_type=compression)
 
 
+def written(name):
+    """The bytes that Lethe writes for two tensors and a line of metadata, put together by hand."""
+    def integer(value):
+        return b"J" + struct.pack("<i", value)
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value
+
+    ordered = b"ccollections\nOrderedDict\n)R"
+    tensors = [(b"a.weight", (2, 1, 2), (2, 2, 1), [float("inf"), -0.0, 1.0, 0.5]), (b"b", (), (), [2.0])]
+    pickled = b"\x80\x02" + ordered + b"("
+    entries = []
+    for index, (key, shape, strides, values) in enumerate(tensors):
+        storage = b"(" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"%d" % index) + text(b"cpu") + integer(
+            len(values)) + b"tQ"
+        pickled += text(key) + b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + integer(0)
+        for numbers in (shape, strides):
+            pickled += b"(" + b"".join(integer(number) for number in numbers) + b"t"
+        pickled += b"\x89" + ordered + b"tR"
+        entries.append((b"data/%d" % index, struct.pack(f"<{len(values)}f", *values)))
+    entries = [(b"data.pkl", pickled + b"u."), (b"byteorder", b"little")] + entries + [
+        (b"version", b"3\n"), (b"lethe.json", b'{"lethe.base":"abc"}')]
+    local, directory = b"", b""
+    for key, content in entries:
+        key = b"archive/" + key
+        facts = struct.pack("<HHHHHIIIH", 0, 0, 0, 0, 33, zlib.crc32(content), len(content), len(content), len(key))
+        padding = -(len(local) + 30 + len(key) + 4) % 64
+        directory += b"PK\1\2\0\0" + facts + struct.pack("<HHHHII", 0, 0, 0, 0, 0, len(local)) + key
+        local += b"PK\3\4" + facts + struct.pack("<H", 4 + padding) + key
+        local += b"FB" + struct.pack("<H", padding) + b"Z" * padding + content
+    count = len(entries)
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), len(local), 0)
+    (FOLDER / name).write_bytes(local + directory + end)
+    opened = torch.load(FOLDER / name, weights_only=True)
+    assert list(opened) == ["a.weight", "b"] and opened["a.weight"].tolist() == [[[float("inf"), -0.0]], [[1.0, 0.5]]]
+    assert opened["b"].item() == 2 and zipfile.ZipFile(FOLDER / name).testzip() is None
+
+
 class Harmful:
     def __reduce__(self):
         return print, ("this text was printed by a file that was only to be read",)
@@ -61,6 +100,7 @@ class Harmful:
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
+    torch.manual_seed(31)
     torch.save(tensors(), FOLDER / "plain.pt")
     module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
     torch.save(module.state_dict(), FOLDER / "module.bin")
@@ -88,6 +128,7 @@ def main():
     archive("bomb.pt", tensor_pickle(), zipfile.ZIP_DEFLATED, bytes(1 << 22))
     whole = (FOLDER / "good.pt").read_bytes()
     (FOLDER / "truncated.pt").write_bytes(whole[:-40])
+    written("written.pt")
     torch.save({"x": torch.ones(2)}, FOLDER / "legacy.pt", _use_new_zipfile_serialization=False)
 
 

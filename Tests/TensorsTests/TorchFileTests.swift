@@ -109,6 +109,14 @@ struct TorchFileTests {
     }
   }
 
+  @Test("writes the very bytes that torch.load opened with weights_only when the fixture was made")
+  func written() throws {
+    let tensors = [("b", Tensor(2)), ("a.weight", Tensor([.infinity, -0.0, 1, 0.5], shape: [2, 1, 2]))]
+    let bytes = TorchFile.encode(tensors, metadata: ["lethe.base": "abc"])
+    let expected = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Fixtures.path("torch/written.pt"))))
+    #expect(bytes == expected)
+  }
+
   @Test("reads back the bits it wrote, and writes the same tensors as the same bytes", arguments: [false, true])
   func roundTrip(half: Bool) throws {
     let odd = Tensor([.infinity, -0.0, 1, 0.5], shape: [2, 1, 2])
