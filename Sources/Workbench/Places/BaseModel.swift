@@ -2,7 +2,6 @@ internal import Configuration
 public import Diffusion
 internal import Foundation
 public import Store
-internal import Tensors
 
 /// A base model's folder and the digests of what lies in it, without the model itself, which is loaded when it is
 /// needed.
@@ -34,7 +33,7 @@ public struct BaseModel: Sendable {
   public init(name: String, folder: String, digests: FileDigests) throws {
     var files: [String: Digest] = [:]
     // A model in a single file is named by the file, and what else is read lies beside it.
-    let place = TensorFile.isNamed(folder) ? (folder as NSString).deletingLastPathComponent : folder
+    let place = ModelFiles.isSingleFile(folder) ? (folder as NSString).deletingLastPathComponent : folder
     for file in ModelFiles.list(of: folder) { files[file] = try digests.digest(ofFile: "\(place)/\(file)") }
     let card = try ModelCard.load(folder: folder)
     self.name = name
