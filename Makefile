@@ -89,8 +89,8 @@ robustness: build ## attack the base model and seven techniques on two concepts 
 	  echo; $(LETHE) report experiments/tables/$$table.json; \
 	done
 
-bench: build ## time images, training steps and Fisher samples; beside diffusers where Python has it
-	benchmarks/run $(LETHE)
+bench: build ## time this machine beside PyTorch where Python has it, on the small model and at SD's size (SD=folder)
+	SD="$(SD)" benchmarks/run $(LETHE)
 
 bench-techniques: build ## time ESD, P-ESD and CAD-Erase beside plain PyTorch where Python has it
 	benchmarks/techniques $(LETHE)

@@ -29,7 +29,9 @@ struct Lethe: ParsableCommand {
       CommandGroup(
         name: "Results",
         subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Transfer.self, Reproduce.self]),
-      CommandGroup(name: "Models", subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self]),
+      CommandGroup(
+        name: "Models",
+        subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self, Forward.self]),
       CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),
     ])
 

@@ -31,6 +31,14 @@ struct BadInputTests {
       (["generate", "a circle", "--count", "0"], "--count takes a number of at least 1 and at most 1000000, found 0"),
       (["generate", "a circle", "--count", "1000001"], "--count takes a number of at least 1 and at most 1000000"),
       (["bench", "--batches", "1,9000000000"], "at most 1000000, found 9000000000"),
+      (["bench", "--batch", "2"], "--batch and --latent-size belong to --part and --roofline"),
+      (["bench", "--part", "unet-frward"], "is not one of its values; did you mean \"unet-forward\"?"),
+      (["bench", "--part", "vae-decode", "--latent-size", "9000"], "at most 1024, found 9000"),
+      (["bench", "--roofline", "m", "--part", "unet-gradient"], "--roofline is drawn of forward passes"),
+      (
+        ["forward", "m", "--inputs", "a", "--output", "b", "--parts", "gradients"],
+        "the part gradients and --gradients-of belong together"
+      ),
       (["generate", "a circle", "--out", "a.jpg"], "--out takes a file that ends in .png"),
       (["generate", "a circle", "--guidance-scale", "-1"], "--guidance-scale"),
       (["generate", "a circle", "--model", "./model", "--run", "abcd"], "--run and --model both name a model"),

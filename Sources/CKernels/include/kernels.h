@@ -68,6 +68,32 @@ void lethe_softmax_backward(
 void lethe_log_softmax(const float *x, float *out, size_t rows, size_t columns);
 void lethe_log_softmax_backward(const float *y, const float *gradient, float *out, size_t rows, size_t columns);
 
+// MARK: attention.c
+
+/// Turns scores of one block of sources into e^(scale * score - top), top being the largest of each target so far, and
+/// brings `top` and `sum` up to date; what came of the blocks before is to be multiplied by `correction`. There are
+/// `sources` rows of LETHE_PANEL targets. With `causal`, target t sees only the sources up to itself, counted from
+/// first_target and first_source.
+void lethe_attention_block(
+  float *scores, size_t sources, float scale, int causal, size_t first_source, size_t first_target, float *top,
+  float *sum, float *correction);
+/// x[r][t] *= factors[t], rows of LETHE_PANEL.
+void lethe_scale_columns(float *x, size_t rows, const float *factors);
+/// out[t * row_stride + r] = panel[r][t], times factors[t] where there are factors.
+void lethe_unpack_panel(
+  const float *panel, size_t rows, size_t columns, const float *factors, float *out, size_t row_stride);
+/// Scores to probabilities, given the logarithm of each target's sum of e^(scale * score).
+void lethe_attention_probabilities(
+  float *scores, size_t sources, float scale, int causal, size_t first_source, size_t first_target,
+  const float *logarithms);
+/// gradient = scale * p * (gradient - means): from the gradient of the probabilities to that of the scores, `means`
+/// being the sum of their products for each target.
+void lethe_attention_score_gradient(
+  const float *probabilities, float *gradient, size_t sources, float scale, const float *means);
+/// out[r] = the sum of the products of row r of a and b.
+void lethe_row_products(
+  const float *a, const float *b, size_t row_stride, size_t rows, size_t columns, float *out);
+
 // MARK: convolution.c
 
 typedef struct {
@@ -87,6 +113,58 @@ void lethe_upsample_nearest_2x(const float *x, float *out, size_t planes, size_t
 void lethe_sum_2x2(const float *gradient, float *out, size_t planes, size_t height, size_t width);
 /// out (columns x rows) = transpose of x (rows x columns)
 void lethe_transpose(const float *x, float *out, size_t rows, size_t columns);
+
+// MARK: products.c
+
+/// Columns of a packed factor that lie together: a panel has the rows 0 ..< k of LETHE_PANEL columns, one row after the
+/// other, and zeros where there is no column.
+#define LETHE_PANEL 32
+/// Steps along k that are added up before they meet the sum of those before them.
+#define LETHE_PRODUCT_DEPTH 256
+
+/// c (m x n, rows c_row apart) = or += a * b, where a[i][p] is a[i * a_row + p * a_step] and b (k x n) is packed into
+/// panels panel_stride apart.
+void lethe_packed_product(
+  int has_wide_registers, size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
+  const float *panels, size_t panel_stride, float *c, size_t c_row, int accumulate);
+/// Packs x (k x n, rows row_stride apart) into panels, k * LETHE_PANEL apart.
+void lethe_pack_rows(const float *x, size_t row_stride, size_t k, size_t n, float *panels);
+/// Packs the transpose of x (n x k, rows row_stride apart) likewise.
+void lethe_pack_columns(const float *x, size_t row_stride, size_t k, size_t n, float *panels);
+
+// MARK: winograd.c
+
+/// The 4 x 4 tiles of a plane, the last of each row and column perhaps cut off. Of the plane that is read by
+/// lethe_winograd_input, whose tiles begin padding_left values to the left and padding_top above it, and are 6 x 6.
+typedef struct {
+  size_t height, width;
+  ptrdiff_t padding_top, padding_left;  // below zero for tiles that begin inside
+  size_t rows, columns;                 // of tiles
+} lethe_tiles;
+
+/// Where the value of tile i at a point goes: slot = first + i, which is lane slot % panel_width of a panel.
+typedef struct {
+  size_t first, panel_width, panel_stride, point_stride;
+} lethe_slots;
+
+/// The 36 points of each tile of one channel.
+void lethe_winograd_input(const float *plane, const lethe_tiles *tiles, const lethe_slots *slots, float *points);
+/// One channel of the output, from points whose tiles lie one after the other; `bias` is added.
+void lethe_winograd_output(
+  const float *points, size_t point_stride, const lethe_tiles *tiles, float bias, float *plane);
+/// The 36 points of 3 x 3 filters, turned by 180 degrees where asked for: that of output k and channel c begins at
+/// weight[k * row_stride + 9 * c] and goes to points[p * point_stride + c * channel_stride + k]. Sixteen outputs are
+/// written at a time, whether they are there or not.
+void lethe_winograd_filter(
+  const float *weight, size_t row_stride, int is_turned, size_t outputs, size_t channels, float *points,
+  size_t point_stride, size_t channel_stride);
+/// The 36 points of each tile of one channel of an output's gradient, for the gradient by the filter.
+void lethe_winograd_gradient(const float *plane, const lethe_tiles *tiles, const lethe_slots *slots, float *points);
+/// The gradients of 3 x 3 filters from their points, laid out as lethe_winograd_filter writes them; stored, or added
+/// to what is there.
+void lethe_winograd_taps(
+  const float *points, size_t point_stride, size_t channel_stride, size_t outputs, size_t channels, int accumulate,
+  float *weight, size_t row_stride);
 
 // MARK: reductions.c
 

@@ -44,7 +44,7 @@ public func attention(
     query.rank == 3 && key.rank == 3 && key.shape == value.shape && key.shape[0] == query.shape[0]
       && key.shape[2] == query.shape[2] && query.shape[2] % heads == 0,
     "attention of \(heads) heads with shapes \(query.shape), \(key.shape) and \(value.shape)")
-  let shape = AttentionShape(
+  let shape = AttentionProduct(
     batch: query.shape[0], targets: query.shape[1], sources: key.shape[1], width: query.shape[2], heads: heads,
     causal: causal)
   if let probabilities {
@@ -55,15 +55,12 @@ public func attention(
   }
   let result = Tensor(unset: query.shape)
   let isTracked = query.isTracked || key.isTracked || value.isTracked
-  guard isTracked else {
-    shape.forward(query, key, value, result, probabilities: nil)
-    return result
-  }
-  let probabilities = Tensor(unset: [shape.batch * heads, shape.targets, shape.sources])
-  shape.forward(query, key, value, result, probabilities: probabilities)
+  let logarithms = isTracked ? Storage(count: shape.batch * heads * shape.targets) : nil
+  shape.forward(query, key, value, result, logarithms: logarithms)
+  guard let logarithms else { return result }
   return result.recorded(from: query, key, value) {
     [query = query.detached, key = key.detached, value = value.detached] gradient in
-    shape.backward(gradient, query, key, value, probabilities)
+    shape.backward(gradient, query, key, value, result, logarithms)
   }
 }
 
@@ -79,66 +76,5 @@ extension Tensor {
     let batch = shape[0] / heads
     return reshaped([batch, heads, shape[1], shape[2]]).permuted([0, 2, 1, 3])
       .reshaped([batch, shape[1], heads * shape[2]])
-  }
-}
-
-private struct AttentionShape {
-  let batch: Int
-  let targets: Int
-  let sources: Int
-  let width: Int
-  let heads: Int
-  let causal: Bool
-
-  /// Targets whose scores are held at a time where the probabilities are not kept: a fixed cut of each head.
-  private static let rows = 512
-
-  var headWidth: Int { width / heads }
-  var scale: Float { 1 / Float(headWidth).squareRoot() }
-
-  func forward(_ query: Tensor, _ key: Tensor, _ value: Tensor, _ result: Tensor, probabilities: Tensor?) {
-    parallelFor(batch * heads) { index in
-      let (item, head) = (index / heads, index % heads)
-      let q = query.pointer + item * targets * width + head * headWidth
-      let k = key.pointer + item * sources * width + head * headWidth
-      let v = value.pointer + item * sources * width + head * headWidth
-      let out = result.pointer + item * targets * width + head * headWidth
-      let scores = Storage(count: min(targets, AttentionShape.rows) * sources)
-      for first in stride(from: 0, to: targets, by: AttentionShape.rows) {
-        let rows = min(AttentionShape.rows, targets - first)
-        BLAS.gemm(
-          rows, sources, headWidth, q + first * width, width, k, width, transposedB: true, scores.pointer, sources)
-        let p = probabilities.map { $0.pointer + (index * targets + first) * sources } ?? scores.pointer
-        lethe_softmax(scores.pointer, p, rows, sources, scale, causal ? 1 : 0, first)
-        BLAS.gemm(rows, headWidth, sources, p, sources, v, width, out + first * width, width)
-      }
-    }
-  }
-
-  func backward(
-    _ gradient: Tensor, _ query: Tensor, _ key: Tensor, _ value: Tensor, _ probabilities: Tensor
-  ) -> [Tensor?] {
-    let queryGradient = Tensor(unset: query.shape)
-    let (keyGradient, valueGradient) = (Tensor(unset: key.shape), Tensor(unset: value.shape))
-    parallelFor(batch * heads) { index in
-      let (item, head) = (index / heads, index % heads)
-      let (atTarget, atSource) = (item * targets * width + head * headWidth, item * sources * width + head * headWidth)
-      let p = probabilities.pointer + index * targets * sources
-      let out = gradient.pointer + atTarget
-      let scores = Storage(count: targets * sources)
-      BLAS.gemm(
-        sources, headWidth, targets, p, sources, transposedA: true, out, width, valueGradient.pointer + atSource, width)
-      BLAS.gemm(
-        targets, sources, headWidth, out, width, value.pointer + atSource, width, transposedB: true, scores.pointer,
-        sources)
-      lethe_softmax_backward(p, scores.pointer, scores.pointer, targets, sources, scale)
-      BLAS.gemm(
-        targets, headWidth, sources, scores.pointer, sources, key.pointer + atSource, width,
-        queryGradient.pointer + atTarget, width)
-      BLAS.gemm(
-        sources, headWidth, targets, scores.pointer, sources, transposedA: true, query.pointer + atTarget, width,
-        keyGradient.pointer + atSource, width)
-    }
-    return [queryGradient, keyGradient, valueGradient]
   }
 }

@@ -1,6 +1,7 @@
 internal import CKernels
 
-/// The 2-D convolution (cross-correlation) of images, as a matrix product with each image's columns.
+/// The 2-D convolution (cross-correlation) of images: by minimal filtering where that pays, else as a matrix product
+/// with each image's columns.
 ///
 /// - Parameters:
 ///   - x: (batch, channels, height, width)
@@ -39,6 +40,8 @@ private struct Convolution {
   let inputCount: Int
   /// A 1 x 1 kernel that visits every pixel: the image is its own matrix of columns.
   let isPointwise: Bool
+  /// The same convolution by minimal filtering, and its gradient by the input, where that pays.
+  private var winograd: (forward: WinogradConvolution, backward: WinogradConvolution)?
 
   init(_ x: [Int], _ weight: [Int], stride: Int, padding: Int) {
     let outHeight = (x[2] + 2 * padding - weight[2]) / stride + 1
@@ -53,43 +56,65 @@ private struct Convolution {
     pixels = outHeight * outWidth
     inputCount = x[1] * x[2] * x[3]
     isPointwise = weight[2] == 1 && weight[3] == 1 && stride == 1 && padding == 0
+    if weight[2] == 3, weight[3] == 3, stride == 1, padding <= 2,
+      WinogradConvolution.pays(height: x[2], width: x[3], padding: padding)
+    {
+      winograd = (
+        WinogradConvolution(
+          batch: x[0], inputs: x[1], outputs: weight[0], height: x[2], width: x[3], padding: padding,
+          isTransposed: false),
+        WinogradConvolution(
+          batch: x[0], inputs: weight[0], outputs: x[1], height: outHeight, width: outWidth, padding: 2 - padding,
+          isTransposed: true)
+      )
+    }
   }
 
   var outputShape: [Int] { [batch, outputs, window.out_height, window.out_width] }
 
   func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ result: Tensor) {
-    parallelFor(batch) { item in
-      let image = x.pointer + item * inputCount
+    if let winograd {
+      return winograd.forward.forward(x.pointer, weight.pointer, bias: bias?.pointer, result.pointer)
+    }
+    forEachItem { item in
       let out = result.pointer + item * outputs * pixels
       if let bias { lethe_fill_each_row(bias.pointer, out, outputs, pixels) }
-      withColumns(of: image) { columns in
-        BLAS.gemm(
-          outputs, pixels, depth, weight.pointer, depth, columns, pixels, beta: bias == nil ? 0 : 1, out, pixels)
+      withColumns(of: x.pointer + item * inputCount) { columns in
+        MatrixProduct(outputs, pixels, depth)(
+          .rows(weight.pointer, depth), .rows(columns, pixels), out, pixels, accumulates: bias != nil)
       }
     }
   }
 
   func inputGradient(_ gradient: Tensor, _ weight: Tensor, shape: [Int]) -> Tensor {
+    if let winograd {
+      let result = Tensor(unset: shape)
+      winograd.backward.forward(gradient.pointer, weight.pointer, bias: nil, result.pointer)
+      return result
+    }
     let result = isPointwise ? Tensor(unset: shape) : Tensor.zeros(shape)
-    parallelFor(batch) { item in
+    forEachItem { item in
       let out = gradient.pointer + item * outputs * pixels
       let image = result.pointer + item * inputCount
+      let product = MatrixProduct(depth, pixels, outputs)
       if isPointwise {
-        BLAS.gemm(depth, pixels, outputs, weight.pointer, depth, transposedA: true, out, pixels, image, pixels)
+        product(.columns(weight.pointer, depth), .rows(out, pixels), image, pixels)
       } else {
         let columns = Storage(count: depth * pixels)
-        BLAS.gemm(
-          depth, pixels, outputs, weight.pointer, depth, transposedA: true, out, pixels, columns.pointer, pixels)
+        product(.columns(weight.pointer, depth), .rows(out, pixels), columns.pointer, pixels)
         withUnsafePointer(to: window) { lethe_columns_to_image(columns.pointer, pixels, $0, image) }
       }
     }
     return result
   }
 
-  /// The sum over the batch of gradient x columns^T. Small images are joined so that a product has some depth, and
-  /// the outputs are cut into fixed blocks that threads share.
+  /// The sum over the batch of gradient x columns^T. Small images are joined so that a product has some depth.
   func weightGradient(_ gradient: Tensor, _ x: Tensor, shape: [Int]) -> Tensor {
     let result = Tensor(unset: shape)
+    if let winograd {
+      winograd.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
+      return result
+    }
     let group = min(batch, max(1, 256 / pixels))
     let columns = Storage(count: depth * group * pixels)
     let gradients = Storage(count: outputs * group * pixels)
@@ -110,11 +135,9 @@ private struct Convolution {
           gradient.pointer + item * outputs * pixels, outputs, pixels, to: gradients.pointer + index * pixels,
           rowStride: width)
       }
-      parallelPieces(outputs, size: 128) { piece in
-        BLAS.gemm(
-          piece.count, depth, width, gradients.pointer + piece.lowerBound * width, width, columns.pointer, width,
-          transposedB: true, beta: first == 0 ? 0 : 1, result.pointer + piece.lowerBound * depth, depth)
-      }
+      MatrixProduct(outputs, depth, width)(
+        .rows(gradients.pointer, width), .columns(columns.pointer, width), result.pointer, depth,
+        accumulates: first > 0)
     }
     return result
   }
@@ -125,6 +148,11 @@ private struct Convolution {
       lethe_add_columns(gradient.pointer + item * outputs * pixels, result.pointer, outputs, pixels)
     }
     return result
+  }
+
+  /// Threads share the items where there are enough of them, else the products of each.
+  private func forEachItem(_ body: (Int) -> Void) {
+    if batch >= Parallel.threadCount { parallelFor(batch, body) } else { (0..<batch).forEach(body) }
   }
 
   private func withColumns(of image: UnsafePointer<Float>, _ body: (UnsafePointer<Float>) -> Void) {

@@ -10,7 +10,8 @@ extension Tensor {
     let batch = shape.dropLast(2).reduce(1, *)
     let result = Tensor(unset: shape.dropLast(2) + [m, n])
     parallelFor(batch) { i in
-      BLAS.gemm(m, n, k, pointer + i * m * k, k, other.pointer + i * k * n, n, result.pointer + i * m * n, n)
+      MatrixProduct(m, n, k)(
+        .rows(pointer + i * m * k, k), .rows(other.pointer + i * k * n, n), result.pointer + i * m * n, n)
     }
     return result.recorded(from: self, other) {
       [a = detached, b = other.detached, needs = (isTracked, other.isTracked)] gradient in
@@ -24,9 +25,6 @@ extension Tensor {
 
 /// x W^T + b: the fully connected layer.
 ///
-/// The items of a batch (axis 0 of a rank of 3 or more) are multiplied one by one, so that an item's bytes do not
-/// depend on its batch. A tensor of rank 2 is one item of many rows.
-///
 /// - Parameters:
 ///   - x: (..., inputs)
 ///   - weight: (outputs, inputs)
@@ -35,42 +33,30 @@ extension Tensor {
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let (outputs, inputs) = (weight.shape[0], weight.shape[1])
   precondition(x.extent(-1) == inputs, "a linear layer of shape \(weight.shape) on a tensor of shape \(x.shape)")
-  let items = x.rank >= 3 ? x.shape[0] : 1
-  let rows = x.shape.dropLast().reduce(1, *) / max(items, 1)
+  let rows = x.count / max(inputs, 1)
   let result = Tensor(unset: x.shape.dropLast() + [outputs])
-  parallelFor(items) { item in
-    let out = result.pointer + item * rows * outputs
-    if let bias { lethe_fill_rows(bias.pointer, out, rows, outputs) }
-    BLAS.gemm(
-      rows, outputs, inputs, x.pointer + item * rows * inputs, inputs, weight.pointer, inputs, transposedB: true,
-      beta: bias == nil ? 0 : 1, out, outputs)
-  }
+  if let bias { lethe_fill_rows(bias.pointer, result.pointer, rows, outputs) }
+  MatrixProduct(rows, outputs, inputs)(
+    .rows(x.pointer, inputs), .columns(weight.pointer, inputs), result.pointer, outputs, accumulates: bias != nil)
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
     [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]
     gradient in
-    let all = items * rows
     var back: [Tensor?] = [nil, nil, nil]
     if needs.0 {
       let xGradient = Tensor(unset: x.shape)
-      parallelFor(items) { item in
-        BLAS.gemm(
-          rows, inputs, outputs, gradient.pointer + item * rows * outputs, outputs, weight.pointer, inputs,
-          xGradient.pointer + item * rows * inputs, inputs)
-      }
+      MatrixProduct(rows, inputs, outputs)(
+        .rows(gradient.pointer, outputs), .rows(weight.pointer, inputs), xGradient.pointer, inputs)
       back[0] = xGradient
     }
     if needs.1 {
       let weightGradient = Tensor(unset: weight.shape)
-      parallelPieces(outputs, size: 128) { piece in
-        BLAS.gemm(
-          piece.count, inputs, all, gradient.pointer + piece.lowerBound, outputs, transposedA: true, x.pointer, inputs,
-          weightGradient.pointer + piece.lowerBound * inputs, inputs)
-      }
+      MatrixProduct(outputs, inputs, rows)(
+        .columns(gradient.pointer, outputs), .rows(x.pointer, inputs), weightGradient.pointer, inputs)
       back[1] = weightGradient
     }
     if needs.2 {
       let biasGradient = Tensor.zeros([outputs])
-      lethe_add_rows(gradient.pointer, biasGradient.pointer, all, outputs)
+      lethe_add_rows(gradient.pointer, biasGradient.pointer, rows, outputs)
       back[2] = biasGradient
     }
     return back

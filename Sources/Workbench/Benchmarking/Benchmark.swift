@@ -30,6 +30,19 @@ public struct Benchmark {
     public var perImage: [(batch: Int, seconds: Double)] = []
     public var perTrainingStep = 0.0
     public var perFisherSample = 0.0
+    /// Floating point operations of each, counted from shapes.
+    public var operations = Operations()
+    /// What matrix products reach, in operations a second.
+    public var productSpeed = 0.0
+
+    public struct Operations: Sendable {
+      public var perImage = 0
+      public var perTrainingStep = 0
+      public var perFisherSample = 0
+    }
+
+    /// The speed of work as a share of ``productSpeed``.
+    public func share(_ operations: Int, seconds: Double) -> Double { Double(operations) / seconds / productSpeed }
 
     /// The document that the peer prints, too.
     public var json: JSON {
@@ -40,6 +53,10 @@ public struct Benchmark {
         "unet_parameters": .integer(parameters), "latent_size": .integer(latentSize),
         "training_batch": .integer(trainingBatch), "seconds_per_image": .object(images),
         "seconds_per_training_step": .number(perTrainingStep), "seconds_per_fisher_sample": .number(perFisherSample),
+        "operations_per_image": .integer(operations.perImage),
+        "operations_per_training_step": .integer(operations.perTrainingStep),
+        "operations_per_fisher_sample": .integer(operations.perFisherSample),
+        "product_operations_per_second": .number(productSpeed),
       ]
     }
   }
@@ -53,6 +70,7 @@ public struct Benchmark {
     result.parameters = model.unetWeights.parameterCount
     result.latentSize = model.unet.config.sampleSize
     result.trainingBatch = trainingBatch
+    result.operations = operations(model, isGuided: result.guidanceScale > 1)
     let total = batches.count + 2
     for (index, batch) in batches.enumerated() {
       try monitor.advance(to: index, of: total)
@@ -63,7 +81,24 @@ public struct Benchmark {
     try monitor.advance(to: batches.count + 1, of: total)
     result.perFisherSample = try perFisherSample(model, monitor)
     try monitor.advance(to: total, of: total)
+    result.productSpeed = ProductSpeed.operationsPerSecond()
     return result
+  }
+
+  /// A gradient takes three times the operations of its forward pass.
+  private func operations(_ model: DiffusionModel, isGuided: Bool) -> Result.Operations {
+    let texts = isGuided ? 2 : 1
+    let size = model.unet.config.sampleSize
+    func unet(_ batch: Int) -> Int {
+      model.unet.config.arithmetic(
+        batch: batch, height: size, width: size, positions: model.tokenizer.modelMaxLength
+      ).operations
+    }
+    let decoding = model.vae.config.decoderArithmetic(batch: 1, height: size, width: size).operations
+    let encoding = model.textEncoder.config.arithmetic(prompts: texts).operations
+    return Result.Operations(
+      perImage: steps * unet(texts) + decoding + encoding, perTrainingStep: 3 * unet(trainingBatch),
+      perFisherSample: 3 * unet(1))
   }
 
   private func perImage(

@@ -12,6 +12,11 @@ struct Bench: ParsableCommand, ComputingCommand {
 
         lethe bench
         lethe bench --model store/models/shapes --json
+        lethe bench --part unet-forward --model models/sd14
+        lethe bench --roofline models/sd14
+
+      --part times one part in a process that does nothing else, with the most memory that it held, and --roofline \
+      says which layers take how long. Speeds are shares of what products of matrices 2,048 wide reach in the same run.
       """)
 
   @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
@@ -25,6 +30,24 @@ struct Bench: ParsableCommand, ComputingCommand {
 
   @Option(help: ArgumentHelp("Times that each piece of work is repeated; the median is printed.", valueName: "n"))
   var repeats = 5
+
+  @Option(
+    help: ArgumentHelp(
+      "Time one part alone: unet-forward, unet-gradient or vae-decode.", valueName: "part"),
+    transform: { try Parsing.choice($0, PartBenchmark.Work.self) })
+  var part: PartBenchmark.Work?
+
+  @Option(
+    help: ArgumentHelp(
+      "Time each layer of a model's UNet alone, or of the part that --part names.", valueName: "name|folder"))
+  var roofline: String?
+
+  @Option(help: ArgumentHelp("Items of --part and --roofline (default: 2 forward, else 1).", valueName: "n"))
+  var batch: Int?
+
+  @Option(
+    help: ArgumentHelp("Height and width of their latents (default: as the model was trained).", valueName: "n"))
+  var latentSize: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -47,6 +70,18 @@ struct Bench: ParsableCommand, ComputingCommand {
     if let features, features < 2 {
       throw ValidationError("--features takes a number of at least 2, found \(features)")
     }
+    if let batch, !Parsing.counts.contains(batch) {
+      throw ValidationError("--batch takes \(Parsing.countsInWords), found \(batch)")
+    }
+    if let latentSize, !(1...1024).contains(latentSize) {
+      throw ValidationError("--latent-size takes a number of at least 1 and at most 1024, found \(latentSize)")
+    }
+    if part == nil, roofline == nil, batch != nil || latentSize != nil {
+      throw ValidationError("--batch and --latent-size belong to --part and --roofline; sampling has --batches")
+    }
+    if roofline != nil, part == .unetGradient {
+      throw ValidationError("--roofline is drawn of forward passes: unet-forward or vae-decode")
+    }
     if let batch = batches.first(where: { !Parsing.counts.contains($0) }) {
       throw ValidationError("each of --batches takes \(Parsing.countsInWords), found \(batch)")
     }
@@ -57,7 +92,10 @@ struct Bench: ParsableCommand, ComputingCommand {
       let result = try FrechetBenchmark(vectors: features, width: width, repeats: repeats).run()
       return output.print(result, else: { result.pretty() })
     }
-    let model = try DiffusionModel(folder: store.locations.modelFolder(model, from: "."))
+    if let roofline { return try drawRoofline(store.locations.modelFolder(roofline, from: ".")) }
+    let folder = try store.locations.modelFolder(model, from: ".")
+    if let part { return try time(part, folder) }
+    let model = try DiffusionModel(folder: folder)
     if attacks { return try timeAttacks(model) }
     var benchmark = Benchmark()
     benchmark.steps = steps
@@ -92,14 +130,41 @@ struct Bench: ParsableCommand, ComputingCommand {
   }
 
   private func text(_ result: Benchmark.Result) -> String {
-    var columns = Columns()
-    for (batch, seconds) in result.perImage {
-      columns.add("seconds per image, batch \(batch)", RunText.fixed(seconds, 4))
+    var columns = Columns(["", "seconds", "of products"], numbers: [1, 2])
+    func add(_ name: String, _ seconds: Double, _ operations: Int) {
+      columns.add(name, RunText.fixed(seconds, 4), BenchText.percent(result.share(operations, seconds: seconds)))
     }
-    columns.add("seconds per training step, batch \(result.trainingBatch)", RunText.fixed(result.perTrainingStep, 4))
-    columns.add("seconds per Fisher sample", RunText.fixed(result.perFisherSample, 4))
+    for (batch, seconds) in result.perImage { add("image, batch \(batch)", seconds, result.operations.perImage) }
+    add("training step, batch \(result.trainingBatch)", result.perTrainingStep, result.operations.perTrainingStep)
+    add("Fisher sample", result.perFisherSample, result.operations.perFisherSample)
     return columns.text()
       + "\n\n\(result.parameters) parameters, \(result.steps) DDIM steps, guidance scale "
-      + "\(RunText.number(result.guidanceScale)), \(result.threads) threads"
+      + "\(RunText.number(result.guidanceScale)), \(result.threads) threads; products of matrices reach "
+      + BenchText.speed(result.productSpeed)
+  }
+
+  private func time(_ part: PartBenchmark.Work, _ folder: String) throws {
+    var benchmark = PartBenchmark(part)
+    benchmark.batch = batch
+    benchmark.latentSize = latentSize
+    benchmark.repeats = repeats
+    Interruption.listen()
+    let progress = ProgressLine()
+    let result = try benchmark.run(folder: folder, monitor: progress.monitor(part.rawValue))
+    progress.finish()
+    output.print(result.json, else: { BenchText.part(result) })
+  }
+
+  private func drawRoofline(_ folder: String) throws {
+    var roofline = Roofline()
+    roofline.work = part ?? .unetForward
+    roofline.batch = batch
+    roofline.latentSize = latentSize
+    roofline.repeats = repeats
+    Interruption.listen()
+    let progress = ProgressLine()
+    let result = try roofline.run(folder: folder, monitor: progress.monitor("roofline"))
+    progress.finish()
+    output.print(result.json, else: { BenchText.roofline(result) })
   }
 }

@@ -18,6 +18,11 @@ enum Parsing {
     }
   }
 
+  /// Words separated by commas.
+  static func words(_ text: String) -> [String] {
+    text.split(separator: ",").map { String($0.drop(while: { $0 == " " })) }
+  }
+
   /// One of a fixed set of words, with the nearest one where none fits.
   static func choice<Choice: RawRepresentable<String> & CaseIterable>(
     _ text: String, _ type: Choice.Type

@@ -1,0 +1,244 @@
+internal import CKernels
+
+/// Convolutions of 3 x 3 filters with a stride of 1 by the minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, 2015): a
+/// quarter of the multiplications, at the price of transforms on the way in and out.
+///
+/// Tiles of all images of a batch are worked on in groups, whose points stay in a core's caches; the filters of a few
+/// outputs at a time are transformed when they are needed. A value depends on its own image and filter alone, as it does
+/// with products of whole matrices.
+struct WinogradConvolution {
+  let batch: Int
+  let inputs: Int
+  let outputs: Int
+  let height: Int
+  let width: Int
+  let padding: Int
+  /// Whether the filters are those of the gradient by the input: turned by 180 degrees, inputs and outputs exchanged.
+  let isTransposed: Bool
+
+  private static let points = 36
+  /// Tiles of a group; a multiple of the panel's width.
+  private static let groupSize = 128
+  /// Outputs whose filters are transformed at a time; a multiple of the sixteen that the transform takes together.
+  private static let outputBlock = 32
+  /// What keeps the points of one tile from falling on each other in a cache, in values.
+  private static let skew = 32
+
+  private var outHeight: Int { height + 2 * padding - 2 }
+  private var outWidth: Int { width + 2 * padding - 2 }
+  private var tileRows: Int { (outHeight + 3) / 4 }
+  private var tileColumns: Int { (outWidth + 3) / 4 }
+
+  /// Whether the transforms repay themselves; it depends on one image, never on the batch.
+  static func pays(height: Int, width: Int, padding: Int) -> Bool {
+    (height + 2 * padding - 2) * (width + 2 * padding - 2) >= 128
+  }
+
+  /// Rows of tiles of one image that belong to a group.
+  private struct Segment {
+    let item: Int
+    let rows: Range<Int>
+    /// The place of the first tile in the group.
+    let slot: Int
+  }
+
+  private struct Group {
+    var segments: [Segment] = []
+    var tiles = 0
+  }
+
+  private func groups(of size: Int) -> [Group] {
+    var groups = [Group()]
+    let most = max(1, size / tileColumns)
+    for item in 0..<batch {
+      var row = 0
+      while row < tileRows {
+        let room = (size - groups[groups.count - 1].tiles) / tileColumns
+        if room == 0, groups[groups.count - 1].tiles > 0 { groups.append(Group()) }
+        let rows = row..<min(row + max(1, room == 0 ? most : room), tileRows)
+        groups[groups.count - 1].segments.append(Segment(item: item, rows: rows, slot: groups[groups.count - 1].tiles))
+        groups[groups.count - 1].tiles += rows.count * tileColumns
+        row = rows.upperBound
+      }
+    }
+    return groups
+  }
+
+  private func inputTiles(_ segment: Segment) -> lethe_tiles {
+    lethe_tiles(
+      height: height, width: width, padding_top: padding - 4 * segment.rows.lowerBound, padding_left: padding,
+      rows: segment.rows.count, columns: tileColumns)
+  }
+
+  private func outputTiles(_ segment: Segment) -> lethe_tiles {
+    lethe_tiles(
+      height: outHeight - 4 * segment.rows.lowerBound, width: outWidth, padding_top: 0, padding_left: 0,
+      rows: segment.rows.count, columns: tileColumns)
+  }
+
+  /// - Parameters:
+  ///   - x: (batch, inputs, height, width)
+  ///   - weight: (outputs, inputs, 3, 3), or (inputs, outputs, 3, 3) for the gradient by the input
+  func forward(
+    _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    _ result: UnsafeMutablePointer<Float>
+  ) {
+    let groups = groups(of: WinogradConvolution.groupSize)
+    let most = groups.map { ($0.tiles + MatrixProduct.panel - 1) / MatrixProduct.panel }.max() ?? 0
+    let pointStride = most * inputs * MatrixProduct.panel + WinogradConvolution.skew
+    let inputPoints = Storage(count: WinogradConvolution.points * pointStride)
+    // Several groups share the filters' points; one group has each block's made and used at once.
+    let filters = groups.count > 1 ? allFilterPoints(weight) : nil
+    for group in groups {
+      transform(x, group, inputPoints.pointer, pointStride)
+      parallelPieces(outputs, size: WinogradConvolution.outputBlock) { block in
+        let own = filters == nil ? filterPoints(weight, block) : nil
+        let points = own ?? filters![block.lowerBound / WinogradConvolution.outputBlock]
+        multiply(group, block, points, inputPoints.pointer, pointStride, bias, result)
+      }
+    }
+  }
+
+  private func transform(
+    _ x: UnsafePointer<Float>, _ group: Group, _ points: UnsafeMutablePointer<Float>, _ pointStride: Int
+  ) {
+    parallelPieces(inputs, size: 16) { channels in
+      for segment in group.segments {
+        var tiles = inputTiles(segment)
+        var slots = lethe_slots(
+          first: segment.slot, panel_width: MatrixProduct.panel, panel_stride: inputs * MatrixProduct.panel,
+          point_stride: pointStride)
+        for channel in channels {
+          lethe_winograd_input(
+            x + (segment.item * inputs + channel) * height * width, &tiles, &slots,
+            points + channel * MatrixProduct.panel)
+        }
+      }
+    }
+  }
+
+  /// The points of a block's filters: as (points, inputs, block), or as (points, block, inputs) where they are
+  /// transposed; the last axis is filled up to whole vectors.
+  private func filterPoints(_ weight: UnsafePointer<Float>, _ block: Range<Int>) -> Storage {
+    let storage = Storage(count: WinogradConvolution.points * filterStride(block.count))
+    if isTransposed {
+      lethe_winograd_filter(
+        weight + block.lowerBound * 9, outputs * 9, 1, inputs, block.count, storage.pointer,
+        filterStride(block.count), wholeVectors(inputs))
+    } else {
+      lethe_winograd_filter(
+        weight + block.lowerBound * inputs * 9, inputs * 9, 0, block.count, inputs, storage.pointer,
+        filterStride(block.count), wholeVectors(block.count))
+    }
+    return storage
+  }
+
+  private func allFilterPoints(_ weight: UnsafePointer<Float>) -> [Storage] {
+    let size = WinogradConvolution.outputBlock
+    var blocks = [Storage?](repeating: nil, count: (outputs + size - 1) / size)
+    blocks.withUnsafeMutableBufferPointer { blocks in
+      nonisolated(unsafe) let blocks = blocks
+      parallelFor(blocks.count) { index in
+        blocks[index] = filterPoints(weight, index * size..<min((index + 1) * size, outputs))
+      }
+    }
+    return blocks.map { $0! }
+  }
+
+  private func wholeVectors(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+
+  private func filterStride(_ block: Int) -> Int {
+    (isTransposed ? block * wholeVectors(inputs) : inputs * wholeVectors(block)) + WinogradConvolution.skew
+  }
+
+  private func multiply(
+    _ group: Group, _ block: Range<Int>, _ filters: Storage, _ inputPoints: UnsafePointer<Float>, _ pointStride: Int,
+    _ bias: UnsafePointer<Float>?, _ result: UnsafeMutablePointer<Float>
+  ) {
+    let pitch = group.tiles + 16
+    let outputPoints = Storage(count: WinogradConvolution.points * block.count * pitch + 16)
+    let product = MatrixProduct(block.count, group.tiles, inputs)
+    for point in 0..<WinogradConvolution.points {
+      let filter = filters.pointer + point * filterStride(block.count)
+      product.withPacked(
+        isTransposed ? .rows(filter, wholeVectors(inputs)) : .columns(filter, wholeVectors(block.count)),
+        inputPoints + point * pointStride, panelStride: inputs * MatrixProduct.panel,
+        outputPoints.pointer + point * block.count * pitch, pitch)
+    }
+    for segment in group.segments {
+      var tiles = outputTiles(segment)
+      for output in block {
+        lethe_winograd_output(
+          outputPoints.pointer + (output - block.lowerBound) * pitch + segment.slot, block.count * pitch, &tiles,
+          bias?[output] ?? 0,
+          result + (segment.item * outputs + output) * outHeight * outWidth + 4 * segment.rows.lowerBound * outWidth)
+      }
+    }
+  }
+
+  /// The gradient by the filters, (outputs, inputs, 3, 3), from that of the output: the filtering F(3 x 3, 4 x 4).
+  func weightGradient(
+    _ gradient: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ result: UnsafeMutablePointer<Float>
+  ) {
+    for (index, group) in groups(of: 2 * WinogradConvolution.groupSize).enumerated() {
+      let panels = (outputs + MatrixProduct.panel - 1) / MatrixProduct.panel
+      let panelStride = group.tiles * MatrixProduct.panel
+      let pointStride = panels * panelStride + WinogradConvolution.skew
+      let gradientPoints = Storage(count: WinogradConvolution.points * pointStride)
+      parallelPieces(outputs, size: MatrixProduct.panel) { block in
+        packGradient(
+          gradient, group, block, gradientPoints.pointer + block.lowerBound / MatrixProduct.panel * panelStride,
+          pointStride)
+      }
+      parallelPieces(inputs, size: 24) { block in
+        let points = Storage(count: WinogradConvolution.points * block.count * group.tiles)
+        for segment in group.segments {
+          var tiles = inputTiles(segment)
+          var slots = lethe_slots(
+            first: segment.slot, panel_width: group.tiles, panel_stride: 0, point_stride: block.count * group.tiles)
+          for channel in block {
+            lethe_winograd_input(
+              x + (segment.item * inputs + channel) * height * width, &tiles, &slots,
+              points.pointer + (channel - block.lowerBound) * group.tiles)
+          }
+        }
+        let pitch = wholeVectors(outputs)
+        let sums = Storage(count: WinogradConvolution.points * (block.count * pitch + WinogradConvolution.skew))
+        let sumStride = block.count * pitch + WinogradConvolution.skew
+        let product = MatrixProduct(block.count, outputs, group.tiles)
+        for point in 0..<WinogradConvolution.points {
+          product.withPacked(
+            .rows(points.pointer + point * block.count * group.tiles, group.tiles),
+            gradientPoints.pointer + point * pointStride, panelStride: panelStride, sums.pointer + point * sumStride,
+            pitch)
+        }
+        lethe_winograd_taps(
+          sums.pointer, sumStride, pitch, outputs, block.count, index > 0 ? 1 : 0, result + block.lowerBound * 9,
+          inputs * 9)
+      }
+    }
+  }
+
+  /// The points of the gradient's tiles for one panel of outputs, packed: tile after tile, an output a column.
+  private func packGradient(
+    _ gradient: UnsafePointer<Float>, _ group: Group, _ block: Range<Int>, _ panel: UnsafeMutablePointer<Float>,
+    _ pointStride: Int
+  ) {
+    let points = Storage(count: WinogradConvolution.points * block.count * group.tiles)
+    for segment in group.segments {
+      var tiles = outputTiles(segment)
+      var slots = lethe_slots(
+        first: segment.slot, panel_width: group.tiles, panel_stride: 0, point_stride: block.count * group.tiles)
+      for output in block {
+        lethe_winograd_gradient(
+          gradient + (segment.item * outputs + output) * outHeight * outWidth + 4 * segment.rows.lowerBound * outWidth,
+          &tiles, &slots, points.pointer + (output - block.lowerBound) * group.tiles)
+      }
+    }
+    for point in 0..<WinogradConvolution.points {
+      lethe_pack_columns(
+        points.pointer + point * block.count * group.tiles, group.tiles, group.tiles, block.count,
+        panel + point * pointStride)
+    }
+  }
+}
