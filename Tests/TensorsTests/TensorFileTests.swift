@@ -129,7 +129,7 @@ struct TensorFileTests {
       }
     }
     let said = String(decoding: result.standardErrorContent, as: UTF8.self)
-    #expect(said.hasPrefix("lethe: error: "))
-    #expect(said.hasSuffix("/cut.safetensors: was cut short while it was being read\n"))
+    #expect(said.contains("lethe: error: /"))
+    #expect(said.contains("/cut.safetensors: was cut short while it was being read\n"))
   }
 }
