@@ -18,7 +18,7 @@ STATIC_LIBRARIES   := $(dir $(realpath $(shell command -v $(SWIFT))))../lib/swif
 export LETHE_STATIC := $(if $(wildcard $(STATIC_LIBRARIES)),1,0)
 
 # Each system library by the name that pkg-config knows and the Debian package that brings it.
-LIBRARIES := openblas:libopenblas-dev libgit2:libgit2-dev libpng:libpng-dev libcrypto:libssl-dev sqlite3:libsqlite3-dev
+LIBRARIES := openblas:libopenblas-dev libgit2:libgit2-dev libpng:libpng-dev libcrypto:libssl-dev zlib:zlib1g-dev sqlite3:libsqlite3-dev
 
 .DEFAULT_GOAL := help
 .PHONY: help deps swift-check build test demo techniques robustness bench bench-techniques bench-attacks install uninstall clean

@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CLibGit2", pkgConfig: "libgit2", providers: [.apt(["libgit2-dev"])]),
     .systemLibrary(name: "CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
     // Full speed in every configuration, and no fused multiply-add chosen by the compiler: the clones of a kernel
@@ -47,7 +48,7 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"])]),
 
     room("Configuration"),
-    room("Tensors", ["Configuration", "CKernels", "COpenBLAS"]),
+    room("Tensors", ["Configuration", "CKernels", "COpenBLAS", "CZlib"]),
     room("Store", ["Configuration", "CCrypto", .product(name: "GRDB", package: "GRDB.swift")]),
     room("Diffusion", ["Configuration", "Tensors", "CLibPNG"]),
     room("Shapes", ["Configuration", "Tensors", "Diffusion"]),

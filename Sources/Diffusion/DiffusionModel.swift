@@ -36,6 +36,9 @@ public struct DiffusionModel {
   public let vae: AutoencoderKL
   /// The noise that the model was trained with.
   public let schedule: NoiseSchedule
+  private var stamps = FileStamps(of: [])
+  /// What the files do not say and was taken for granted, one sentence each.
+  public private(set) var assumptions: [String] = []
   /// What an edit of inference time changes while images are drawn.
   public var intervention = SamplingIntervention()
 
@@ -54,26 +57,54 @@ public struct DiffusionModel {
     self.card = card
     try Self.checkLevels(architecture.unet, unetWeights)
     tokenizer = try CLIPTokenizer(folder: tokenizerFolder)
+    for weights in [textWeights, unetWeights, vaeWeights] { weights.noteProblems() }
     textEncoder = try CLIPTextModel(architecture.text, textWeights)
     unet = try UNet2DConditionModel(architecture.unet, unetWeights)
     vae = try AutoencoderKL(architecture.vae, vaeWeights)
     schedule = NoiseSchedule(architecture.scheduler)
-    for weights in [textWeights, unetWeights, vaeWeights] { try weights.refuseUnused() }
+    for weights in [textWeights, unetWeights, vaeWeights] { try weights.refuseProblems() }
     try checkFit()
   }
 
-  /// Reads a diffusers folder as `StableDiffusionPipeline` writes it; its configurations decide all sizes.
+  /// Reads a diffusers folder as `StableDiffusionPipeline` writes it, or a single file in the naming of Stable
+  /// Diffusion's own code (``Checkpoint``). Configurations, or the shapes of a single file's weights, decide all sizes.
   ///
-  /// - Throws: ``ModelFolderError``, `WeightsError`, `SafetensorsError`, ``TokenizerError`` or ``ModelCardError``,
-  ///   each one sentence that names file and key.
+  /// Weights that the files have in float32 are read where they lie: see ``confirmUnchanged()``.
+  ///
+  /// - Throws: ``ModelFolderError``, `WeightsError`, `SafetensorsError`, `FileError`, ``TokenizerError`` or
+  ///   ``ModelCardError``, each one sentence that names file and key.
   public init(folder path: String) throws {
+    if Checkpoint.isFile(path) {
+      let checkpoint = try Checkpoint(path)
+      try self.init(
+        checkpoint.architecture, textWeights: checkpoint.weights(.textEncoder), unetWeights: checkpoint.weights(.unet),
+        vaeWeights: checkpoint.weights(.vae), tokenizerFolder: checkpoint.tokenizer)
+      assumptions = checkpoint.assumptions
+      stamps = checkpoint.stamps
+      try confirmUnchanged()
+      return
+    }
     let folder = try ModelFolder(path)
     try self.init(
-      Architecture(
-        text: CLIPTextConfig(folder.configuration(.textEncoder)), unet: UNetConfig(folder.configuration(.unet)),
-        vae: AutoencoderConfig(folder.configuration(.vae)), scheduler: SchedulerConfig(folder: path)),
-      textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet), vaeWeights: folder.weights(.vae),
+      Architecture(folder), textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet), vaeWeights: folder.weights(.vae),
       tokenizerFolder: folder.tokenizer, card: ModelCard.load(folder: path))
+    stamps = folder.stamps
+    try confirmUnchanged()
+  }
+
+  /// Weights are read where their files lie, so that writing over a file in place changes a model that was read from
+  /// it. This tells whether it happened.
+  ///
+  /// - Throws: ``ModelFolderError`` naming a file that is not as it was when the model began to be read.
+  public func confirmUnchanged() throws { try stamps.confirmUnchanged() }
+
+  /// The files that the weights come from, each once.
+  public var weightFiles: [String] {
+    var files: [String] = []
+    for source in [textWeights.source, unetWeights.source, vaeWeights.source] where !files.contains(source) {
+      files.append(source)
+    }
+    return files
   }
 
   private init(_ model: DiffusionModel, textWeights: Weights, unetWeights: Weights, vaeWeights: Weights) throws {
@@ -82,6 +113,8 @@ public struct DiffusionModel {
     tokenizer = model.tokenizer
     card = model.card
     schedule = model.schedule
+    stamps = model.stamps
+    assumptions = model.assumptions
     intervention = model.intervention
     self.textWeights = textWeights
     self.unetWeights = unetWeights

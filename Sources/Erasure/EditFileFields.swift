@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Tensors
 
 /// Where an edit is saved to and loaded from; the workbench reads and writes the files.
 extension Field {
@@ -27,10 +28,8 @@ extension Field {
 }
 
 extension Rule where Value == String {
-  /// The examples of the source documents end in .pt, and parse as they stand; that such a file is neither written nor
-  /// read is said once an experiment is to be run.
   fileprivate static var weightsFile: Rule {
-    Rule("ending in .safetensors") { $0.hasSuffix(".safetensors") || $0.hasSuffix(".pt") }
+    Rule("ending in .safetensors, .bin, .pt, .pth or .ckpt") { TensorFile.isNamed($0) }
   }
 
   fileprivate static var maskFile: Rule { Rule("ending in .mask") { $0.hasSuffix(".mask") } }

@@ -6,10 +6,18 @@ internal import CKernels
   internal import Darwin
 #endif
 
-/// The memory of a tensor: float32 values on a cache line boundary, freed with the last tensor that shows them.
+/// The memory of a tensor: float32 values, freed with the last tensor that shows them.
+///
+/// They lie on a cache line boundary, but for those that a file shows: these can be read only, from memory that is the
+/// file's, and lie at any multiple of four bytes.
 final class Storage {
   let pointer: UnsafeMutablePointer<Float>
   let count: Int
+  /// The file whose memory this is; nil for memory of its own.
+  private let file: FileMapping?
+
+  /// Whether the values may be changed in place.
+  var isWritable: Bool { file == nil }
 
   private static let allocator: Void = lethe_keep_freed_memory()
 
@@ -25,6 +33,16 @@ final class Storage {
     }
     count = bytes / MemoryLayout<Float>.stride
     pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    file = nil
+  }
+
+  /// Values as a file has them, which lie within it at a multiple of four bytes.
+  init(showing file: FileMapping, at offset: Int, count: Int) {
+    precondition(offset % MemoryLayout<Float>.alignment == 0 && offset + count * 4 <= file.count)
+    self.file = file
+    self.count = count
+    let source = UnsafeMutableRawPointer(mutating: file.bytes.baseAddress! + offset)
+    pointer = source.bindMemory(to: Float.self, capacity: count)
   }
 
   /// Nil where the number is larger than any memory.
@@ -87,5 +105,5 @@ final class Storage {
     Storage.locked { forms.removeAll() }
   }
 
-  deinit { free(pointer) }
+  deinit { if file == nil { free(pointer) } }
 }

@@ -30,10 +30,20 @@ public struct Weights {
     case uniform(fanIn: Int)
   }
 
+  /// What keeps a model from being built, all of it.
+  public struct Problems {
+    /// The names of weights that are not there.
+    public var missing: [String] = []
+    /// Weights of other shapes than the configuration asks for.
+    public var misshapen: [(name: String, shape: [Int], expected: [Int])] = []
+  }
+
   private final class Contents {
     var tensors: [String: Tensor]
     /// The names that a model has asked for.
     var asked: Set<String> = []
+    /// What was wrong with those, where it is noted rather than thrown.
+    var problems: Problems?
     let source: String
     let stream: RandomStream?
 
@@ -62,6 +72,15 @@ public struct Weights {
     var tensors: [String: Tensor] = [:]
     for name in file.names { tensors[name] = try file.tensor(name) }
     self.init(tensors, source: file.path)
+  }
+
+  /// All tensors of a model's file as float32.
+  ///
+  /// - Parameter isMapped: whether they may show the file's own memory; see ``TensorFile``
+  /// - Throws: `SafetensorsError`, `FileError` or ``WeightsError`` for a file that cannot be read, has values that are
+  ///   not finite, or changes while it is read.
+  public init(loading file: TensorFile, isMapped: Bool = false) throws {
+    self.init(try file.finiteTensors(isMapped: isMapped), source: file.path)
   }
 
   /// Weights of a new model, made as its layers ask for them.
@@ -94,6 +113,7 @@ public struct Weights {
     contents.asked.insert(name)
     if let tensor = contents.tensors[name] {
       guard tensor.shape == shape else {
+        if noted({ $0.misshapen.append((name, tensor.shape, shape)) }, shape) { return Tensor(unset: shape) }
         throw WeightsError(
           description:
             "\(contents.source): '\(name)' has the shape \(tensor.shape), the configuration asks for \(shape)")
@@ -101,12 +121,32 @@ public struct Weights {
       return tensor
     }
     guard let stream = contents.stream else {
+      if noted({ $0.missing.append(name) }, shape) { return Tensor(unset: shape) }
       let hint = nearest(to: name, among: contents.tensors.keys.sorted()).map { " (is it '\($0)'?)" } ?? ""
       throw WeightsError(description: "\(contents.source): has no weight '\(name)'\(hint)")
     }
     let tensor = initializer.tensor(shape, stream.substream(name))
     contents.tensors[name] = tensor
     return tensor
+  }
+
+  /// From now on weights that are missing or of other shapes are noted and not thrown, so that building a model finds
+  /// all of them. Such a model must not be used.
+  public func noteProblems() { contents.problems = Problems() }
+
+  /// What was noted since ``noteProblems()``, which ends the noting.
+  public func takeProblems() -> Problems {
+    defer { contents.problems = nil }
+    return contents.problems ?? Problems()
+  }
+
+  /// Notes a problem where that is asked for and a tensor of no meaning can stand in for the weight. Its memory is
+  /// never touched, but a nonsensical shape could still ask for more than there is.
+  private func noted(_ note: (inout Problems) -> Void, _ shape: [Int]) -> Bool {
+    guard var problems = contents.problems, shape.reduce(1.0, { $0 * Double($1) }) < 0x1p28 else { return false }
+    note(&problems)
+    contents.problems = problems
+    return true
   }
 
   /// All weights by full name, in the order of their names.

@@ -8,7 +8,7 @@ extension CLIPModel {
   /// - Throws: ``ModelFolderError``, `WeightsError` or `SafetensorsError`, each one sentence that names file and key.
   public init(folder: String) throws {
     let config = try CLIPConfig(ConfigurationFile(path: folder + "/config.json"))
-    let weights = try Weights(loading: SafetensorsFile(folder + "/model.safetensors"))
+    let weights = try Weights(loading: TensorFile(folder + "/model.safetensors"))
     try self.init(config, weights)
     try weights.refuseUnused()
   }

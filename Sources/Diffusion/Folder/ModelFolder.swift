@@ -10,17 +10,17 @@ internal import Tensors
 ///     unet/config.json, diffusion_pytorch_model.safetensors
 ///     vae/config.json, diffusion_pytorch_model.safetensors
 ///     scheduler/scheduler_config.json
+///
+/// Weights may be in other files than these: see ``WeightFiles``.
 struct ModelFolder {
   enum Part: String, CaseIterable {
     case textEncoder = "text_encoder"
     case unet
     case vae
-
-    /// The name under which this part's weights are written.
-    var weightsName: String { self == .textEncoder ? "model" : "diffusion_pytorch_model" }
   }
 
   let path: String
+  let stamps: FileStamps
 
   /// - Throws: ``ModelFolderError`` where there is no folder, or its index is not that of a Stable Diffusion pipeline.
   init(_ path: String) throws {
@@ -29,7 +29,12 @@ struct ModelFolder {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
       throw ModelFolderError(file: path, "there is no such model folder")
     }
-    let index = try ConfigurationFile(path: file("model_index.json"))
+    stamps = FileStamps(of: ModelFiles.list(of: path).map { "\(path)/\($0)" })
+    let index = try ConfigurationFile(path: "\(path)/model_index.json")
+    let pipeline = try index.string("_class_name")
+    if let family = ModelFamily.named(pipeline) {
+      throw index.error("_class_name", "\"\(pipeline)\" is \(family); \(ModelFamily.opened)")
+    }
     try index.require("_class_name", .string("StableDiffusionPipeline"))
     for (part, name) in [
       ("text_encoder", "CLIPTextModel"), ("tokenizer", "CLIPTokenizer"), ("unet", "UNet2DConditionModel"),
@@ -43,7 +48,7 @@ struct ModelFolder {
     }
   }
 
-  func file(_ name: String) -> String { path + "/" + name }
+  private func file(_ name: String) -> String { path + "/" + name }
 
   var tokenizer: String { file("tokenizer") }
 
@@ -51,28 +56,34 @@ struct ModelFolder {
     try ConfigurationFile(path: file("\(part.rawValue)/config.json"))
   }
 
-  func weights(_ part: Part) throws -> Weights { try Weights(loading: SafetensorsFile(weightsFile(part))) }
+  func weights(_ part: Part) throws -> Weights { try WeightFiles(folder: file(part.rawValue), part).weights() }
+}
 
-  /// The file that a part's weights are read from.
+extension DiffusionModel.Architecture {
+  /// What a diffusers folder, or a model in a single file, says of itself without its weights being read.
   ///
-  /// - Throws: ``ModelFolderError`` where there is none.
-  func weightsFile(_ part: Part) throws -> String {
-    let names = ["diffusion_pytorch_model", "model"].flatMap { ["\($0).safetensors", "\($0).fp16.safetensors"] }
-    let folder = file(part.rawValue)
-    guard let name = names.first(where: { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }) else {
-      throw ModelFolderError(
-        file: "\(folder)/\(part.weightsName).safetensors",
-        "this file of the model folder is missing (weights are read from safetensors files only)")
-    }
-    return "\(folder)/\(name)"
+  /// - Throws: ``ModelFolderError``, `SafetensorsError` or `FileError`, each one sentence that names file and key.
+  public init(of path: String) throws {
+    if Checkpoint.isFile(path) { self = try Checkpoint(path).architecture } else { try self.init(ModelFolder(path)) }
+  }
+
+  init(_ folder: ModelFolder) throws {
+    try self.init(
+      text: CLIPTextConfig(folder.configuration(.textEncoder)), unet: UNetConfig(folder.configuration(.unet)),
+      vae: AutoencoderConfig(folder.configuration(.vae)), scheduler: SchedulerConfig(folder: folder.path))
   }
 }
 
-extension Weights {
-  /// Refuses weights that building a model has not asked for: the configuration does not describe this file.
-  func refuseUnused() throws {
-    // Old text encoders keep the row numbers of their position table.
-    guard let name = unused.first(where: { !$0.hasSuffix("position_ids") }) else { return }
-    throw ModelFolderError(file: source, key: name, "the configuration beside this file has no such weight")
+/// Files as they were when a model began to be read.
+struct FileStamps {
+  private let stamps: [(path: String, stamp: FileStamp?)]
+
+  init(of paths: [String]) { stamps = paths.map { ($0, FileStamp($0)) } }
+
+  /// - Throws: ``ModelFolderError`` naming a file that is not as it was.
+  func confirmUnchanged() throws {
+    for (path, stamp) in stamps where FileStamp(path) != stamp {
+      throw ModelFolderError(file: path, "changed while the model was being read")
+    }
   }
 }

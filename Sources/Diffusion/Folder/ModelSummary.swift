@@ -6,7 +6,7 @@ internal import Tensors
 public struct ModelSummary: Equatable, Sendable {
   /// How the values of a file are kept.
   public enum Precision: String, Sendable {
-    case float32, float16, bfloat16, mixed
+    case float64, float32, float16, bfloat16, mixed
 
     /// That of several parts together.
     fileprivate init(_ precisions: some Sequence<Precision>) {
@@ -14,8 +14,9 @@ public struct ModelSummary: Equatable, Sendable {
       self = all.count == 1 ? all.first ?? .mixed : .mixed
     }
 
-    fileprivate init(_ element: SafetensorsFile.Element) {
+    fileprivate init(_ element: TensorElement) {
       switch element {
+      case .float64: self = .float64
       case .float32: self = .float32
       case .float16: self = .float16
       case .bfloat16: self = .bfloat16
@@ -50,19 +51,18 @@ public struct ModelSummary: Equatable, Sendable {
   public var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
   public var precision: Precision { Precision(parts.map(\.precision)) }
 
-  /// Reads a diffusers folder.
+  /// Reads a diffusers folder, or a model in a single file.
   ///
-  /// - Throws: ``ModelFolderError``, `SafetensorsError` or ``ModelCardError``, each one sentence that names the file.
+  /// - Throws: ``ModelFolderError``, `SafetensorsError`, `FileError` or ``ModelCardError``, each one sentence that names
+  ///   the file.
   public init(folder path: String) throws {
-    let folder = try ModelFolder(path)
-    parts = try ModelFolder.Part.allCases.map { try Part($0, of: folder) }
-    let scheduler = try SchedulerConfig(folder: path)
-    self.scheduler = scheduler.scheduler.className
-    predictionType = scheduler.predictionType.rawValue
-    let unet = try UNetConfig(folder.configuration(.unet))
-    let vae = try AutoencoderConfig(folder.configuration(.vae))
+    let architecture = try DiffusionModel.Architecture(of: path)
+    parts = try Part.all(of: path)
+    scheduler = architecture.scheduler.scheduler.className
+    predictionType = architecture.scheduler.predictionType.rawValue
+    let (unet, vae) = (architecture.unet, architecture.vae)
     resolution = unet.sampleSize * vae.reduction
-    card = try ModelCard.load(folder: path).map { ($0.name, $0.description) }
+    card = try (Checkpoint.isFile(path) ? nil : ModelCard.load(folder: path)).map { ($0.name, $0.description) }
     family = Self.family(unet) ?? card?.name ?? "latent diffusion"
   }
 
@@ -80,19 +80,33 @@ public struct ModelSummary: Equatable, Sendable {
 }
 
 extension ModelSummary.Part {
-  fileprivate init(_ part: ModelFolder.Part, of folder: ModelFolder) throws {
-    let file = try SafetensorsFile(folder.weightsFile(part))
-    var (parameters, bytes) = (0, 0)
+  fileprivate static func all(of path: String) throws -> [Self] {
+    if Checkpoint.isFile(path) {
+      let file = try TensorFile(path)
+      return try ModelFolder.Part.allCases.map { part in
+        try Self(part.rawValue, [(file, file.names.filter { $0.hasPrefix(Checkpoint.prefix(part)) })])
+      }
+    }
+    return try ModelFolder.Part.allCases.map { part in
+      let files = try WeightFiles(folder: "\(path)/\(part.rawValue)", part).tensorFiles()
+      return try Self(part.rawValue, files.map { ($0, $0.names) })
+    }
+  }
+
+  private init(_ part: String, _ files: [(file: TensorFile, names: [String])]) throws {
+    var (tensors, parameters, bytes) = (0, 0, 0)
     var precisions: Set<ModelSummary.Precision> = []
-    for name in file.names {
-      let count = try file.shape(of: name).reduce(1, *)
-      let element = try file.element(of: name)
-      parameters += count
-      bytes += count * (element == .float32 ? 4 : 2)
-      precisions.insert(ModelSummary.Precision(element))
+    for (file, names) in files {
+      for name in names {
+        let count = try file.shape(of: name).reduce(1, *)
+        let element = try file.element(of: name)
+        tensors += 1
+        parameters += count
+        bytes += count * element.byteCount
+        precisions.insert(ModelSummary.Precision(element))
+      }
     }
     self.init(
-      name: part.rawValue, tensors: file.names.count, parameters: parameters, bytes: bytes,
-      precision: ModelSummary.Precision(precisions))
+      name: part, tensors: tensors, parameters: parameters, bytes: bytes, precision: ModelSummary.Precision(precisions))
   }
 }

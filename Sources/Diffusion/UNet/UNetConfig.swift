@@ -29,7 +29,8 @@ public struct UNetConfig: Sendable, Equatable {
   public var blockChannels = [320, 640, 1280, 1280]
   public var layersPerBlock = [2, 2, 2, 2]
   public var transformerLayers = [1, 1, 1, 1]
-  /// Heads of each level: diffusers writes this number as `attention_head_dim`.
+  /// Heads of each level: diffusers writes this number as `attention_head_dim`. A folder that has it as
+  /// `num_attention_heads`, which diffusers itself refuses until it renames the other, is read as well.
   public var heads = [8, 8, 8, 8]
   public var downsamplePadding = 1
   public var midBlockScale = 1.0
@@ -76,9 +77,11 @@ extension UNetConfig {
     midBlock = try UNetConfig.block(file, "mid_block_type", middle, UNetConfig.midNames)
     layersPerBlock = try file.integers("layers_per_block", default: 2, levels: levels)
     transformerLayers = try file.integers("transformer_layers_per_block", default: 1, levels: levels)
-    heads = try file.integers("attention_head_dim", default: 8, levels: levels)
+    // diffusers itself takes the number of heads from `attention_head_dim`, whose name is a mistake that it keeps.
+    let headsKey = file.has("num_attention_heads") ? "num_attention_heads" : "attention_head_dim"
+    heads = try file.integers(headsKey, default: 8, levels: levels)
     for (channels, heads) in zip(blockChannels, heads) where channels % heads != 0 {
-      throw file.error("attention_head_dim", "\(channels) channels cannot be shared by \(heads) heads")
+      throw file.error(headsKey, "\(channels) channels cannot be shared by \(heads) heads")
     }
     downsamplePadding = try file.integer("downsample_padding", default: 1, atLeast: 0)
     midBlockScale = try file.number("mid_block_scale_factor", default: 1)
@@ -131,7 +134,7 @@ extension UNetConfig {
   /// Settings of the wider family (SDXL, upscalers, image variations) that change the result.
   private static func refuseUnsupported(_ file: ConfigurationFile) throws {
     for key in [
-      "num_attention_heads", "encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type", "addition_embed_type",
+      "encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type", "addition_embed_type",
       "num_class_embeds", "timestep_post_act", "time_cond_proj_dim", "time_embedding_act_fn", "cross_attention_norm",
       "reverse_transformer_layers_per_block", "addition_time_embed_dim", "projection_class_embeddings_input_dim",
     ] {
@@ -153,10 +156,10 @@ extension UNetConfig {
   private static let settings = [
     "in_channels", "out_channels", "sample_size", "center_input_sample", "flip_sin_to_cos", "freq_shift",
     "block_out_channels", "down_block_types", "up_block_types", "mid_block_type", "layers_per_block",
-    "transformer_layers_per_block", "attention_head_dim", "downsample_padding", "mid_block_scale_factor", "act_fn",
-    "norm_num_groups", "norm_eps", "cross_attention_dim", "use_linear_projection", "time_embedding_dim",
-    "conv_in_kernel", "conv_out_kernel", "dropout", "resnet_time_scale_shift", "resnet_out_scale_factor",
-    "time_embedding_type", "attention_type",
+    "transformer_layers_per_block", "attention_head_dim", "num_attention_heads", "downsample_padding",
+    "mid_block_scale_factor", "act_fn", "norm_num_groups", "norm_eps", "cross_attention_dim", "use_linear_projection",
+    "time_embedding_dim", "conv_in_kernel", "conv_out_kernel", "dropout", "resnet_time_scale_shift",
+    "resnet_out_scale_factor", "time_embedding_type", "attention_type",
   ]
 
   /// The configuration as diffusers writes it.

@@ -34,7 +34,7 @@ extension JudgeNetwork {
       throw JudgeFolderError(
         description: "\(file): \(key): a judge of this world has \(expected.canonical()) here, found \(value)")
     }
-    let weights = try Weights(loading: SafetensorsFile(folder + "/model.safetensors"))
+    let weights = try Weights(loading: TensorFile(folder + "/model.safetensors"))
     let judge = try JudgeNetwork(weights)
     if let name = weights.unused.first {
       throw JudgeFolderError(description: "\(weights.source): a judge has no weight '\(name)'")

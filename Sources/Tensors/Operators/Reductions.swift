@@ -49,7 +49,7 @@ extension Tensor {
   /// Adds the squares of `other` to this tensor's values in place: for sums that only their owner sees.
   public mutating func accumulateSquares(of other: Tensor) {
     precondition(shape == other.shape, "squares of shape \(other.shape) added to a sum of shape \(shape)")
-    if !isKnownUniquelyReferenced(&storage) { self = copied() }
+    if !isKnownUniquelyReferenced(&storage) || !storage.isWritable { self = copied() }
     lethe_accumulate_squares(other.pointer, pointer, count)
   }
 

@@ -70,12 +70,6 @@ public struct ExperimentPoint: Sendable {
               + suggestion(for: word, among: base.vocabulary) + naming.remedy)
         }
       }
-      for naming in component.strings(.path) where naming.values.contains(where: { $0.hasSuffix(".pt") }) {
-        throw ConfigurationError(
-          file: file, keyPath: place + naming.key,
-          "\(naming.values[0]) would be a file of PyTorch, which is neither written nor read; weights are a file"
-            + " ending in .safetensors")
-      }
       for naming in component.strings(.device) {
         for name in naming.values where !devices.map(\.rawValue).contains(name) {
           throw ConfigurationError(

@@ -26,7 +26,7 @@ public struct BaseModel: Sendable {
 
   /// The scheduler that the folder names.
   var scheduler: Scheduler {
-    get throws { try SchedulerConfig(folder: folder).scheduler }
+    get throws { try DiffusionModel.Architecture(of: folder).scheduler.scheduler }
   }
 
   /// Whether loading the model and running it takes seconds and not moments.
@@ -45,7 +45,9 @@ public struct BaseModel: Sendable {
   /// - Throws: `StoreError` for a file that cannot be read, `ModelCardError` for a card that is not one.
   public init(name: String, folder: String, digests: FileDigests) throws {
     var files: [String: Digest] = [:]
-    for file in Self.files(of: folder) { files[file] = try digests.digest(ofFile: folder + "/" + file) }
+    // A model in a single file is named by the file, and what else is read lies beside it.
+    let place = ModelFiles.isSingleFile(folder) ? (folder as NSString).deletingLastPathComponent : folder
+    for file in ModelFiles.list(of: folder) { files[file] = try digests.digest(ofFile: "\(place)/\(file)") }
     let card = try ModelCard.load(folder: folder)
     self.name = name
     self.folder = folder
@@ -53,18 +55,6 @@ public struct BaseModel: Sendable {
     digest = Digest(hashing: JSON.object(files.mapValues { .string($0.hex) }).canonical())
     self.card = card
     cardDigest = card == nil ? nil : try digests.digest(ofFile: folder + "/" + ModelCard.fileName)
-  }
-
-  /// The files that a model is read from: weights in other formats, judges and the card are none of them.
-  private static func files(of folder: String) -> [String] {
-    var files = ["model_index.json"]
-    for part in ["scheduler", "text_encoder", "tokenizer", "unet", "vae"] {
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(part)")) ?? []
-      for name in names where [".json", ".txt", ".safetensors"].contains(where: name.hasSuffix) {
-        if !name.hasPrefix(".") { files.append("\(part)/\(name)") }
-      }
-    }
-    return files.sorted()
   }
 
   /// The file of the sparse autoencoder that the model declares for a layer.
@@ -120,7 +110,18 @@ final class BaseModels {
     if let loaded, loaded.identity == base.identity { return loaded.model }
     loaded = nil
     let model = try DiffusionModel(folder: base.folder)
+    // What is computed with it is kept under the digest that its files had when they were looked up.
+    let now = try BaseModel(name: base.name, folder: base.folder, digests: digests)
+    guard now.identity == base.identity else {
+      throw ConfigurationError("the base model \(base.folder) changed while the experiment was being prepared")
+    }
     loaded = (base.identity, model)
     return model
   }
+
+  /// What the loaded model's files do not say and was taken for granted.
+  var assumptions: [String] { loaded?.model.assumptions ?? [] }
+
+  /// - Throws: `ModelFolderError` naming a file of the loaded model that is not as it was.
+  func confirmUnchanged() throws { try loaded?.model.confirmUnchanged() }
 }

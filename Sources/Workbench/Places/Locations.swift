@@ -1,5 +1,7 @@
 internal import Configuration
+internal import Diffusion
 internal import Foundation
+internal import Tensors
 
 /// Where things are: the store, and base models by name.
 public struct Locations: Sendable {
@@ -78,7 +80,8 @@ public struct Locations: Sendable {
     return names.sorted()
   }
 
-  /// The folder of a base model: a registered name goes before that of a model in ``modelFolders``.
+  /// The folder of a base model, or its file where it is a single one: a registered name goes before that of a model in
+  /// ``modelFolders``.
   ///
   /// - Parameters:
   ///   - model: a name, or a folder written with a slash.
@@ -103,8 +106,11 @@ public struct Locations: Sendable {
       throw NotFound(description: "there is no base model \"\(model)\"" + known)
     }
     let path = model.hasPrefix("/") || start == "." || start.isEmpty ? model : start + "/" + model
-    guard Self.isModel(path) else {
-      throw NotFound(description: "there is no base model in the folder \(path): it has no model_index.json")
+    guard Self.isModel(path) || ModelFiles.isSingleFile(path) else {
+      throw NotFound(
+        description: TensorFile.isNamed(path)
+          ? "there is no model file \(path)"
+          : "there is no base model in the folder \(path): it has no model_index.json")
     }
     return path
   }

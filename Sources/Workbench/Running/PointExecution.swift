@@ -148,7 +148,7 @@ final class PointExecution {
     try checkCancellation()
     let began = ContinuousClock.now
     let keys = requests.map(key)
-    let results = results
+    let results = results, models = runner.models
     var digests = try parallelMap(keys.count) { try results.lookup(keys[$0])?.outputs["image"] }
     let missing = digests.indices.filter { digests[$0] == nil }
     if !missing.isEmpty {
@@ -169,6 +169,7 @@ final class PointExecution {
           entries.append(CacheEntry(key: keys[position], outputs: ["image": digest], seconds: seconds, work: work))
         }
         try batch.commit()
+        try models.confirmUnchanged()
         try results.put(entries)
         batchBegan = ContinuousClock.now
       }
@@ -228,13 +229,14 @@ final class PointExecution {
       base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: monitor)
     // Searches end on several threads; the store and the index belong to one at a time.
     let found = Mutex<[AttackTarget: AdversarialPrompt]>([:])
-    nonisolated(unsafe) let results = results
+    nonisolated(unsafe) let results = results, models = runner.models
     let objects = objects
     let began = ContinuousClock.now
     try attack.search(missing, context) { position, prompt in
       try found.withLock { found in
         let digest = try objects.add(AdversarialPrompts.json(prompt).canonical())
         let share = seconds(since: began) / Double(found.count + 1)
+          try models.confirmUnchanged()
         try results.put([
           CacheEntry(key: keys[position], outputs: ["prompt": digest], seconds: share, work: work?.counts)
         ])
@@ -345,6 +347,8 @@ final class PointExecution {
     let found = try compute(monitor.work(name))
     let entry = CacheEntry(
       key: key, outputs: found, seconds: seconds(since: began), work: isWhole ? work?.counts : nil)
+    // Nothing is kept of what a model computed whose files changed meanwhile: the key names them as they were.
+    try runner.models.confirmUnchanged()
     try results.put([entry])
     if runner.options.readsCache { try state.remove() }
     finish(name, key.digest, cached: false, since: began, details: try details(entry))

@@ -165,7 +165,7 @@ public final class Runner {
     let doubts = execution.metrics.compactMap { metric in
       metric.details?["warning"]?.string.map { "\(metric.name): \($0)" }
     }
-    let found = doubts + Self.sentences(conflicts)
+    let found = doubts + Self.sentences(conflicts) + models.assumptions
     for warning in found { monitor.handle(.warning(warning)) }
     let record = RunRecord(
       experiment: point.json, name: point.experiment, file: Self.absolute(point.file),

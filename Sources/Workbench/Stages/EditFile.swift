@@ -5,8 +5,8 @@ internal import Foundation
 internal import Store
 internal import Tensors
 
-/// A file that an experiment names as `save_path` or `load_path`. Its ending says what it holds: `.safetensors` all
-/// weights of an edited UNet, `.mask` a pruning mask (docs/store-format.md, "Files of edits").
+/// A file that an experiment names as `save_path` or `load_path`. Its ending says what it holds: `.safetensors`, or one
+/// of PyTorch's, all weights of an edited UNet, `.mask` a pruning mask (docs/store-format.md, "Files of edits").
 ///
 /// A file that Lethe wrote names the base model that its edit was made from, and is refused for any other. One that
 /// names none, somebody else's, is taken where its names and shapes are the UNet's.
@@ -22,12 +22,14 @@ struct EditFile {
   /// - Throws: `ConfigurationError` for a file of any other ending.
   init(_ path: String, toBe purpose: String) throws {
     self.path = path
-    if path.hasSuffix(".safetensors") {
+    if TensorFile.isNamed(path) {
       content = .weights
     } else if path.hasSuffix(".mask") {
       content = .mask
     } else {
-      throw ConfigurationError("\(path) cannot be \(purpose): the file of an edit ends in .safetensors or .mask")
+      throw ConfigurationError(
+        "\(path) cannot be \(purpose): the file of an edit ends in .safetensors, in .bin, .pt, .pth or .ckpt as "
+          + "PyTorch's do, or in .mask")
     }
   }
 
@@ -60,12 +62,16 @@ struct EditFile {
     if !folder.isEmpty { try WholeFile.makeFolder(folder) }
     switch content {
     case .weights:
-      try Safetensors.write(
-        edit.applied(to: model).unetWeights.tensors, to: path,
-        metadata: [
-          "format": "pt", Self.baseKey: base.digest.hex, Self.techniqueKey: maker.technique,
-          Self.conceptsKey: maker.concepts.json.canonical(),
-        ])
+      let tensors = try edit.applied(to: model).unetWeights.tensors
+      let made = [
+        Self.baseKey: base.digest.hex, Self.techniqueKey: maker.technique,
+        Self.conceptsKey: maker.concepts.json.canonical(),
+      ]
+      if path.hasSuffix(".safetensors") {
+        try Safetensors.write(tensors, to: path, metadata: made.merging(["format": "pt"]) { $1 })
+      } else {
+        try TorchFile.write(tensors, to: path, metadata: made)
+      }
     case .mask:
       guard edit.replacedUNetTensors.isEmpty else {
         throw ConfigurationError("\(path) cannot be written: a mask cannot hold the weights that the edit replaces")
@@ -78,7 +84,7 @@ struct EditFile {
     }
   }
 
-  /// The metadata of a safetensors file of weights.
+  /// The metadata of a file of weights.
   private static let baseKey = "lethe.base"
   private static let techniqueKey = "lethe.technique"
   private static let conceptsKey = "lethe.concepts"
@@ -113,7 +119,7 @@ struct EditFile {
   private func named() throws -> (technique: String?, concepts: [String]?) {
     switch content {
     case .weights:
-      let metadata = try SafetensorsFile(path).metadata
+      let metadata = try TensorFile(path).metadata
       let concepts = try metadata[Self.conceptsKey].map { try JSON.parse(Array($0.utf8), file: path) }
       return (metadata[Self.techniqueKey], concepts.flatMap([String].init))
     case .mask:
@@ -124,8 +130,8 @@ struct EditFile {
 
   /// The edit that the file holds.
   ///
-  /// - Throws: `ConfigurationError` for an edit of another base model; `SafetensorsError`, `ModelFolderError` or
-  ///   `ErasureError` for a file that is damaged or does not fit the UNet.
+  /// - Throws: `ConfigurationError` for an edit of another base model; `SafetensorsError`, `FileError`, `WeightsError`,
+  ///   `ModelFolderError` or `ErasureError` for a file that is damaged or does not fit the UNet.
   func read(for model: DiffusionModel, base: BaseModel) throws -> ModelEdit {
     switch content {
     case .weights: ModelEdit(replacedUNetTensors: try weights(for: model, base: base))
@@ -142,13 +148,12 @@ struct EditFile {
   }
 
   private func weights(for model: DiffusionModel, base: BaseModel) throws -> [String: Tensor] {
-    let file = try file(for: model, base: base)
-    return try file.names.reduce(into: [:]) { $0[$1] = try file.tensor($1) }
+    try file(for: model, base: base).finiteTensors()
   }
 
   /// The file of weights, once its names and shapes are known to be the UNet's.
-  private func file(for model: DiffusionModel, base: BaseModel) throws -> SafetensorsFile {
-    let file = try SafetensorsFile(path)
+  private func file(for model: DiffusionModel, base: BaseModel) throws -> TensorFile {
+    let file = try TensorFile(path)
     try refuseOther(base, than: file.metadata[Self.baseKey], by: file.metadata[Self.techniqueKey])
     let names = model.unetWeights.names
     if let missing = names.first(where: { !file.contains($0) }) {

@@ -124,6 +124,7 @@ struct Generate: ParsableCommand, ComputingCommand {
       return try self.store.runner(store).model(of: store.run(named: runName))
     }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model ?? "shapes", from: "."))
+    for assumption in model.assumptions { Console.warn(assumption) }
     guard let sampler = model.card?.sampler else { return (model, SamplerSettings()) }
     return (model, SamplerSettings(steps: sampler.steps, guidanceScale: sampler.guidanceScale))
   }

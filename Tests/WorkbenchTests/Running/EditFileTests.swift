@@ -80,6 +80,28 @@ struct EditFileTests {
     #expect(loaded.output("edit") == first.output("edit"))
   }
 
+  @Test(
+    "weights in a file of PyTorch are the same edit, name their base model and load back", arguments: ["pt", "ckpt"])
+  func torchFile(ending: String) throws {
+    let name = "checkpoints/w.\(ending)"
+    let first = try bench.run(with(small, "technique.config.save_path", .string(name)))[0]
+    #expect(first.record.error == nil)
+    let file = try TorchFile(path(name))
+    let base = try baseDigest(first)
+    #expect(
+      file.metadata == [
+        "lethe.base": base.hex, "lethe.technique": "ssd", "lethe.concepts": "[\"circle\"]",
+      ])
+    let loaded = try bench.run(with(small, "technique.config.load_path", .string(name)))[0]
+    #expect(loaded.output("edit") == first.output("edit"))
+    #expect(loaded.output("images") == first.output("images"))
+    let other = try with(small, "base_model", .string(otherModel()))
+    #expect(try refusal(with(other, "technique.config.load_path", .string(name))).contains("fits no model but the one"))
+    let damaged = try Array(Data(contentsOf: URL(fileURLWithPath: path(name))).dropLast(100))
+    try WholeFile.write(damaged, to: path(name))
+    #expect(try refusal(with(small, "technique.config.load_path", .string(name))).contains("truncated"))
+  }
+
   @Test("the weights of a model pruned after ESD are loaded as what was saved")
   func prunedWeights() throws {
     let config: JSON = [

@@ -39,6 +39,11 @@ struct PlacesTests {
       let large = try locations.modelFolder("./store/models/large", from: folder + "/r")
       #expect(large == folder + "/r/./store/models/large")
       #expect(throws: Locations.NotFound.self) { try locations.modelFolder("middle", from: "") }
+      // A model in a single file has a path for a name.
+      try "".write(toFile: folder + "/r/v1-5.ckpt", atomically: true, encoding: .utf8)
+      #expect(try locations.modelFolder("./v1-5.ckpt", from: folder + "/r") == folder + "/r/./v1-5.ckpt")
+      let error = #expect(throws: Locations.NotFound.self) { try locations.modelFolder(folder + "/v2.pt", from: "") }
+      #expect(error?.description == "there is no model file \(folder)/v2.pt")
     }
   }
 }

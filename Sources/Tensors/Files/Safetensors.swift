@@ -1,9 +1,4 @@
-internal import CKernels
 internal import Configuration
-
-#if canImport(Glibc)
-  internal import Glibc
-#endif
 
 /// A safetensors file that cannot be read, in one sentence that names the file.
 public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
@@ -14,23 +9,15 @@ public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
 /// A safetensors file, mapped into memory: tensors are read when they are asked for.
 ///
 /// The layout is eight bytes of header length (little-endian), a JSON header that maps each name to dtype, shape and
-/// byte range, and the bytes. F32, F16 and BF16 are read, the latter two widened to float32. Tensors of integers (the
+/// byte range, and the bytes. F32, F16, BF16 and F64 are read as float32 (``TensorElement``). Tensors of integers (the
 /// row numbers that old text encoders keep) are passed over. The whole header is checked when the file is opened.
 public final class SafetensorsFile {
-  public enum Element: String, Sendable {
-    case float32 = "F32"
-    case float16 = "F16"
-    case bfloat16 = "BF16"
-
-    var byteCount: Int { self == .float32 ? 4 : 2 }
-  }
-
   private static let integerByteCounts = [
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
   ]
 
   private struct Entry {
-    let element: Element
+    let element: TensorElement
     let shape: [Int]
     let offset: Int
   }
@@ -46,7 +33,12 @@ public final class SafetensorsFile {
 
   /// - Throws: ``SafetensorsError`` where the file is missing, truncated or does not hold what its header promises.
   public init(_ path: String) throws {
-    let mapping = try FileMapping(path)
+    let mapping: FileMapping
+    do throws(FileError) {
+      mapping = try FileMapping(path)
+    } catch {
+      throw SafetensorsError(path, error.message)
+    }
     self.path = path
     self.mapping = mapping
     guard mapping.count >= 8 else {
@@ -72,28 +64,23 @@ public final class SafetensorsFile {
   public func shape(of name: String) throws -> [Int] { try entry(name).shape }
 
   /// How the file keeps a tensor's values.
-  public func element(of name: String) throws -> Element { try entry(name).element }
+  public func element(of name: String) throws -> TensorElement { try entry(name).element }
 
   /// - Throws: ``SafetensorsError`` where the file has no tensor of that name.
-  public func tensor(_ name: String) throws -> Tensor {
+  public func tensor(_ name: String) throws -> Tensor { try tensor(name, isShown: false) }
+
+  /// - Parameter isShown: whether the tensor may show the file's own memory; see ``FileMapping``
+  func tensor(_ name: String, isShown: Bool) throws -> Tensor {
     let entry = try entry(name)
-    return Tensor.make(entry.shape) { out in
-      guard let target = out.baseAddress, !out.isEmpty else { return }
-      let source = mapping.bytes.baseAddress! + dataStart + entry.offset
-      switch entry.element {
-      case .float32: memcpy(target, source, out.count * 4)
-      // Offsets in a file need not be aligned, so halves are copied out before they are widened.
-      case .float16, .bfloat16:
-        let halves = [UInt16](unsafeUninitializedCapacity: out.count) { buffer, count in
-          memcpy(buffer.baseAddress!, source, out.count * 2)
-          count = out.count
-        }
-        if entry.element == .float16 {
-          lethe_from_half(halves, target, out.count)
-        } else {
-          lethe_from_bfloat(halves, target, out.count)
-        }
-      }
+    return mapping.tensor(entry.element, at: dataStart + entry.offset, shape: entry.shape, isShown: isShown)
+  }
+
+  /// - Throws: ``SafetensorsError`` where the file is not the one that was opened any more, or was written to since.
+  func confirmUnchanged() throws {
+    do {
+      try mapping.confirmUnchanged()
+    } catch {
+      throw SafetensorsError(path, error.message)
     }
   }
 
@@ -131,9 +118,9 @@ public final class SafetensorsFile {
         let offsets = value["data_offsets"]?.array?.map(\.integer), offsets.count == 2,
         let first = offsets[0], let last = offsets[1], shape.allSatisfy({ ($0 ?? -1) >= 0 })
       else { throw SafetensorsError(path, "tensor '\(name)' lacks a dtype, a shape or two data_offsets") }
-      let element = Element(rawValue: type)
+      let element = TensorElement(rawValue: type)
       guard let elementByteCount = element?.byteCount ?? integerByteCounts[type] else {
-        throw SafetensorsError(path, "tensor '\(name)' has the dtype \(type); F32, F16 and BF16 are read")
+        throw SafetensorsError(path, "tensor '\(name)' has the dtype \(type); F32, F16, BF16 and F64 are read")
       }
       guard first >= 0, first <= last, last <= dataCount else {
         throw SafetensorsError(
@@ -165,34 +152,5 @@ public final class SafetensorsFile {
       count = product
     }
     return count
-  }
-}
-
-/// A file's bytes, mapped read-only for as long as this object lives.
-private final class FileMapping {
-  let bytes: UnsafeRawBufferPointer
-  var count: Int { bytes.count }
-
-  init(_ path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw SafetensorsError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw SafetensorsError(path, "is not a file")
-    }
-    let size = Int(status.st_size)
-    guard size > 0 else {
-      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-      return
-    }
-    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
-      throw SafetensorsError(path, "cannot be mapped into memory: \(String(cString: strerror(errno)))")
-    }
-    bytes = UnsafeRawBufferPointer(start: address, count: size)
-  }
-
-  deinit {
-    if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
   }
 }
