@@ -72,7 +72,7 @@ public final class PartTimes {
 
   private var threads: Int { Parallel.threadCount }
   private var ids: [Int] { model.tokenizer.encode("") }
-  private var timestep: Int { model.scheduler.config.trainTimesteps / 2 }
+  private var timestep: Int { model.schedule.trainTimesteps / 2 }
 
   private var noise: Tensor {
     let size = model.unet.config.sampleSize

@@ -153,8 +153,8 @@ struct CacheTests {
     try bench.run(small)
     let code = ComputingCode.current
     var files = code.files
-    let moved = files.removeValue(forKey: "Erasure/Importance/FisherInformation.swift")
-    files["Erasure/Elsewhere/FisherInformation.swift"] = try #require(moved)
+    let moved = try #require(files.removeValue(forKey: "Erasure/Importance/FisherInformation.swift"))
+    files["Erasure/Elsewhere/FisherInformation.swift"] = moved
     #expect(try bench.run(small, code: ComputingCode(files: files, blas: code.blas))[0].computed.isEmpty)
   }
 
