@@ -8,12 +8,13 @@
 ///
 /// A pass through a network asks for the same few sizes over and over. To get pages from the system each time would
 /// take longer than to fill them, and on the heap what lives long, gradients, would lie between what does not and leave
-/// holes. Blocks that are given back are kept until there are too many; the one that was given back first goes first.
+/// holes. Blocks that are given back are kept as long as all together are not much more than was once in use; the one
+/// that was given back first goes first.
 enum BlockPool {
   /// Smaller blocks are the heap's.
   static let smallest = 1 << 18
-  /// Bytes of blocks that are kept for their next use.
-  private static let mostKept = 96 << 20
+  /// Bytes by which all blocks may exceed what was once in use.
+  private static let slack = 96 << 20
 
   private struct Kept {
     let pointer: UnsafeMutableRawPointer
@@ -22,6 +23,8 @@ enum BlockPool {
 
   nonisolated(unsafe) private static var kept: [Kept] = []
   nonisolated(unsafe) private static var keptBytes = 0
+  nonisolated(unsafe) private static var usedBytes = 0
+  nonisolated(unsafe) private static var mostUsed = 0
   nonisolated(unsafe) private static let lock = {
     let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     pthread_mutex_init(lock, nil)
@@ -32,6 +35,8 @@ enum BlockPool {
   static func take(_ bytes: Int) -> UnsafeMutableRawPointer? {
     let size = wholeSize(bytes)
     pthread_mutex_lock(lock)
+    usedBytes += size
+    mostUsed = max(mostUsed, usedBytes)
     // The one that was given back last: it is the likeliest to be in a cache.
     if let index = kept.lastIndex(where: { $0.size == size }) {
       keptBytes -= size
@@ -39,7 +44,9 @@ enum BlockPool {
       pthread_mutex_unlock(lock)
       return block.pointer
     }
+    let released = excess()
     pthread_mutex_unlock(lock)
+    for block in released { munmap(block.pointer, block.size) }
     #if canImport(Glibc)
       let flags = MAP_PRIVATE | MAP_ANONYMOUS
     #else
@@ -52,17 +59,24 @@ enum BlockPool {
   /// Gives back a block of so many bytes.
   static func give(_ block: UnsafeMutableRawPointer, _ bytes: Int) {
     let size = wholeSize(bytes)
-    var released: [Kept] = []
     pthread_mutex_lock(lock)
     kept.append(Kept(pointer: block, size: size))
     keptBytes += size
-    while keptBytes > mostKept {
-      let oldest = kept.removeFirst()
-      keptBytes -= oldest.size
-      released.append(oldest)
-    }
+    usedBytes -= size
+    let released = excess()
     pthread_mutex_unlock(lock)
     for block in released { munmap(block.pointer, block.size) }
+  }
+
+  /// Takes the oldest of the kept blocks out where there are too many.
+  private static func excess() -> ArraySlice<Kept> {
+    var count = 0
+    while keptBytes + usedBytes > mostUsed + slack, count < kept.count {
+      keptBytes -= kept[count].size
+      count += 1
+    }
+    defer { kept.removeFirst(count) }
+    return kept.prefix(count)
   }
 
   /// Sizes an eighth apart, so that a block serves what is nearly as large; what is not used of it takes no memory.
