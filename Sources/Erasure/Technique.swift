@@ -91,6 +91,8 @@ public struct Estimate {
   public let files: [EstimateFile]
   /// What computing it takes, to tell the time beforehand; nil where nobody knows.
   public let work: ModelWork?
+  /// Whether it sums gradients of all of the UNet's weights, of which that of several samples are held at a time.
+  public let sumsGradients: Bool
   /// The source file that computes it, `#fileID`; techniques share an estimate that comes from a file that they share.
   public let sourceFile: String
   /// Refuses files that cannot be used, before anything is computed.
@@ -100,7 +102,7 @@ public struct Estimate {
 
   public init(
     name: String, inputs: JSON, needs: [String] = [], files: [EstimateFile] = [], work: ModelWork? = nil,
-    sourceFile: String = #fileID, check: ((EditContext) throws -> Void)? = nil,
+    sumsGradients: Bool = false, sourceFile: String = #fileID, check: ((EditContext) throws -> Void)? = nil,
     compute: @escaping (EditContext) throws -> [String: Tensor]
   ) {
     self.name = name
@@ -108,6 +110,7 @@ public struct Estimate {
     self.needs = needs
     self.files = files
     self.work = work
+    self.sumsGradients = sumsGradients
     self.sourceFile = sourceFile
     self.check = check
     self.compute = compute

@@ -30,6 +30,10 @@ public struct Weights {
     case uniform(fanIn: Int)
   }
 
+  /// Weights of at most so many values are not kept in half precision: they are few, and what products make of them is
+  /// kept in float32 from one call to the next.
+  public static let largestWhole = Storage.largestKept
+
   /// What keeps a model from being built, all of it.
   public struct Problems {
     /// The names of weights that are not there.

@@ -60,7 +60,8 @@ public struct Sampler {
   /// Draws images in batches and hands on each batch as soon as it is done.
   ///
   /// - Parameters:
-  ///   - batchSize: images drawn at a time; it changes speed and memory, and no result
+  ///   - batchSize: images drawn at a time, unless ``MemoryLimits`` allow fewer; it changes speed and memory, and no
+  ///     result
   ///   - progress: called after every step; where threads denoise images of their own, after those of one of them and
   ///     on its thread
   ///   - isCancelled: asked before every step, on several threads at once; a run that it ends throws
@@ -71,8 +72,9 @@ public struct Sampler {
     isCancelled: () -> Bool = { false }, finished: (Range<Int>, Tensor) throws -> Void
   ) throws {
     precondition(batchSize >= 1, "a batch of \(batchSize) images")
-    for first in stride(from: 0, to: requests.count, by: batchSize) {
-      let range = first..<min(first + batchSize, requests.count)
+    let size = min(batchSize, MemoryLimits.images)
+    for first in stride(from: 0, to: requests.count, by: size) {
+      let range = first..<min(first + size, requests.count)
       let batch = requests[range]
       let latents = try denoise(
         batch.count == 1 ? noise(batch[first]) : concatenate(batch.map(noise), axis: 0), prompts: batch.map(\.prompt),

@@ -1,17 +1,46 @@
+internal import Synchronization
 internal import Tensors
 
-extension Tensor {
-  /// Maps of at least so many values are taken through a block twice on the way back, so that what lies between a
-  /// block's input and its output is in memory for one block at a time; of smaller ones everything is kept.
-  static let checkpointedSize = 300_000
+/// Which blocks of a UNet are computed a second time on the way back, so that what lies between their input and their
+/// output is in memory for one block at a time. It changes time and memory, and no byte of a result.
+public enum Checkpointing: Int, Sendable, CaseIterable {
+  /// Those on large maps, where nearly all of the memory goes; of smaller ones everything is kept.
+  case bySize
+  case always
+  case never
 
-  /// What `body` makes of this map. Where gradients are wanted and the map is large, the block is a checkpoint.
+  /// Maps of at least so many values are large.
+  public static let largeMap = 300_000
+
+  private static let chosen = Atomic<Int>(Checkpointing.bySize.rawValue)
+
+  /// What holds in this process.
+  public static var current: Checkpointing {
+    get { Checkpointing(rawValue: chosen.load(ordering: .relaxed)) ?? .bySize }
+    set { chosen.store(newValue.rawValue, ordering: .relaxed) }
+  }
+
+  /// Whether a block whose input has so many values is a checkpoint.
+  public func takes(_ count: Int) -> Bool {
+    switch self {
+    case .bySize: count >= Checkpointing.largeMap
+    case .always: true
+    case .never: false
+    }
+  }
+}
+
+extension Tensor {
+  /// What `body` makes of this map. Where gradients are wanted and ``Checkpointing`` says so, the block is a
+  /// checkpoint.
   ///
   /// - Parameters:
   ///   - weight: one of the block's, by which a tape is known where this map is not watched
   ///   - hooks: see every activation once, so that there is no checkpoint with them
   func checkpointed(with weight: Tensor, hooks: UNetHooks?, _ body: @escaping () -> Tensor) -> Tensor {
-    guard hooks == nil, count >= Tensor.checkpointedSize, let tape = Tape.watching(self, weight) else { return body() }
+    guard hooks == nil, Checkpointing.current.takes(count), let tape = Tape.watching(self, weight) else {
+      return body()
+    }
     return tape.checkpoint(body)
   }
 }

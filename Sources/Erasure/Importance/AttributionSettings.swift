@@ -80,7 +80,7 @@ struct AttributionSettings: Sendable {
   func estimate(_ concept: String, seed: UInt64) -> Estimate {
     let attribution = attribution(concept, seed: seed)
     return Estimate(
-      name: "attribution", inputs: attribution.inputs, work: attribution.work,
+      name: "attribution", inputs: attribution.inputs, work: attribution.work, sumsGradients: true,
       sourceFile: ConceptAttribution.sourceFile
     ) {
       try attribution.values($0.model, monitor: $0.monitor)

@@ -146,7 +146,8 @@ extension SSDConfiguration: Technique {
       "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
     ]
     return Estimate(
-      name: "fisher.\(set)", inputs: .object(own.merging(samplerSettings.members) { $1 }), work: fisher.work
+      name: "fisher.\(set)", inputs: .object(own.merging(samplerSettings.members) { $1 }), work: fisher.work,
+      sumsGradients: true
     ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
   }
 

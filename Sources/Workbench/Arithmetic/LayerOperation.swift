@@ -67,6 +67,25 @@ public enum LayerOperation: Sendable, Hashable {
     }
   }
 
+  /// Values of the result.
+  public var results: Int {
+    switch self {
+    case .convolution(let batch, _, let outputs, _, let stride, let height, let width):
+      batch * outputs * (height / stride) * (width / stride)
+    case .linear(let batch, let rows, _, let outputs): batch * rows * outputs
+    case .attention(let batch, let targets, _, let width, _): batch * targets * width
+    case .groupNorm(let batch, let channels, _, let height, let width): batch * channels * height * width
+    case .layerNorm(let rows, let width), .geglu(let rows, let width): rows * width
+    case .activation(let count), .sum(let count): count
+    case .concatenation(let batch, let first, let second, let height, let width):
+      batch * (first + second) * height * width
+    case .upsampling(let batch, let channels, let height, let width): 4 * batch * channels * height * width
+    }
+  }
+
+  /// Values of what it reads beside weights.
+  public var inputs: Int { moved - results }
+
   /// What it is, in words: the operators of a kind differ in their extents alone.
   public var kind: String {
     switch self {

@@ -26,6 +26,8 @@ public struct PictureOrder: Sendable {
     self.start = start
   }
 
+  static let batchSize = 16
+
   /// What was drawn.
   public struct Drawing {
     public let pictures: [RGBImage]
@@ -33,7 +35,7 @@ public struct PictureOrder: Sendable {
     public let latents: Tensor
   }
 
-  /// Draws the pictures, sixteen at a time.
+  /// Draws the pictures, sixteen at a time unless `MemoryLimits` allow fewer.
   ///
   /// - Parameter monitor: progress in sampling steps of pictures
   /// - Throws: ``PictureOrderError`` for latents that do not fit the model, `SafetensorsError` for a file that does not
@@ -43,8 +45,9 @@ public struct PictureOrder: Sendable {
     var pictures: [RGBImage] = []
     var latents: [Tensor] = []
     let steps = sampler.timesteps.count
-    for first in stride(from: 0, to: count, by: 16) {
-      let range = first..<min(first + 16, count)
+    let size = min(PictureOrder.batchSize, MemoryLimits.images)
+    for first in stride(from: 0, to: count, by: size) {
+      let range = first..<min(first + size, count)
       let batch = try sampler.denoise(
         noise(range), prompts: Array(repeating: prompt, count: range.count), isCancelled: monitor.isCancelled
       ) { step in monitor.progress(first * steps + range.count * step, count * steps) }

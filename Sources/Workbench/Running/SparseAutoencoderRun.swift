@@ -16,11 +16,14 @@ extension Runner {
   /// Trains a sparse autoencoder on the activations of a base model, and writes it. The training is the estimate that
   /// the technique `saeuron` makes with the same settings: what the cache has of either is not computed again.
   ///
-  /// - Parameter file: the recipe's, from which a relative folder of the base model is seen
+  /// - Parameters:
+  ///   - file: the recipe's, from which a relative folder of the base model is seen
+  ///   - budget: what it may take of memory; nil for what it wants
   /// - Throws: `ConfigurationError`, `ErasureError` and the like for what is wrong before the training begins;
   ///   `StoreError` where the record cannot be kept. What ends the training is in the record.
   public func train(
-    _ recipe: SparseAutoencoderRecipe, file: String, to place: SparseAutoencoderPlace, monitor: RunMonitor
+    _ recipe: SparseAutoencoderRecipe, file: String, to place: SparseAutoencoderPlace, budget: MemoryBudget? = nil,
+    monitor: RunMonitor
   ) throws -> RunOutcome {
     let base: BaseModel
     let filled: SparseAutoencoderRecipe
@@ -41,6 +44,7 @@ extension Runner {
       throw ErasureError("the training of an autoencoder needs no other estimate")
     }
     if try results.lookup(key) == nil {
+      try budget?.fitDrawing(PictureOrder.batchSize, sampler, folder: base.folder)
       _ = try SparseAutoencoder.width(of: filled.autoencoder.layer, in: models.load(base).unetWeights)
     }
     var recorded = RecordedTraining(store: store, name: "sae", file: file, recipe: filled.encode())

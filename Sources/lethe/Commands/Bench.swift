@@ -70,6 +70,7 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Flag(help: ArgumentHelp("Time the inner loops of attacks instead.", visibility: .hidden))
   var attacks = false
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -85,6 +86,9 @@ struct Bench: ParsableCommand, ComputingCommand {
     }
     if let latentSize, !(1...1024).contains(latentSize) {
       throw ValidationError("--latent-size takes a number of at least 1 and at most 1024, found \(latentSize)")
+    }
+    if part == nil, memory.limit != nil {
+      throw ValidationError("--memory belongs to --part, which times one piece of work in one process")
     }
     if part == nil, roofline == nil, batch != nil || latentSize != nil {
       throw ValidationError("--batch and --latent-size belong to --part and --roofline; sampling has --batches")
@@ -159,6 +163,7 @@ struct Bench: ParsableCommand, ComputingCommand {
     benchmark.batch = batch
     benchmark.latentSize = latentSize
     benchmark.repeats = repeats
+    try memory.budget?.fit(benchmark, folder: folder)
     Interruption.listen()
     let progress = ProgressLine()
     let result = try benchmark.run(folder: folder, monitor: progress.monitor(part.rawValue))

@@ -31,6 +31,7 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
       "The share of the modules' weights that one of them sets to zero, one weight at least.", valueName: "share"))
   var share = 1e-4
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -47,6 +48,7 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
     guard let point = points.first, points.count == 1 else {
       throw ValidationError("a check takes one point, and these experiments have \(points.count)")
     }
+    if let budget = memory.budget { try runner.fit([point], into: budget) }
     Interruption.listen()
     let report = try runner.checkAttribution(of: point, trials: trials, share: share, monitor: RunProgress().monitor)
     output.print(

@@ -66,6 +66,7 @@ struct Generate: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Also write the final latents, as the tensor 'latents'.", valueName: "file"))
   var saveLatents: String?
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -121,9 +122,15 @@ struct Generate: ParsableCommand, ComputingCommand {
   private func source() throws -> (DiffusionModel, SamplerSettings) {
     if let runName {
       let store = try store.open()
-      return try self.store.runner(store).model(of: store.run(named: runName))
+      let (runner, run) = (self.store.runner(store), try store.run(named: runName))
+      if let budget = memory.budget { try runner.fit(drawing: count ?? 1, by: run, into: budget) }
+      return try runner.model(of: run)
     }
-    let model = try DiffusionModel(folder: store.locations.modelFolder(model ?? "shapes", from: "."))
+    let folder = try store.locations.modelFolder(model ?? "shapes", from: ".")
+    // Read no weight for what cannot be drawn.
+    try memory.budget?.fitDrawing(
+      count ?? 1, SamplerSettings(guidanceScale: guidanceScale ?? SamplerSettings().guidanceScale), folder: folder)
+    let model = try DiffusionModel(folder: folder)
     for assumption in model.assumptions { Console.warn(assumption) }
     guard let sampler = model.card?.sampler else { return (model, SamplerSettings()) }
     return (model, SamplerSettings(steps: sampler.steps, guidanceScale: sampler.guidanceScale))

@@ -47,6 +47,7 @@ struct Purify: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Where the round trip of the inversion is written.", valueName: "file.png"))
   var reconstruction: String?
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -62,6 +63,7 @@ struct Purify: ParsableCommand, ComputingCommand {
     let runner = self.store.runner(store)
     let run = try store.run(named: runName)
     let prompt = try prompt ?? runner.purificationPrompt(of: run)
+    if let budget = memory.budget { try runner.fit(drawing: 1, by: run, into: budget) }
     Interruption.listen()
     let progress = ProgressLine()
     let result = try runner.purify(

@@ -16,15 +16,17 @@ struct Reproduce: ParsableCommand, ComputingCommand {
   @Argument(help: "A run id or config hash, or the beginning of one.")
   var hash: String
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let store = try store.open()
     let run = try store.run(named: hash)
+    let runner = self.store.runner(store)
+    if let budget = memory.budget { try runner.fit(reproducing: run, into: budget) }
     Interruption.listen()
-    let reproduction = try self.store.runner(store)
-      .reproduce(run, monitor: RunProgress().monitor)
+    let reproduction = try runner.reproduce(run, monitor: RunProgress().monitor)
     output.print(reproduction.json, else: { text(reproduction) })
     if reproduction.verdict != .identical { throw ExitCode.failure }
   }

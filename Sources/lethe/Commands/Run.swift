@@ -13,7 +13,10 @@ struct Run: ParsableCommand, ComputingCommand {
         lethe run experiments/ssd.json
         lethe run experiments/ssd.json --set technique.config.alpha=1,5 --seeds 0,1
         lethe run experiments/ssd.json --set metrics.fid.config.limit=1000 --json
+        lethe run experiments/ssd.json --base-model ./sd14 --memory 16GiB
         lethe run theirs.json --base-model shapes --overlay mine.json --device cpu
+
+      With --memory a run that cannot fit is refused before anything is computed, with what it would need.
 
       Ends with status 1 if a run failed, with 130 after Ctrl-C and with 143 after kill.
       """)
@@ -28,6 +31,7 @@ struct Run: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Images drawn at a time; changes speed and memory, and no result.", valueName: "n"))
   var batchSize = 16
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -41,6 +45,7 @@ struct Run: ParsableCommand, ComputingCommand {
       try store.open(create: true), Runner.Options(readsCache: !noCache, batchSize: batchSize))
     // All of them before the first one starts: a mistake in the last file is seen now and not after hours.
     let points = try experiments.flatMap { try runner.points(of: $0) }
+    if let budget = memory.budget { try runner.fit(points, into: budget) }
     try runner.check(points)
     Interruption.listen()
     let outcomes = try runner.run(points, monitor: RunProgress().monitor)

@@ -40,6 +40,7 @@ struct TrainSAE: ParsableCommand, ComputingCommand {
   @Flag(help: "Write it into the model's folder and declare it in the model's lethe.json, instead of --out.")
   var declare = false
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -55,7 +56,7 @@ struct TrainSAE: ParsableCommand, ComputingCommand {
     let runner = store.runner(try store.open(create: true))
     Interruption.listen()
     let outcome = try runner.train(
-      recipe, file: self.recipe, to: out.map(SparseAutoencoderPlace.file) ?? .baseModel,
+      recipe, file: self.recipe, to: out.map(SparseAutoencoderPlace.file) ?? .baseModel, budget: memory.budget,
       monitor: RunProgress().monitor)
     output.print(json(outcome), else: { text(outcome) })
     try Train.end(outcome)

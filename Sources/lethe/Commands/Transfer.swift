@@ -24,6 +24,7 @@ struct Transfer: ParsableCommand, ComputingCommand {
   @Option(help: ArgumentHelp("Write the matrix to a CSV file, too.", valueName: "file"))
   var csv: String?
 
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -31,6 +32,7 @@ struct Transfer: ParsableCommand, ComputingCommand {
     let runner = store.runner(try store.open(create: true))
     let points = try experiment.experiments().flatMap { try runner.points(of: $0) }
     guard points.count > 1 else { throw ValidationError("transfer takes two models or more, found \(points.count)") }
+    if let budget = memory.budget { try runner.fit(points, into: budget) }
     Interruption.listen()
     let matrix: TransferMatrix
     do {

@@ -1,0 +1,37 @@
+import Diffusion
+import TestSupport
+import Tensors
+import Testing
+
+/// The setting is one of the process; other tests that run beside these see it, and no result of theirs depends on it.
+@Suite("Gradient checkpointing", .serialized)
+struct CheckpointingTests {
+  private func gradients(_ checkpointing: Checkpointing) throws -> [[UInt32]] {
+    Checkpointing.current = checkpointing
+    defer { Checkpointing.current = .bySize }
+    let (config, weights) = try Reference.unet()
+    let states = try Reference.tensor("text.hidden").slice(axis: 0, 0..<2)
+    let stream = RandomStream(seed: 4, "checkpointing")
+    let tape = Tape()
+    let tracked = weights.tracked(on: tape)
+    let latents = tape.watch(stream.substream("latents").normal([2, 4, 8, 8]))
+    let text = tape.watch(states)
+    let predicted = try UNet2DConditionModel(config, tracked)(latents, timesteps: [441, 20], encoderHiddenStates: text)
+    let loss = mseLoss(predicted, stream.substream("noise").normal([2, 4, 8, 8]))
+    let wanted = [latents, text] + tracked.tensors.map(\.tensor)
+    return ([loss.detached] + tape.gradients(of: loss, for: wanted)).map(bits)
+  }
+
+  @Test("loss and gradients of a UNet have the same bits with checkpoints everywhere as with none")
+  func unet() throws {
+    let without = try gradients(.never)
+    let with = try gradients(.always)
+    #expect(with == without)
+  }
+
+  @Test("by size it takes maps of 300,000 values and more")
+  func sizes() {
+    #expect(!Checkpointing.bySize.takes(299_999) && Checkpointing.bySize.takes(300_000))
+    #expect(Checkpointing.always.takes(1) && !Checkpointing.never.takes(1 << 40))
+  }
+}
