@@ -107,11 +107,12 @@ INLINE void interleave(const wide *p, float *out) {
   ((wide *)out)[3] = __builtin_shufflevector(high01, high23, HIGH_PAIRS);
 }
 
-// Copies `width` values of row y of a plane from column x on, zeros where there are none, and zeros up to `room`.
+// Copies `width` values of row y of a plane from column x on, zeros where there are none, and zeros up to `room`, which
+// is a multiple of sixteen.
 INLINE void read_row(const float *plane, const lethe_tiles *t, ptrdiff_t y, ptrdiff_t x, size_t width, size_t room,
                      float *out) {
   if (y < 0 || y >= (ptrdiff_t)t->height) {
-    memset(out, 0, room * sizeof(float));
+    for (size_t at = 0; at < room; at += 16) *(wide *)(out + at) = (wide){0};
     return;
   }
   ptrdiff_t begin = x < 0 ? -x : 0, end = (ptrdiff_t)t->width - x;

@@ -5,8 +5,9 @@ internal import COpenBLAS
   internal import Glibc
 #endif
 
-/// OpenBLAS as Lethe uses it: one thread inside each call, since a product that OpenBLAS splits itself has other
-/// bits; parallel work is split outside, by ``parallelFor(_:_:)``.
+/// OpenBLAS as Lethe uses it, for matrices of float64 (``Matrix``): one thread inside each call, since a product that
+/// OpenBLAS splits itself has other bits; parallel work is split outside, by ``parallelFor(_:_:)``. Networks run on
+/// products of our own, ``MatrixProduct``.
 public enum BLAS {
   static let ready: Void = openblas_set_num_threads(1)
 
@@ -40,23 +41,5 @@ public enum BLAS {
     var pointers = arguments.map { strdup($0) } + [nil]
     execv("/proc/self/exe", &pointers)
     pointers.forEach { free($0) }
-  }
-
-  /// c (m x n) = op(a) (m x k) * op(b) (k x n) + beta * c, all row-major with rows `lda`, `ldb`, `ldc` apart.
-  static func gemm(
-    _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1,
-    _ a: UnsafePointer<Float>, _ lda: Int, transposedA: Bool = false,
-    _ b: UnsafePointer<Float>, _ ldb: Int, transposedB: Bool = false,
-    beta: Float = 0, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
-  ) {
-    _ = ready
-    if k == 0 {
-      // OpenBLAS takes rows of no length for an error, and leaves c as it finds it.
-      if beta == 0 { for row in 0..<m { (c + row * ldc).update(repeating: 0, count: n) } }
-      return
-    }
-    cblas_sgemm(
-      CblasRowMajor, transposedA ? CblasTrans : CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans,
-      blasint(m), blasint(n), blasint(k), alpha, a, blasint(lda), b, blasint(ldb), beta, c, blasint(ldc))
   }
 }
