@@ -153,7 +153,8 @@ struct CacheTests {
     try bench.run(small)
     let code = ComputingCode.current
     var files = code.files
-    let moved = try #require(files.removeValue(forKey: "Erasure/Importance/FisherInformation.swift"))
+    let moved = try #require(files["Erasure/Importance/FisherInformation.swift"])
+    files["Erasure/Importance/FisherInformation.swift"] = nil
     files["Erasure/Elsewhere/FisherInformation.swift"] = moved
     #expect(try bench.run(small, code: ComputingCode(files: files, blas: code.blas))[0].computed.isEmpty)
   }
