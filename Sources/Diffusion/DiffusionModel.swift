@@ -163,7 +163,9 @@ public struct DiffusionModel {
     return weights.replacing(replacements)
   }
 
-  /// This model with all weights rounded to half precision; arithmetic stays float32.
+  /// This model with all weights rounded to half precision, and the large ones of convolutions and linear layers kept in
+  /// it: each is widened for the time of its layer, and arithmetic stays float32. Gradients of weights are asked of the
+  /// model that this one was made from.
   public func roundedToHalf() throws -> DiffusionModel {
     try DiffusionModel(
       self, textWeights: textWeights.roundedToHalf(), unetWeights: unetWeights.roundedToHalf(),

@@ -15,7 +15,8 @@ public struct GenerationSettings: Configuration {
 
   public static let fields: [Field<GenerationSettings>] = samplerFields + [
     Field(
-      "use_fp16", \.useFP16, "Keep the weights in half precision for generation; arithmetic stays in float32",
+      "use_fp16", \.useFP16,
+      "Draw with weights stored in half precision and computed with in float32; estimates and training hold float32",
       source: "seed document 000"),
     .device(\.device),
   ]

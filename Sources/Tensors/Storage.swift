@@ -6,18 +6,28 @@ internal import CKernels
   internal import Darwin
 #endif
 
-/// The memory of a tensor: float32 values, freed with the last tensor that shows them.
+/// The memory of a tensor: float32 values, or large weights in half precision; freed with the last tensor that shows
+/// them.
 ///
-/// They lie on a cache line boundary, but for those that a file shows: these can be read only, from memory that is the
-/// file's, and lie at any multiple of four bytes.
+/// The values lie on a cache line boundary, but for those that a file shows: these can be read only, from memory that
+/// is the file's, and lie at any multiple of four bytes.
 final class Storage {
-  let pointer: UnsafeMutablePointer<Float>
+  private let floats: UnsafeMutablePointer<Float>?
+  /// The bits of float16 values; nil for values in float32.
+  let halves: UnsafeMutablePointer<UInt16>?
   let count: Int
   /// The file whose memory this is; nil for memory of its own.
   private let file: FileMapping?
 
+  /// The values in float32. Of those in half precision there are none: whoever computes with them takes
+  /// ``Tensor/widened``.
+  var pointer: UnsafeMutablePointer<Float> {
+    guard let floats else { preconditionFailure("an operator on a weight in half precision") }
+    return floats
+  }
+
   /// Whether the values may be changed in place.
-  var isWritable: Bool { file == nil }
+  var isWritable: Bool { file == nil && halves == nil }
 
   private static let allocator: Void = lethe_keep_freed_memory()
 
@@ -26,14 +36,43 @@ final class Storage {
 
   /// Room for the values of a shape, not yet set. Where there is none, the program ends.
   init(shape: [Int]) {
-    _ = Storage.allocator
     guard let bytes = Storage.byteCount(shape), let raw = Storage.memory(bytes) else {
       Storage.endWithoutMemory(shape)
     }
     count = bytes / MemoryLayout<Float>.stride
-    pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    floats = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    halves = nil
     file = nil
   }
+
+  /// Values rounded to the nearest float16, of two equally near ones to the even one.
+  init(halving values: Storage) {
+    count = values.count
+    guard let raw = Storage.memory(count * MemoryLayout<UInt16>.stride) else { Storage.endWithoutMemory([count]) }
+    let halves = raw.bindMemory(to: UInt16.self, capacity: max(count, 1))
+    parallelPieces(count, size: 1 << 16) { piece in
+      lethe_to_half(values.pointer + piece.lowerBound, halves + piece.lowerBound, piece.count)
+    }
+    self.halves = halves
+    floats = nil
+    file = nil
+  }
+
+  /// The values of float16 bits in float32.
+  init(widening halves: UnsafePointer<UInt16>, count: Int) {
+    guard let raw = Storage.memory(count * MemoryLayout<Float>.stride) else { Storage.endWithoutMemory([count]) }
+    let floats = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    parallelPieces(count, size: 1 << 16) { piece in
+      lethe_from_half(halves + piece.lowerBound, floats + piece.lowerBound, piece.count)
+    }
+    self.count = count
+    self.floats = floats
+    self.halves = nil
+    file = nil
+  }
+
+  /// Of the values as they are kept.
+  var byteCount: Int { count * (halves == nil ? MemoryLayout<Float>.stride : MemoryLayout<UInt16>.stride) }
 
   /// Values as a file has them, which lie within it at a multiple of four bytes.
   init(showing file: FileMapping, at offset: Int, count: Int) {
@@ -41,10 +80,12 @@ final class Storage {
     self.file = file
     self.count = count
     let source = UnsafeMutableRawPointer(mutating: file.bytes.baseAddress! + offset)
-    pointer = source.bindMemory(to: Float.self, capacity: count)
+    floats = source.bindMemory(to: Float.self, capacity: count)
+    halves = nil
   }
 
   private static func memory(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    _ = allocator
     if bytes >= BlockPool.smallest { return BlockPool.take(bytes) }
     var raw: UnsafeMutableRawPointer?
     return posix_memalign(&raw, 64, max(bytes, 1)) == 0 ? raw : nil
@@ -111,8 +152,8 @@ final class Storage {
   }
 
   deinit {
-    guard file == nil else { return }
-    let bytes = count * MemoryLayout<Float>.stride
-    if bytes >= BlockPool.smallest { BlockPool.give(pointer, bytes) } else { free(pointer) }
+    guard file == nil, let memory = floats.map(UnsafeMutableRawPointer.init) ?? halves.map(UnsafeMutableRawPointer.init)
+    else { return }
+    if byteCount >= BlockPool.smallest { BlockPool.give(memory, byteCount) } else { free(memory) }
   }
 }

@@ -38,6 +38,7 @@ public final class Tape {
 
   /// The same values, watched: what is computed from the result is recorded here.
   public func watch(_ tensor: Tensor) -> Tensor {
+    precondition(!tensor.isHalf, "a gradient with respect to a weight in half precision, of shape \(tensor.shape)")
     defer { nodeCount += 1 }
     return Tensor(shape: tensor.shape, storage: tensor.storage, node: Node(tape: self, index: nodeCount))
   }

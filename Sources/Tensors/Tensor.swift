@@ -64,13 +64,29 @@ public struct Tensor {
   }
 
   public func withUnsafeValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
-    try withExtendedLifetime(storage) {
+    let storage = widened.storage
+    return try withExtendedLifetime(storage) {
       try body(UnsafeBufferPointer(start: storage.pointer, count: storage.count))
     }
   }
 
   /// The same values as a constant: no gradient flows through it.
   public var detached: Tensor { Tensor(shape: shape, storage: storage) }
+
+  /// Whether the values are kept in half precision: those of a large weight, which convolutions and linear layers widen
+  /// while they run. Every other operator asks for ``widened``, and nobody for a gradient with respect to it.
+  public var isHalf: Bool { storage.halves != nil }
+
+  /// This tensor in float32: itself where it is.
+  public var widened: Tensor {
+    guard let halves = storage.halves else { return self }
+    return withExtendedLifetime(storage) {
+      Tensor(shape: shape, storage: Storage(widening: halves, count: count))
+    }
+  }
+
+  /// These values in half precision, a constant.
+  func halved() -> Tensor { isHalf ? detached : Tensor(shape: shape, storage: Storage(halving: storage)) }
 
   /// Whether a tape records what is computed from this tensor.
   public var isTracked: Bool { node != nil }

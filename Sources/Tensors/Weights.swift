@@ -1,4 +1,3 @@
-internal import CKernels
 internal import Configuration
 
 /// A weight that is missing or does not have the shape that a model's configuration asks for.
@@ -194,19 +193,21 @@ public struct Weights {
   /// These weights, watched by a tape.
   public func tracked(on tape: Tape) -> Weights { mapValues { tape.watch($0.detached) } }
 
-  /// These weights rounded to float16 and widened again: what a half-precision copy of the model holds.
+  /// These weights rounded to float16. Those that convolutions and linear layers multiply with are kept in half
+  /// precision where they have more than ``largestWhole`` values, and computed with in float32; the others, and tables
+  /// of embeddings, are widened again.
   public func roundedToHalf() -> Weights {
-    mapValues { tensor in
-      Tensor.make(tensor.shape) { out in
-        guard let target = out.baseAddress, !out.isEmpty else { return }
-        let halves = [UInt16](unsafeUninitializedCapacity: out.count) { buffer, count in
-          lethe_to_half(tensor.pointer, buffer.baseAddress!, out.count)
-          count = out.count
-        }
-        lethe_from_half(halves, target, out.count)
-      }
+    let rounded = contents.tensors.map { name, tensor -> (String, Tensor) in
+      let half = tensor.halved()
+      let staysHalf = tensor.rank >= 2 && tensor.count > Weights.largestWhole && !name.hasSuffix("_embedding.weight")
+      return (name, staysHalf ? half : half.widened)
     }
+    let tensors = Dictionary(rounded, uniquingKeysWith: { $1 })
+    return Weights(Contents(tensors, source: contents.source, stream: nil), prefix: prefix)
   }
+
+  /// The memory of all weights' values as they are kept.
+  public var byteCount: Int { tensors.reduce(0) { $0 + $1.tensor.storage.byteCount } }
 }
 
 extension Weights.Initializer {

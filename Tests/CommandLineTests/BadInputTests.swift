@@ -31,6 +31,9 @@ struct BadInputTests {
       (["generate", "a circle", "--count", "0"], "--count takes a number of at least 1 and at most 1000000, found 0"),
       (["generate", "a circle", "--count", "1000001"], "--count takes a number of at least 1 and at most 1000000"),
       (["bench", "--batches", "1,9000000000"], "at most 1000000, found 9000000000"),
+      (["run", "e.json", "--memory", "lots"], "--memory: a number of bytes was expected, such as 8GiB or 500MB"),
+      (["generate", "a circle", "--memory", "8GiBs"], "\"GiBs\" is no unit of memory; did you mean \"GiB\"?"),
+      (["bench", "--memory", "8GiB"], "--memory belongs to --part"),
       (["bench", "--batch", "2"], "--batch and --latent-size belong to --part and --roofline"),
       (["bench", "--part", "unet-frward"], "is not one of its values; did you mean \"unet-forward\"?"),
       (["bench", "--part", "vae-decode", "--latent-size", "9000"], "at most 1024, found 9000"),
@@ -52,6 +55,24 @@ struct BadInputTests {
     let desk = try Desk(model: false)
     expectRefusal(try desk.lethe.start(arguments).finish(), sentence)
     #expect(!desk.exists("lethe-store"), "nothing is made")
+  }
+
+  @Test("work that cannot fit into its memory, with what it would need and before any of it")
+  func memory() throws {
+    let desk = try Desk()
+    try desk.write("ssd.json", Desk.experiment(Desk.ssd))
+    let words = "and --memory gives it 10.0 MiB"
+    for (arguments, stage) in [
+      (["run", "ssd.json"], "fisher.forget would need "), (["generate", "a circle"], "drawing would need "),
+      (["bench", "--part", "unet-gradient"], "unet-gradient would need "),
+    ] {
+      let model = arguments[0] == "run" ? [] : ["--model", "./model"]
+      let outcome = try desk.lethe.start(arguments + model + ["--memory", "10MiB"]).finish()
+      expectRefusal(outcome, stage)
+      expectRefusal(outcome, words)
+    }
+    #expect(try runs(desk) == 0)
+    #expect(!desk.exists("picture.png"))
   }
 
   @Test("a store that is not there, and names that mean nothing in one that is")

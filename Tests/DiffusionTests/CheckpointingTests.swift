@@ -3,12 +3,11 @@ import TestSupport
 import Tensors
 import Testing
 
-/// The setting is one of the process; other tests that run beside these see it, and no result of theirs depends on it.
-@Suite("Gradient checkpointing", .serialized)
+/// The setting is one of the process, so that who changes it has a process of its own.
+@Suite("Gradient checkpointing")
 struct CheckpointingTests {
-  private func gradients(_ checkpointing: Checkpointing) throws -> [[UInt32]] {
+  private static func gradients(_ checkpointing: Checkpointing) throws -> [[UInt32]] {
     Checkpointing.current = checkpointing
-    defer { Checkpointing.current = .bySize }
     let (config, weights) = try Reference.unet()
     let states = try Reference.tensor("text.hidden").slice(axis: 0, 0..<2)
     let stream = RandomStream(seed: 4, "checkpointing")
@@ -23,10 +22,12 @@ struct CheckpointingTests {
   }
 
   @Test("loss and gradients of a UNet have the same bits with checkpoints everywhere as with none")
-  func unet() throws {
-    let without = try gradients(.never)
-    let with = try gradients(.always)
-    #expect(with == without)
+  func unet() async {
+    await #expect(processExitsWith: .success) {
+      let without = try Self.gradients(.never)
+      let with = try Self.gradients(.always)
+      #expect(with == without)
+    }
   }
 
   @Test("by size it takes maps of 300,000 values and more")

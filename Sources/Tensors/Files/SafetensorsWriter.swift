@@ -31,7 +31,8 @@ public enum Safetensors {
       base.storeBytes(of: UInt64(text.count).littleEndian, as: UInt64.self)
       (base + 8).copyMemory(from: text, byteCount: text.count)
       var target = base + 8 + text.count
-      for (_, tensor) in sorted {
+      for (_, kept) in sorted {
+        let tensor = kept.widened
         if half {
           lethe_to_half(tensor.pointer, target.assumingMemoryBound(to: UInt16.self), tensor.count)
         } else {

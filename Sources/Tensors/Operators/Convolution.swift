@@ -5,7 +5,7 @@ internal import CKernels
 ///
 /// - Parameters:
 ///   - x: (batch, channels, height, width)
-///   - weight: (outputs, channels, kernel height, kernel width)
+///   - weight: (outputs, channels, kernel height, kernel width); may be in half precision
 ///   - bias: (outputs)
 ///   - stride: step between windows, along both axes
 ///   - padding: zeros around each image
@@ -16,12 +16,12 @@ public func conv2d(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, stride: Int
     "a convolution of shape \(weight.shape) on a tensor of shape \(x.shape)")
   let convolution = Convolution(x.shape, weight.shape, stride: stride, padding: padding)
   let result = Tensor(unset: convolution.outputShape)
-  convolution.forward(x, weight, bias, result)
+  convolution.forward(x, weight.widened, bias, result)
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
     [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]
     gradient in
     [
-      needs.0 ? convolution.inputGradient(gradient, weight, shape: x.shape) : nil,
+      needs.0 ? convolution.inputGradient(gradient, weight.widened, shape: x.shape) : nil,
       needs.1 ? convolution.weightGradient(gradient, x, shape: weight.shape) : nil,
       needs.2 ? convolution.biasGradient(gradient) : nil,
     ]

@@ -27,7 +27,7 @@ extension Tensor {
 ///
 /// - Parameters:
 ///   - x: (..., inputs)
-///   - weight: (outputs, inputs)
+///   - weight: (outputs, inputs); may be in half precision
 ///   - bias: (outputs)
 /// - Returns: (..., outputs)
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
@@ -37,16 +37,17 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let result = Tensor(unset: x.shape.dropLast() + [outputs])
   if let bias { lethe_fill_rows(bias.pointer, result.pointer, rows, outputs) }
   let product = MatrixProduct(rows, outputs, inputs)
+  let whole = weight.widened
   if rows <= 1024, weight.count <= Storage.largestKept {
-    let packed = weight.storage.kept(.packedTranspose) {
+    let packed = whole.storage.kept(.packedTranspose) {
       let packed = Storage(count: MatrixProduct.packedCount(inputs, outputs))
-      MatrixProduct.pack(.columns(weight.pointer, inputs), inputs, outputs, packed.pointer)
+      MatrixProduct.pack(.columns(whole.pointer, inputs), inputs, outputs, packed.pointer)
       return packed
     }
     product(.rows(x.pointer, inputs), packed: packed.pointer, result.pointer, outputs, accumulates: bias != nil)
   } else {
     product(
-      .rows(x.pointer, inputs), .columns(weight.pointer, inputs), result.pointer, outputs, accumulates: bias != nil)
+      .rows(x.pointer, inputs), .columns(whole.pointer, inputs), result.pointer, outputs, accumulates: bias != nil)
   }
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
     [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]
@@ -54,8 +55,9 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
     var back: [Tensor?] = [nil, nil, nil]
     if needs.0 {
       let xGradient = Tensor(unset: x.shape)
+      let whole = weight.widened
       MatrixProduct(rows, inputs, outputs)(
-        .rows(gradient.pointer, outputs), .rows(weight.pointer, inputs), xGradient.pointer, inputs)
+        .rows(gradient.pointer, outputs), .rows(whole.pointer, inputs), xGradient.pointer, inputs)
       back[0] = xGradient
     }
     if needs.1 {

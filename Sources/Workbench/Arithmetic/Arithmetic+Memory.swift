@@ -1,7 +1,8 @@
 public import Diffusion
 
-/// The memory of a pass beside the weights, told from the layers. What an operator needs for itself counts twice: so
-/// much more the allocator was measured to hold, of freed pieces that no later one fits into.
+/// The memory of a pass beside the weights, told from the layers. What an operator needs for itself counts
+/// twice on the way forward and three times with the way back: so much the allocator was measured to hold, with freed
+/// pieces that no later one fits into.
 extension Arithmetic {
   /// The most bytes that a forward pass holds: what waits for the way up, and the widest operator.
   public var forwardBytes: Int {
@@ -20,7 +21,7 @@ extension Arithmetic {
     var (gradients, most) = (0, 0)
     for piece in pieces.reversed() {
       if withWeights { gradients += piece.parameters }
-      most = max(most, kept + gradients + 2 * (piece.repeated + piece.widest))
+      most = max(most, kept + gradients + 3 * (piece.repeated + piece.widest))
       kept -= piece.kept
     }
     return MemoryLayout<Float>.size * most

@@ -40,10 +40,11 @@ public struct MemoryEstimate: Sendable {
   /// A model that draws with weights in half precision, beside the one in float32 that it was made from.
   public var halfModel: Int {
     let (text, unet) = (architecture.text.arithmetic(prompts: 1), unet(batch: 1, settings: SamplerSettings()))
-    let halved = [text, unet, decoder(SamplerSettings()), encoder].flatMap(\.layers).reduce(0) { sum, layer in
-      layer.operation.parameters > Weights.largestWhole ? sum + layer.operation.parameters : sum
-    }
-    return (isMapped ? Self.program : model) + (model - Self.program) - halved * Self.value / 2
+    let halved = [text, unet, decoder(SamplerSettings()), encoder].flatMap(\.layers).map(\.operation.parameters)
+      .filter { $0 > Weights.largestWhole }
+    let kept = model - Self.program - halved.reduce(0, +) * Self.value / 2
+    // Each thread may have a layer's weights widened.
+    return (isMapped ? Self.program : model) + kept + threads * (halved.max() ?? 0) * Self.value
   }
 
   /// Drawing images.

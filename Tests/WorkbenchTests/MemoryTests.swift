@@ -1,0 +1,121 @@
+import Configuration
+import Diffusion
+import Store
+import TestSupport
+import Testing
+import Workbench
+
+@Suite("Memory before it is taken")
+struct MemoryEstimateTests {
+  private func pass(_ batch: Int, size: Int = 64) -> Arithmetic {
+    UNetConfig().arithmetic(batch: batch, height: size, width: size)
+  }
+
+  @Test("what the UNet of Stable Diffusion was measured to hold beside its weights is told within a fifth")
+  func stableDiffusion() {
+    // VmHWM of lethe bench --part, less program and weights; two threads.
+    for (batch, measured) in [(2, 402e6), (4, 711e6)] {
+      let told = Double(pass(batch).forwardBytes)
+      #expect(abs(told / measured - 1) < 0.2, "batch \(batch): \(told)")
+    }
+  }
+
+  @Test("and what its gradients were measured to take, to a twentieth and never too little")
+  func gradients() {
+    let told = Double(pass(1).gradientBytes(.bySize, withWeights: true))
+    #expect(told / 3.94e9 > 0.98 && told / 3.94e9 < 1.05, "\(told)")
+  }
+
+  @Test("it grows with the batch and the size, and checkpoints take less")
+  func monotone() {
+    for (less, more) in [(pass(1), pass(2)), (pass(1, size: 32), pass(1))] {
+      #expect(less.forwardBytes < more.forwardBytes)
+      for checkpointing in Checkpointing.allCases {
+        #expect(
+          less.gradientBytes(checkpointing, withWeights: true) < more.gradientBytes(checkpointing, withWeights: true))
+      }
+    }
+    for withWeights in [true, false] {
+      let bytes = [Checkpointing.always, .bySize, .never].map { pass(1).gradientBytes($0, withWeights: withWeights) }
+      #expect(bytes[0] <= bytes[1] && bytes[1] < bytes[2], "\(bytes)")
+    }
+    let weights = pass(1).layers.reduce(0) { $0 + $1.operation.parameters }
+    #expect(pass(1).gradientBytes(.always, withWeights: true) > 4 * weights)
+    #expect(pass(1).gradientBytes(.always, withWeights: false) < 4 * weights)
+  }
+
+  @Test("of a folder: a model, drawing and gradients, each more than the one before")
+  func folder() throws {
+    let estimate = try MemoryEstimate(folder: Fixtures.path("tiny-diffusers"))
+    let settings = SamplerSettings()
+    let drawing = [1, 4, 16].map { estimate.drawing(images: $0, texts: 2, settings, half: false) }
+    #expect(estimate.model < drawing[0] && drawing[0] < drawing[1] && drawing[1] <= drawing[2])
+    #expect(estimate.gradients(samples: 1, .always, withWeights: true) > estimate.model + estimate.unetGradients)
+    #expect(
+      estimate.gradients(samples: 1, .always, withWeights: true)
+        < estimate.gradients(samples: 2, .always, withWeights: true))
+    #expect(
+      estimate.gradients(samples: 1, .always, withWeights: false)
+        < estimate.gradients(samples: 1, .never, withWeights: false))
+  }
+}
+
+/// What a budget chooses holds for the process, so that each test has one of its own.
+@Suite("A budget of memory")
+struct MemoryBudgetTests {
+  private static let afresh = Runner.Options(readsCache: false)
+
+  private static func fit(_ bench: SmallWorkbench, _ bytes: Int, _ options: Runner.Options = afresh) throws {
+    try bench.runner(options).fit(bench.points(small), into: MemoryBudget(ByteCount(bytes)))
+  }
+
+  @Test("one that is roomy changes nothing")
+  func roomy() async {
+    await #expect(processExitsWith: .success) {
+      try Self.fit(SmallWorkbench(), 64 << 30)
+      #expect(Checkpointing.current == .bySize)
+      #expect(MemoryLimits.images == 16)
+    }
+  }
+
+  @Test("one that is tight takes checkpoints and fewer at a time, and the results have the same bytes")
+  func tight() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let free = try bench.run(small, Self.afresh)[0]
+      var (refused, fits) = (1 << 20, 1 << 30)
+      while fits - refused > 1 << 10 {
+        let middle = (refused + fits) / 2
+        if (try? Self.fit(bench, middle)) == nil { refused = middle } else { fits = middle }
+      }
+      #expect(refused > 64 << 20)
+      #expect(Checkpointing.current == .always)
+      #expect(MemoryLimits.gradients == 1)
+      let bounded = try bench.run(small, Self.afresh)[0]
+      #expect(bounded.conflicts.isEmpty)
+      #expect(bounded.record.outputs == free.record.outputs)
+    }
+  }
+
+  @Test("what cannot fit is refused with the stage and what it would need, and nothing is computed")
+  func refusal() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let error = #expect(throws: MemoryError.self) { try Self.fit(bench, 1 << 20) }
+      let sentence = error?.description ?? ""
+      #expect(sentence.hasPrefix("fisher.forget would need "))
+      #expect(sentence.hasSuffix(" MiB of memory at least, and --memory gives it 1.0 MiB"))
+      let entries = try bench.store.cache.list()
+      #expect(entries.isEmpty)
+    }
+  }
+
+  @Test("what the cache answers needs no memory")
+  func cached() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      try bench.run(small)
+      try Self.fit(bench, 1 << 20, Runner.Options())
+    }
+  }
+}
