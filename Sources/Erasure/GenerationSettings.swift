@@ -13,13 +13,14 @@ public struct GenerationSettings: Configuration {
 
   public init() {}
 
-  public static let fields: [Field<GenerationSettings>] = samplerFields + [
-    Field(
-      "use_fp16", \.useFP16,
-      "Draw with weights stored in half precision and computed with in float32; estimates and training hold float32",
-      source: "seed document 000"),
-    .device(\.device),
-  ]
+  public static let fields: [Field<GenerationSettings>] =
+    samplerFields + [
+      Field(
+        "use_fp16", \.useFP16,
+        "Draw with weights stored in half precision and computed with in float32; estimates and training hold float32",
+        source: "seed document 000"),
+      .device(\.device),
+    ]
 
   /// The fields of ``sampler`` alone: of work that draws pictures only to look inside.
   public static let samplerFields: [Field<GenerationSettings>] = [

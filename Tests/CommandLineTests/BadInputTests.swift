@@ -31,7 +31,7 @@ struct BadInputTests {
       (["generate", "a circle", "--count", "0"], "--count takes a number of at least 1 and at most 1000000, found 0"),
       (["generate", "a circle", "--count", "1000001"], "--count takes a number of at least 1 and at most 1000000"),
       (["bench", "--batches", "1,9000000000"], "at most 1000000, found 9000000000"),
-      (["run", "e.json", "--memory", "lots"], "--memory: a number of bytes was expected, such as 8GiB or 500MB"),
+      (["run", "e.json", "--memory", "lots"], "a number of bytes was expected, such as 8GiB or 500MB, found \"lots\""),
       (["generate", "a circle", "--memory", "8GiBs"], "\"GiBs\" is no unit of memory; did you mean \"GiB\"?"),
       (["bench", "--memory", "8GiB"], "--memory belongs to --part"),
       (["bench", "--batch", "2"], "--batch and --latent-size belong to --part and --roofline"),

@@ -78,7 +78,7 @@ struct MemoryBudgetTests {
     }
   }
 
-  @Test("one that is tight takes checkpoints and fewer at a time, and the results have the same bytes")
+  @Test("one that is tight has fewer at a time, and the results have the same bytes")
   func tight() async {
     await #expect(processExitsWith: .success) {
       let bench = try SmallWorkbench()
@@ -89,7 +89,6 @@ struct MemoryBudgetTests {
         if (try? Self.fit(bench, middle)) == nil { refused = middle } else { fits = middle }
       }
       #expect(refused > 64 << 20)
-      #expect(Checkpointing.current == .always)
       #expect(MemoryLimits.gradients == 1)
       let bounded = try bench.run(small, Self.afresh)[0]
       #expect(bounded.conflicts.isEmpty)

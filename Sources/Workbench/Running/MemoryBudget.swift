@@ -39,10 +39,14 @@ public struct MemoryBudget {
   ///   - need: bytes, for so many at a time
   /// - Throws: ``MemoryError`` where not even one sample fits.
   func fit(_ stage: String, samples: Int, need: (Int, Checkpointing) -> Int) throws {
-    var samples = min(samples, MemoryLimits.gradients)
-    if need(samples, Checkpointing.current) > limit.bytes { Checkpointing.current = .always }
-    while samples > 1, need(samples, Checkpointing.current) > limit.bytes { samples -= 1 }
-    try refuse(stage, unless: need(samples, Checkpointing.current))
+    var (samples, checkpointing) = (min(samples, MemoryLimits.gradients), Checkpointing.current)
+    // Of maps that are small beside the weights a repeated block may take more than what it saves.
+    if need(samples, checkpointing) > limit.bytes, need(samples, .always) < need(samples, checkpointing) {
+      checkpointing = .always
+    }
+    while samples > 1, need(samples, checkpointing) > limit.bytes { samples -= 1 }
+    try refuse(stage, unless: need(samples, checkpointing))
+    Checkpointing.current = checkpointing
     MemoryLimits.gradients = min(MemoryLimits.gradients, samples)
   }
 

@@ -12,7 +12,7 @@ struct MemoryOptions: ParsableArguments {
       valueName: "size"),
     transform: { text in
       do throws(ConfigurationError) { return try ByteCount(parsing: text) } catch {
-        throw ValidationError("--memory: \(error)")
+        throw ValidationError("\(error)")
       }
     })
   var limit: ByteCount?
