@@ -22,7 +22,7 @@ KERNEL void lethe_attention_block(
   }
   for (size_t s = 0; s < sources; s++) {
     float *row = scores + s * LETHE_PANEL;
-    for (size_t t = 0; t < LETHE_PANEL; t++) row[t] = exponential(fused(row[t], scale, -largest[t]));
+    for (size_t t = 0; t < LETHE_PANEL; t++) row[t] = exponential(row[t] * scale - largest[t]);
     if (causal)
       for (size_t t = 0; t < LETHE_PANEL; t++) row[t] = VISIBLE(s, t) ? row[t] : 0;
     for (size_t t = 0; t < LETHE_PANEL; t++) total[t] += row[t];
@@ -53,7 +53,7 @@ KERNEL void lethe_attention_probabilities(
   const float *logarithms) {
   for (size_t s = 0; s < sources; s++) {
     float *row = scores + s * LETHE_PANEL;
-    for (size_t t = 0; t < LETHE_PANEL; t++) row[t] = exponential(fused(row[t], scale, -logarithms[t]));
+    for (size_t t = 0; t < LETHE_PANEL; t++) row[t] = exponential(row[t] * scale - logarithms[t]);
     if (causal)
       for (size_t t = 0; t < LETHE_PANEL; t++) row[t] = VISIBLE(s, t) ? row[t] : 0;
   }
@@ -65,6 +65,15 @@ KERNEL void lethe_attention_score_gradient(
     const float *p = probabilities + s * LETHE_PANEL;
     float *g = gradient + s * LETHE_PANEL;
     for (size_t t = 0; t < LETHE_PANEL; t++) g[t] = scale * p[t] * (g[t] - means[t]);
+  }
+}
+
+KERNEL void lethe_attention_means(
+  const float *probabilities, const float *gradient, size_t sources, float *restrict means) {
+  for (size_t t = 0; t < LETHE_PANEL; t++) means[t] = 0;
+  for (size_t s = 0; s < sources; s++) {
+    const float *p = probabilities + s * LETHE_PANEL, *g = gradient + s * LETHE_PANEL;
+    for (size_t t = 0; t < LETHE_PANEL; t++) means[t] += p[t] * g[t];
   }
 }
 

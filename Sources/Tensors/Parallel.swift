@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// How work is split over the cores of the machine.
@@ -33,6 +32,9 @@ public enum Parallel {
   internal import Glibc
 #endif
 
+/// The number of the next item of a loop.
+private final class LoopCounter: Sendable { let value = Atomic<Int>(0) }
+
 /// A reference that crosses to the worker threads of one loop and no further.
 private struct Unchecked<Value>: @unchecked Sendable { let value: Value }
 
@@ -44,13 +46,13 @@ public func parallelFor(_ count: Int, _ body: (Int) -> Void) {
     for index in 0..<count { body(index) }
     return
   }
-  let next = Atomic<Int>(0)
+  let next = LoopCounter()
   withoutActuallyEscaping(body) { body in
     let shared = Unchecked(value: body)
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+    WorkerPool.shared.run(helpers: threads - 1) {
       Parallel.$isInsideItem.withValue(true) {
         while true {
-          let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+          let index = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
           if index >= count { return }
           shared.value(index)
         }

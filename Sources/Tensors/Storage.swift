@@ -66,5 +66,44 @@ final class Storage {
     _exit(1)
   }
 
+  /// Forms of a weight's values that products would otherwise make anew at every call.
+  enum Form: Hashable {
+    /// The transpose, packed into panels.
+    case packedTranspose
+    /// The points of 3 x 3 filters.
+    case filterPoints(inputs: Int, outputs: Int)
+    case turnedFilterPoints(inputs: Int, outputs: Int)
+  }
+
+  /// Larger weights are brought into form at each call: to keep them would cost as much memory again, and they are used
+  /// on so much at a time that it takes no time to speak of.
+  static let largestKept = 1 << 18
+
+  private var forms: [Form: Storage] = [:]
+  nonisolated(unsafe) private static let lock = {
+    let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    pthread_mutex_init(lock, nil)
+    return lock
+  }()
+
+  private static func locked<Result>(_ body: () -> Result) -> Result {
+    pthread_mutex_lock(lock)
+    defer { pthread_mutex_unlock(lock) }
+    return body()
+  }
+
+  /// These values in another form, which `make` gives them the first time. Whoever changes the values afterwards says
+  /// so with ``valuesChanged()``.
+  func kept(_ form: Form, _ make: () -> Storage) -> Storage {
+    if let known = Storage.locked({ forms[form] }) { return known }
+    let made = make()
+    Storage.locked { forms[form] = made }
+    return made
+  }
+
+  func valuesChanged() {
+    Storage.locked { forms.removeAll() }
+  }
+
   deinit { if file == nil { free(pointer) } }
 }

@@ -19,11 +19,20 @@ public final class Tape {
   private struct Operation {
     let output: Int
     let inputs: [Int?]
-    let backward: (Tensor) -> [Tensor?]
+    let backward: Backward
+  }
+
+  private enum Backward {
+    /// From the gradient of the output to those of the inputs.
+    case gradients((Tensor) -> [Tensor?])
+    /// Computes the output again, this time on the record.
+    case replay(() -> Tensor)
   }
 
   private var operations: [Operation] = []
   private var nodeCount = 0
+  /// While something is computed whose record is made on the way back.
+  fileprivate private(set) var isSuspended = false
 
   public init() {}
 
@@ -42,7 +51,31 @@ public final class Tape {
       return node.index
     }
     let result = watch(output)
-    operations.append(Operation(output: nodeCount - 1, inputs: indices, backward: backward))
+    operations.append(Operation(output: nodeCount - 1, inputs: indices, backward: .gradients(backward)))
+    return result
+  }
+
+  /// The tape that watches one of these tensors, if any does.
+  public static func watching(_ tensors: Tensor...) -> Tape? {
+    for tensor in tensors {
+      if let tape = tensor.node?.tape { return tape }
+    }
+    return nil
+  }
+
+  /// What `body` computes, of which only its inputs are kept: its operators are recorded when the way back comes to
+  /// them, by computing them a second time (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). Values
+  /// and gradients have the same bytes as without.
+  ///
+  /// - Parameter body: must compute the same each time, from tensors that it holds; it is held until the gradients are
+  ///   taken
+  public func checkpoint(_ body: @escaping () -> Tensor) -> Tensor {
+    if isSuspended { return body() }
+    isSuspended = true
+    let output = body()
+    isSuspended = false
+    let result = watch(output)
+    operations.append(Operation(output: nodeCount - 1, inputs: [], backward: .replay(body)))
     return result
   }
 
@@ -70,9 +103,15 @@ public final class Tape {
     }
     while let operation = operations.popLast() {
       guard let gradient = gradients.take(operation.output, keep: wanted.contains(operation.output)) else { continue }
-      let inputGradients = operation.backward(gradient)
-      for (index, inputGradient) in zip(operation.inputs, inputGradients) {
-        if let index, let inputGradient { gradients.add(inputGradient, at: index) }
+      switch operation.backward {
+      case .gradients(let backward):
+        for (index, inputGradient) in zip(operation.inputs, backward(gradient)) {
+          if let index, let inputGradient { gradients.add(inputGradient, at: index) }
+        }
+      case .replay(let body):
+        guard let node = body().node else { continue }
+        gradients.makeRoom(count: nodeCount)
+        gradients.add(gradient, at: node.index)
       }
     }
     return tensors.map { tensor in
@@ -89,6 +128,12 @@ private struct Gradients {
   init(count: Int) {
     sums = Array(repeating: nil, count: count)
     isOwnSum = Array(repeating: false, count: count)
+  }
+
+  mutating func makeRoom(count: Int) {
+    let missing = max(0, count - sums.count)
+    sums += Array(repeating: nil, count: missing)
+    isOwnSum += Array(repeating: false, count: missing)
   }
 
   mutating func add(_ gradient: Tensor, at index: Int) {
@@ -121,7 +166,9 @@ extension Tensor {
 
   func recorded(from inputs: [Tensor], backward: @escaping (Tensor) -> [Tensor?]) -> Tensor {
     for input in inputs {
-      if let tape = input.node?.tape { return tape.record(self, inputs: inputs, backward: backward) }
+      if let tape = input.node?.tape {
+        return tape.isSuspended ? self : tape.record(self, inputs: inputs, backward: backward)
+      }
     }
     return self
   }

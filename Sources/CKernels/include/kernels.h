@@ -90,7 +90,9 @@ void lethe_attention_probabilities(
 /// being the sum of their products for each target.
 void lethe_attention_score_gradient(
   const float *probabilities, float *gradient, size_t sources, float scale, const float *means);
-/// out[r] = the sum of the products of row r of a and b.
+/// means[t] = the sum over all sources of probability * gradient.
+void lethe_attention_means(const float *probabilities, const float *gradient, size_t sources, float *means);
+/// out[r] = the sum of the products of row r of a and b: the same means, from outputs and their gradients.
 void lethe_row_products(
   const float *a, const float *b, size_t row_stride, size_t rows, size_t columns, float *out);
 
@@ -205,6 +207,14 @@ void lethe_keep_freed_memory(void);
 int lethe_has_avx512(void);
 /// 1 where the processor has AVX2 and FMA.
 int lethe_has_avx2(void);
+/// A moment's rest for a thread that looks again and again.
+static inline void lethe_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 // MARK: mappings.c
 

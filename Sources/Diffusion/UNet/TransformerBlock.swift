@@ -28,14 +28,22 @@ struct TransformerBlock {
 
   /// (batch, positions, channels) to (texts, positions, channels).
   func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?) -> Tensor {
-    let normalized = norm1(x)
-    var x = selfAttention(normalized, to: selfAttention.project(normalized)) + x
-    x = x.repeated(toBatch: text.count)
-    let probabilities = hooks?.crossAttentionProbabilities.map { hook in { hook("\(name).attn2", $0) } }
-    x = crossAttention(norm2(x), to: text.projections[textIndex], probabilities: probabilities) + x
-    var activation = gate(norm3(x)).geglu()
-    if let hook = hooks?.feedForwardActivation { activation = hook("\(name).ff.net.2", activation) }
-    return projection(activation) + x
+    func part(_ x: Tensor, _ body: @escaping () -> Tensor) -> Tensor {
+      x.checkpointed(with: gate.weight, hooks: hooks, body)
+    }
+    let attended = part(x) {
+      let normalized = norm1(x)
+      return selfAttention(normalized, to: selfAttention.project(normalized)) + x
+    }.repeated(toBatch: text.count)
+    let informed = part(attended) {
+      let probabilities = hooks?.crossAttentionProbabilities.map { hook in { hook("\(name).attn2", $0) } }
+      return crossAttention(norm2(attended), to: text.projections[textIndex], probabilities: probabilities) + attended
+    }
+    return part(informed) {
+      var activation = gate(norm3(informed)).geglu()
+      if let hook = hooks?.feedForwardActivation { activation = hook("\(name).ff.net.2", activation) }
+      return projection(activation) + informed
+    }
   }
 }
 
@@ -68,11 +76,12 @@ struct SpatialTransformer {
   func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?) -> Tensor {
     let (channels, height, width) = (x.shape[1], x.shape[2], x.shape[3])
     let map = [x.shape[0], channels, height * width]
-    let normalized = norm(x)
-    var sequence =
-      input.isLinear
-      ? input(normalized.reshaped(map).transposedLast())
-      : input(normalized).reshaped(map).transposedLast()
+    var sequence = x.checkpointed(with: blocks[0].gate.weight, hooks: hooks) {
+      let normalized = norm(x)
+      return input.isLinear
+        ? input(normalized.reshaped(map).transposedLast())
+        : input(normalized).reshaped(map).transposedLast()
+    }
     for block in blocks { sequence = block(sequence, text, hooks) }
     let change =
       output.isLinear

@@ -144,6 +144,7 @@ extension ResnetBlock {
   }
 
   func callAsFunction(_ x: Tensor, _ time: PreparedTimesteps, _ hooks: UNetHooks?) -> Tensor {
-    self(x, time: timeIndex.map { time.projections[$0] }, hooks: hooks)
+    let time = timeIndex.map { time.projections[$0] }
+    return x.checkpointed(with: conv1.weight, hooks: hooks) { self(x, time: time, hooks: hooks) }
   }
 }

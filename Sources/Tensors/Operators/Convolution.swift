@@ -74,14 +74,27 @@ private struct Convolution {
 
   func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ result: Tensor) {
     if let winograd {
-      return winograd.forward.forward(x.pointer, weight.pointer, bias: bias?.pointer, result.pointer)
+      return winograd.forward.forward(x, weight, bias: bias, result)
     }
-    forEachItem { item in
-      let out = result.pointer + item * outputs * pixels
-      if let bias { lethe_fill_each_row(bias.pointer, out, outputs, pixels) }
-      withColumns(of: x.pointer + item * inputCount) { columns in
+    forEachGroup { items in
+      let width = items.count * pixels
+      if isPointwise && items.count == 1 {
+        let out = result.pointer + items.lowerBound * outputs * pixels
+        if let bias { lethe_fill_each_row(bias.pointer, out, outputs, pixels) }
         MatrixProduct(outputs, pixels, depth)(
-          .rows(weight.pointer, depth), .rows(columns, pixels), out, pixels, accumulates: bias != nil)
+          .rows(weight.pointer, depth), .rows(x.pointer + items.lowerBound * inputCount, pixels), out, pixels,
+          accumulates: bias != nil)
+        return
+      }
+      let columns = columns(of: x, items)
+      let out = Storage(count: outputs * width)
+      if let bias { lethe_fill_each_row(bias.pointer, out.pointer, outputs, width) }
+      MatrixProduct(outputs, width, depth)(
+        .rows(weight.pointer, depth), .rows(columns.pointer, width), out.pointer, width, accumulates: bias != nil)
+      for (index, item) in items.enumerated() {
+        copyRows(
+          out.pointer + index * pixels, outputs, pixels, rowStride: width,
+          to: result.pointer + item * outputs * pixels, rowStride: pixels)
       }
     }
   }
@@ -89,55 +102,48 @@ private struct Convolution {
   func inputGradient(_ gradient: Tensor, _ weight: Tensor, shape: [Int]) -> Tensor {
     if let winograd {
       let result = Tensor(unset: shape)
-      winograd.backward.forward(gradient.pointer, weight.pointer, bias: nil, result.pointer)
+      winograd.backward.forward(gradient, weight, bias: nil, result)
       return result
     }
     let result = isPointwise ? Tensor(unset: shape) : Tensor.zeros(shape)
-    forEachItem { item in
-      let out = gradient.pointer + item * outputs * pixels
-      let image = result.pointer + item * inputCount
-      let product = MatrixProduct(depth, pixels, outputs)
-      if isPointwise {
-        product(.columns(weight.pointer, depth), .rows(out, pixels), image, pixels)
-      } else {
-        let columns = Storage(count: depth * pixels)
-        product(.columns(weight.pointer, depth), .rows(out, pixels), columns.pointer, pixels)
-        withUnsafePointer(to: window) { lethe_columns_to_image(columns.pointer, pixels, $0, image) }
+    forEachGroup { items in
+      let width = items.count * pixels
+      let product = MatrixProduct(depth, width, outputs)
+      if isPointwise && items.count == 1 {
+        product(
+          .columns(weight.pointer, depth), .rows(gradient.pointer + items.lowerBound * outputs * pixels, pixels),
+          result.pointer + items.lowerBound * inputCount, pixels)
+        return
+      }
+      let out = joined(gradient, items)
+      let columns = Storage(count: depth * width)
+      product(.columns(weight.pointer, depth), .rows(out.pointer, width), columns.pointer, width)
+      for (index, item) in items.enumerated() {
+        let image = result.pointer + item * inputCount
+        if isPointwise {
+          copyRows(columns.pointer + index * pixels, depth, pixels, rowStride: width, to: image, rowStride: pixels)
+        } else {
+          withUnsafePointer(to: window) {
+            lethe_columns_to_image(columns.pointer + index * pixels, width, $0, image)
+          }
+        }
       }
     }
     return result
   }
 
-  /// The sum over the batch of gradient x columns^T. Small images are joined so that a product has some depth.
   func weightGradient(_ gradient: Tensor, _ x: Tensor, shape: [Int]) -> Tensor {
     let result = Tensor(unset: shape)
-    if let winograd {
+    if let winograd, winograd.forward.gradientPays {
       winograd.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
       return result
     }
-    let group = min(batch, max(1, 256 / pixels))
-    let columns = Storage(count: depth * group * pixels)
-    let gradients = Storage(count: outputs * group * pixels)
-    for first in stride(from: 0, to: batch, by: group) {
-      let joined = min(group, batch - first)
-      let width = joined * pixels
-      parallelFor(joined) { index in
-        let item = first + index
-        let image = x.pointer + item * inputCount
-        if isPointwise {
-          copyRows(image, depth, pixels, to: columns.pointer + index * pixels, rowStride: width)
-        } else {
-          withUnsafePointer(to: window) {
-            lethe_image_to_columns(image, $0, columns.pointer + index * pixels, width)
-          }
-        }
-        copyRows(
-          gradient.pointer + item * outputs * pixels, outputs, pixels, to: gradients.pointer + index * pixels,
-          rowStride: width)
-      }
+    for items in groups {
+      let width = items.count * pixels
+      let (columns, out) = (columns(of: x, items), joined(gradient, items))
       MatrixProduct(outputs, depth, width)(
-        .rows(gradients.pointer, width), .columns(columns.pointer, width), result.pointer, depth,
-        accumulates: first > 0)
+        .rows(out.pointer, width), .columns(columns.pointer, width), result.pointer, depth,
+        accumulates: items.lowerBound > 0)
     }
     return result
   }
@@ -150,22 +156,54 @@ private struct Convolution {
     return result
   }
 
-  /// Threads share the items where there are enough of them, else the products of each.
-  private func forEachItem(_ body: (Int) -> Void) {
-    if batch >= Parallel.threadCount { parallelFor(batch, body) } else { (0..<batch).forEach(body) }
+  /// Small images are joined, side by side, so that a product is worth its while; it changes no value.
+  private var groups: [Range<Int>] {
+    let size = max(1, 256 / pixels)
+    return stride(from: 0, to: batch, by: size).map { $0..<min($0 + size, batch) }
   }
 
-  private func withColumns(of image: UnsafePointer<Float>, _ body: (UnsafePointer<Float>) -> Void) {
-    if isPointwise { return body(image) }
-    let columns = Storage(count: depth * pixels)
-    withUnsafePointer(to: window) { lethe_image_to_columns(image, $0, columns.pointer, pixels) }
-    body(columns.pointer)
+  /// Threads share the groups where there are enough of them, else the products of each.
+  private func forEachGroup(_ body: (Range<Int>) -> Void) {
+    let groups = groups
+    guard groups.count >= Parallel.threadCount else { return groups.forEach(body) }
+    parallelFor(groups.count) { body(groups[$0]) }
+  }
+
+  /// The columns of several images, (depth, items * pixels).
+  private func columns(of x: Tensor, _ items: Range<Int>) -> Storage {
+    let width = items.count * pixels
+    let columns = Storage(count: depth * width)
+    parallelFor(items.count) { index in
+      let image = x.pointer + (items.lowerBound + index) * inputCount
+      let target = columns.pointer + index * pixels
+      if isPointwise {
+        copyRows(image, depth, pixels, rowStride: pixels, to: target, rowStride: width)
+      } else {
+        withUnsafePointer(to: window) { lethe_image_to_columns(image, $0, target, width) }
+      }
+    }
+    return columns
+  }
+
+  /// Several output images side by side, (outputs, items * pixels).
+  private func joined(_ gradient: Tensor, _ items: Range<Int>) -> Storage {
+    let width = items.count * pixels
+    let joined = Storage(count: outputs * width)
+    for (index, item) in items.enumerated() {
+      copyRows(
+        gradient.pointer + item * outputs * pixels, outputs, pixels, rowStride: pixels,
+        to: joined.pointer + index * pixels, rowStride: width)
+    }
+    return joined
   }
 
   private func copyRows(
-    _ source: UnsafePointer<Float>, _ rows: Int, _ width: Int, to target: UnsafeMutablePointer<Float>, rowStride: Int
+    _ source: UnsafePointer<Float>, _ rows: Int, _ width: Int, rowStride: Int,
+    to target: UnsafeMutablePointer<Float>, rowStride targetStride: Int
   ) {
-    for row in 0..<rows { (target + row * rowStride).update(from: source + row * width, count: width) }
+    for row in 0..<rows {
+      (target + row * targetStride).update(from: source + row * rowStride, count: width)
+    }
   }
 }
 

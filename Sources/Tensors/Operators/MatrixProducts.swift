@@ -33,11 +33,21 @@ extension Tensor {
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let (outputs, inputs) = (weight.shape[0], weight.shape[1])
   precondition(x.extent(-1) == inputs, "a linear layer of shape \(weight.shape) on a tensor of shape \(x.shape)")
-  let rows = x.count / max(inputs, 1)
+  let rows = x.shape.dropLast().reduce(1, *)
   let result = Tensor(unset: x.shape.dropLast() + [outputs])
   if let bias { lethe_fill_rows(bias.pointer, result.pointer, rows, outputs) }
-  MatrixProduct(rows, outputs, inputs)(
-    .rows(x.pointer, inputs), .columns(weight.pointer, inputs), result.pointer, outputs, accumulates: bias != nil)
+  let product = MatrixProduct(rows, outputs, inputs)
+  if rows <= 1024, weight.count <= Storage.largestKept {
+    let packed = weight.storage.kept(.packedTranspose) {
+      let packed = Storage(count: MatrixProduct.packedCount(inputs, outputs))
+      MatrixProduct.pack(.columns(weight.pointer, inputs), inputs, outputs, packed.pointer)
+      return packed
+    }
+    product(.rows(x.pointer, inputs), packed: packed.pointer, result.pointer, outputs, accumulates: bias != nil)
+  } else {
+    product(
+      .rows(x.pointer, inputs), .columns(weight.pointer, inputs), result.pointer, outputs, accumulates: bias != nil)
+  }
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
     [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]
     gradient in

@@ -183,6 +183,8 @@ struct AttentionProduct {
     lethe_attention_probabilities(
       probabilities, block.count, scale, causal ? 1 : 0, block.lowerBound, range.lowerBound, state.logarithms.pointer)
     product.withPacked(.rows(value, headWidth), state.gradientColumns.pointer, panelStride: 0, scores, panel)
+    // With all sources at hand the means come from what they are taken from: those of a single source leave nothing.
+    if block.count == sources { lethe_attention_means(probabilities, scores, sources, state.means.pointer) }
     lethe_attention_score_gradient(probabilities, scores, block.count, scale, state.means.pointer)
     MatrixProduct(headWidth, panel, block.count).withPacked(
       .columns(key, headWidth), scores, panelStride: 0, state.queryGradient.pointer, panel, accumulates: true)

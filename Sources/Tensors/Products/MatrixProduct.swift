@@ -54,14 +54,29 @@ struct MatrixProduct {
     }
   }
 
+  /// The same with b packed into panels one after the other.
+  func callAsFunction(
+    _ a: Factor, packed panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, _ width: Int,
+    accumulates: Bool = false
+  ) {
+    let cut = blocks
+    let columnBlocks = (n + cut.columns - 1) / cut.columns
+    parallelFor(columnBlocks * ((m + cut.rows - 1) / cut.rows)) { index in
+      let (row, column) = (index / columnBlocks * cut.rows, index % columnBlocks * cut.columns)
+      MatrixProduct(min(cut.rows, m - row), min(cut.columns, n - column), k).withPacked(
+        Factor(pointer: a.pointer + row * a.row, row: a.row, step: a.step), panels + column * k,
+        panelStride: k * MatrixProduct.panel, c + row * width + column, width, accumulates: accumulates)
+    }
+  }
+
   /// Rows and columns that a thread computes at a time: the columns of one depth of b, packed, stay in a core's second
   /// cache, and there is work for all threads.
   private var blocks: (rows: Int, columns: Int) {
     let wanted = Parallel.isInsideItem ? 1 : 4 * Parallel.threadCount
     let parts = max(1, (n + 255) / 256)
-    let columns = max(1, ((n + parts - 1) / parts + MatrixProduct.panel - 1) / MatrixProduct.panel) * MatrixProduct.panel
+    let panels = ((n + parts - 1) / parts + MatrixProduct.panel - 1) / MatrixProduct.panel
     let rowParts = min(max(1, wanted / parts), max(1, m / 48))
-    return (max(1, (m + rowParts - 1) / rowParts), columns)
+    return (max(1, (m + rowParts - 1) / rowParts), max(1, panels) * MatrixProduct.panel)
   }
 
   private func block(
@@ -91,6 +106,9 @@ struct MatrixProduct {
       MatrixProduct.hasWideRegisters, m, n, k, a.pointer, a.row, a.step, panels, panelStride, c, width,
       accumulates ? 1 : 0)
   }
+
+  /// Values of a factor of k rows and n columns that is packed.
+  static func packedCount(_ k: Int, _ n: Int) -> Int { (n + panel - 1) / panel * panel * k }
 
   /// Packs a factor of k rows and n columns, one of whose distances is 1, into panels one after the other.
   static func pack(_ b: Factor, _ k: Int, _ n: Int, _ panels: UnsafeMutablePointer<Float>) {

@@ -4,8 +4,7 @@ internal import CKernels
 /// quarter of the multiplications, at the price of transforms on the way in and out.
 ///
 /// Tiles of all images of a batch are worked on in groups, whose points stay in a core's caches; the filters of a few
-/// outputs at a time are transformed when they are needed. A value depends on its own image and filter alone, as it does
-/// with products of whole matrices.
+/// outputs at a time are transformed when they are needed. A value depends on its own image and filter alone.
 struct WinogradConvolution {
   let batch: Int
   let inputs: Int
@@ -31,8 +30,11 @@ struct WinogradConvolution {
 
   /// Whether the transforms repay themselves; it depends on one image, never on the batch.
   static func pays(height: Int, width: Int, padding: Int) -> Bool {
-    (height + 2 * padding - 2) * (width + 2 * padding - 2) >= 128
+    (height + 2 * padding - 2) * (width + 2 * padding - 2) >= 64
   }
+
+  /// The same of the gradient by the filters, whose products run along the tiles of all images.
+  var gradientPays: Bool { batch * tileRows * tileColumns >= 16 }
 
   /// Rows of tiles of one image that belong to a group.
   private struct Segment {
@@ -79,22 +81,23 @@ struct WinogradConvolution {
   /// - Parameters:
   ///   - x: (batch, inputs, height, width)
   ///   - weight: (outputs, inputs, 3, 3), or (inputs, outputs, 3, 3) for the gradient by the input
-  func forward(
-    _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-    _ result: UnsafeMutablePointer<Float>
-  ) {
+  func forward(_ x: Tensor, _ weight: Tensor, bias: Tensor?, _ result: Tensor) {
     let groups = groups(of: WinogradConvolution.groupSize)
     let most = groups.map { ($0.tiles + MatrixProduct.panel - 1) / MatrixProduct.panel }.max() ?? 0
     let pointStride = most * inputs * MatrixProduct.panel + WinogradConvolution.skew
     let inputPoints = Storage(count: WinogradConvolution.points * pointStride)
-    // Several groups share the filters' points; one group has each block's made and used at once.
-    let filters = groups.count > 1 ? allFilterPoints(weight) : nil
+    let filters = sharedFilterPoints(weight, groups)
     for group in groups {
-      transform(x, group, inputPoints.pointer, pointStride)
+      transform(x.pointer, group, inputPoints.pointer, pointStride)
       parallelPieces(outputs, size: WinogradConvolution.outputBlock) { block in
-        let own = filters == nil ? filterPoints(weight, block) : nil
-        let points = own ?? filters![block.lowerBound / WinogradConvolution.outputBlock]
-        multiply(group, block, points, inputPoints.pointer, pointStride, bias, result)
+        if let filters {
+          let points = filters.pointer + block.lowerBound / WinogradConvolution.outputBlock * filterBlock
+          multiply(group, block, points, inputPoints.pointer, pointStride, bias?.pointer, result.pointer)
+        } else {
+          let own = Storage(count: filterBlock)
+          filterPoints(weight.pointer, block, own.pointer)
+          multiply(group, block, own.pointer, inputPoints.pointer, pointStride, bias?.pointer, result.pointer)
+        }
       }
     }
   }
@@ -117,33 +120,45 @@ struct WinogradConvolution {
     }
   }
 
-  /// The points of a block's filters: as (points, inputs, block), or as (points, block, inputs) where they are
-  /// transposed; the last axis is filled up to whole vectors.
-  private func filterPoints(_ weight: UnsafePointer<Float>, _ block: Range<Int>) -> Storage {
-    let storage = Storage(count: WinogradConvolution.points * filterStride(block.count))
-    if isTransposed {
-      lethe_winograd_filter(
-        weight + block.lowerBound * 9, outputs * 9, 1, inputs, block.count, storage.pointer,
-        filterStride(block.count), wholeVectors(inputs))
-    } else {
-      lethe_winograd_filter(
-        weight + block.lowerBound * inputs * 9, inputs * 9, 0, block.count, inputs, storage.pointer,
-        filterStride(block.count), wholeVectors(block.count))
+  /// All filters' points where several groups share them, or where the weight is small and its points are worth
+  /// keeping; nil where each block's are made and used at once.
+  private func sharedFilterPoints(_ weight: Tensor, _ groups: [Group]) -> Storage? {
+    if groups.count == 1, groups[0].tiles <= WinogradConvolution.groupSize, weight.count <= Storage.largestKept {
+      let form: Storage.Form =
+        isTransposed
+        ? .turnedFilterPoints(inputs: inputs, outputs: outputs) : .filterPoints(inputs: inputs, outputs: outputs)
+      return weight.storage.kept(form) { allFilterPoints(weight) }
+    }
+    return groups.count > 1 ? allFilterPoints(weight) : nil
+  }
+
+  private func allFilterPoints(_ weight: Tensor) -> Storage {
+    let size = WinogradConvolution.outputBlock
+    let storage = Storage(count: (outputs + size - 1) / size * filterBlock)
+    parallelPieces(outputs, size: size) { block in
+      filterPoints(weight.pointer, block, storage.pointer + block.lowerBound / size * filterBlock)
     }
     return storage
   }
 
-  private func allFilterPoints(_ weight: UnsafePointer<Float>) -> [Storage] {
-    let size = WinogradConvolution.outputBlock
-    var blocks = [Storage?](repeating: nil, count: (outputs + size - 1) / size)
-    blocks.withUnsafeMutableBufferPointer { blocks in
-      nonisolated(unsafe) let blocks = blocks
-      parallelFor(blocks.count) { index in
-        blocks[index] = filterPoints(weight, index * size..<min((index + 1) * size, outputs))
-      }
+  /// The points of a block's filters: as (points, inputs, block), or as (points, block, inputs) where they are
+  /// transposed; the last axis is filled up to whole vectors.
+  private func filterPoints(
+    _ weight: UnsafePointer<Float>, _ block: Range<Int>, _ points: UnsafeMutablePointer<Float>
+  ) {
+    if isTransposed {
+      lethe_winograd_filter(
+        weight + block.lowerBound * 9, outputs * 9, 1, inputs, block.count, points, filterStride(block.count),
+        wholeVectors(inputs))
+    } else {
+      lethe_winograd_filter(
+        weight + block.lowerBound * inputs * 9, inputs * 9, 0, block.count, inputs, points,
+        filterStride(block.count), wholeVectors(block.count))
     }
-    return blocks.map { $0! }
   }
+
+  /// Room for the points of a block of filters.
+  private var filterBlock: Int { WinogradConvolution.points * filterStride(WinogradConvolution.outputBlock) }
 
   private func wholeVectors(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
@@ -152,14 +167,14 @@ struct WinogradConvolution {
   }
 
   private func multiply(
-    _ group: Group, _ block: Range<Int>, _ filters: Storage, _ inputPoints: UnsafePointer<Float>, _ pointStride: Int,
-    _ bias: UnsafePointer<Float>?, _ result: UnsafeMutablePointer<Float>
+    _ group: Group, _ block: Range<Int>, _ filters: UnsafePointer<Float>, _ inputPoints: UnsafePointer<Float>,
+    _ pointStride: Int, _ bias: UnsafePointer<Float>?, _ result: UnsafeMutablePointer<Float>
   ) {
     let pitch = group.tiles + 16
     let outputPoints = Storage(count: WinogradConvolution.points * block.count * pitch + 16)
     let product = MatrixProduct(block.count, group.tiles, inputs)
     for point in 0..<WinogradConvolution.points {
-      let filter = filters.pointer + point * filterStride(block.count)
+      let filter = filters + point * filterStride(block.count)
       product.withPacked(
         isTransposed ? .rows(filter, wholeVectors(inputs)) : .columns(filter, wholeVectors(block.count)),
         inputPoints + point * pointStride, panelStride: inputs * MatrixProduct.panel,

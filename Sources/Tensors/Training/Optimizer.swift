@@ -58,6 +58,7 @@ public final class AdamOptimizer {
         values[index].pointer, gradient.pointer, firstMoments[index].pointer, secondMoments[index].pointer,
         gradient.count, learningRate, settings.beta1, settings.beta2, correction1, correction2, settings.epsilon,
         settings.decouplesWeightDecay ? decay : 0, settings.decouplesWeightDecay ? 0 : decay)
+      values[index].storage.valuesChanged()
     }
   }
 
@@ -65,7 +66,10 @@ public final class AdamOptimizer {
   ///
   /// - Parameter projection: changes a parameter's values in place
   public func project(_ projection: (UnsafeMutableBufferPointer<Float>) -> Void) {
-    for value in values { projection(UnsafeMutableBufferPointer(start: value.pointer, count: value.count)) }
+    for value in values {
+      projection(UnsafeMutableBufferPointer(start: value.pointer, count: value.count))
+      value.storage.valuesChanged()
+    }
   }
 
   /// All that a later process needs to go on: `value.NAME`, `first.NAME` and `second.NAME`.
