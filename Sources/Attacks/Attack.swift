@@ -33,6 +33,11 @@ public protocol Attack: Configuration {
   /// computed.
   func check(_ model: DiffusionModel, prompts: [String]) throws
 
+  /// What the search for one prompt takes at most, to tell the time beforehand; nil where nobody knows.
+  ///
+  /// - Parameter drawing: what drawing and judging one image takes
+  func work(drawing: ModelWork) -> ModelWork?
+
   /// What all prompts of a set share, computed once for each run: a concept vector, for example.
   ///
   /// - Parameter concepts: those of the targets that are to be searched
@@ -54,6 +59,7 @@ extension Attack {
   public var generatedPromptsOutput: String? { nil }
   public var comparesImages: Bool { false }
   public func check(_ model: DiffusionModel, prompts: [String]) throws {}
+  public func work(drawing: ModelWork) -> ModelWork? { nil }
   public func prepare(_ concepts: [String], _ context: AttackContext) throws -> [String: Tensor] { [:] }
 }
 

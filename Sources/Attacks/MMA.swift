@@ -63,6 +63,11 @@ extension MMAConfiguration: Attack {
     BlockedWords(blockedWords ?? [concept] + (model.card?.concept(concept)?.synonyms ?? []))
   }
 
+  /// Of each step the replacements and a gradient, which counts for three of them.
+  public func work(drawing: ModelWork) -> ModelWork? {
+    ModelWork(encodings: Double(steps) * Double(candidates + 3))
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {

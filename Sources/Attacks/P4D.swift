@@ -119,6 +119,13 @@ extension P4DConfiguration: Attack {
     try PromptTokens.check(placement, count: tokenCount, model.tokenizer, prompts: prompts)
   }
 
+  public func work(drawing: ModelWork) -> ModelWork? {
+    let iteration = ModelWork.textGradients(1) + ModelWork(forwards: 1)
+    if variant == .prefix { return stages.work(drawing: drawing, iteration: iteration) }
+    let images = 1 + targetImages + (iterations + evaluationInterval - 1) / evaluationInterval
+    return drawing * images + iteration * iterations
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {
@@ -142,16 +149,16 @@ extension P4DConfiguration: Attack {
     if access == .editedModel, let prompt = try context.promptBeforeAttack(target) { return prompt }
     let goal = try targetImage(target, context)
     let clean = context.latent(of: goal, drawnFrom: stream.substream("latent"))
-    let scheduler = context.base.scheduler
+    let schedule = context.base.schedule
     var seen: Set<String> = []
     var best: (text: String, image: RGBImage, loss: Float, similarity: Float)?
     for iteration in 0..<iterations {
       if context.monitor.isCancelled() { throw CancellationError() }
       let draws = stream.item(iteration)
-      let timestep = draws.substream("timestep").integer(below: scheduler.config.trainTimesteps)
+      let timestep = draws.substream("timestep").integer(below: schedule.trainTimesteps)
       let noise = draws.substream("noise").normal(clean.shape)
       let loss = prompt.step(
-        latent: scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), timestep: timestep)
+        latent: schedule.addNoise(clean, noise: noise, timesteps: [timestep]), timestep: timestep)
       let done = iteration + 1
       guard done % evaluationInterval == 0 || done == iterations else { continue }
       let text = prompt.text
@@ -224,7 +231,8 @@ private struct LearntPrompt {
 
   /// One iteration; returns the loss of the tokens before it.
   func step(latent: Tensor, timestep: Int) -> Float {
-    let noise = base.unet(latent, time: base.unet.prepare(timesteps: [timestep]), text: original)
+    let predicted = base.unet(latent, time: base.unet.prepare(timesteps: [timestep]), text: original)
+    let noise = base.schedule.noise(predicted: predicted, in: latent, timestep: timestep)
     let (loss, gradient) = objective.gradient(
       nearest.candidates.embeddings(at: tokens), latent: latent, timestep: timestep, toward: noise)
     optimizer.step([gradient], learningRate: learningRate)

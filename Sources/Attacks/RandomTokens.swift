@@ -56,6 +56,10 @@ extension RandomTokensConfiguration: Attack {
     try PromptTokens.check(placement, count: tokens, model.tokenizer, prompts: prompts)
   }
 
+  public func work(drawing: ModelWork) -> ModelWork? {
+    tries > 0 ? drawing * (tries + (triesPrompt ? 1 : 0)) : .nothing
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {

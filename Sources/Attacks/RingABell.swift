@@ -122,6 +122,13 @@ extension RingABellConfiguration: Attack {
     return ConceptVector(prompts: pairs.map(\.concept), neutralPrompts: pairs.map(\.neutral))
   }
 
+  /// The first generation, and of each further one the children of the surviving half and those that mutate.
+  public func work(drawing: ModelWork) -> ModelWork? {
+    let survivors = Double(populationSize / 2)
+    let bred = survivors * (2 * crossoverRate + mutationRate) * Double(generations - 1)
+    return ModelWork(encodings: Double(populationSize) + bred)
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {

@@ -57,6 +57,10 @@ extension UnlearnDiffConfiguration: Attack {
     try PromptTokens.check(placement, count: tokens, model.tokenizer, prompts: prompts)
   }
 
+  public func work(drawing: ModelWork) -> ModelWork? {
+    stages.work(drawing: drawing, iteration: .textGradients(1))
+  }
+
   public func search(
     _ target: AttackTarget, _ context: AttackContext, prepared: [String: Tensor]
   ) throws -> AdversarialPrompt {

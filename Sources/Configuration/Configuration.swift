@@ -59,13 +59,15 @@ extension Configuration {
     }
   }
 
-  /// The configuration as a JSON object with every default filled in.
+  /// The configuration as a JSON object with every default filled in, but for fields that are left out when they are
+  /// null.
   ///
   /// - Parameter affectingResult: leave out the settings that cannot change a result, as hashes and cache keys do.
   public func encode(affectingResult: Bool = false) -> JSON {
     var members: [String: JSON] = [:]
     for field in Self.fields where field.affectsResult || !affectingResult {
-      members[field.key] = field.write(self)
+      let value = field.write(self)
+      if !(field.isLeftOutWhenNull && value.isNull) { members[field.key] = value }
     }
     return .object(members)
   }

@@ -26,6 +26,9 @@ public struct Field<Root>: Sendable {
   public let role: FieldRole
   /// Who fills the field in when the file leaves it out, before the default does.
   public let filledBy: FieldFiller?
+  /// Whether a configuration is written without the key while it is null: a setting that came later, which leaves the
+  /// hashes of what does not use it as they were.
+  public private(set) var isLeftOutWhenNull = false
   /// The settings of the object, or of each object of the list, that the value is; empty for every other value.
   public private(set) var members: [FieldDescription] = []
 
@@ -135,6 +138,13 @@ public struct Field<Root>: Sendable {
     return field
   }
 
+  /// This field where a configuration that does not use it is written as if there were none.
+  public func leftOutWhenNull() -> Field {
+    var field = self
+    field.isLeftOutWhenNull = true
+    return field
+  }
+
   /// This field where its value is an object of such settings, or a list of them.
   ///
   /// - Parameter others: the settings that may not be written here
@@ -154,6 +164,7 @@ public struct Field<Root>: Sendable {
     role = inner.role
     filledBy = inner.filledBy
     members = inner.members
+    isLeftOutWhenNull = inner.isLeftOutWhenNull
     read = { json, root throws(ConfigurationError) in try inner.read(json, &root[keyPath: path]) }
     write = { inner.write($0[keyPath: path]) }
     isWritten = { inner.isWritten($0[keyPath: path]) }

@@ -24,8 +24,11 @@ extension JSON {
   /// - Parameters:
   ///   - text: UTF-8 bytes (`Data`, `[UInt8]`, a string's `utf8` …).
   ///   - file: what errors call the text.
-  public static func parse(_ text: some Collection<UInt8>, file: String) throws(JSONError) -> JSON {
-    var parser = JSONParser(bytes: Array(text), file: file)
+  ///   - allowingInfinity: whether `Infinity` and `-Infinity` are numbers, as Python writes them.
+  public static func parse(
+    _ text: some Collection<UInt8>, file: String, allowingInfinity: Bool = false
+  ) throws(JSONError) -> JSON {
+    var parser = JSONParser(bytes: Array(text), file: file, allowsInfinity: allowingInfinity)
     return try parser.parseDocument()
   }
 
@@ -39,15 +42,17 @@ extension JSON {
 private struct JSONParser {
   let bytes: [UInt8]
   let file: String
+  let allowsInfinity: Bool
   var position = 0
   var depth = 0
 
   /// Deeper nesting than any record has, and far less than the stack holds.
   static let deepest = 256
 
-  init(bytes: [UInt8], file: String) {
+  init(bytes: [UInt8], file: String, allowsInfinity: Bool) {
     self.bytes = bytes
     self.file = file
+    self.allowsInfinity = allowsInfinity
   }
 
   mutating func parseDocument() throws(JSONError) -> JSON {
@@ -64,6 +69,13 @@ private struct JSONParser {
 
   private mutating func parseValue() throws(JSONError) -> JSON {
     guard position < bytes.count else { throw error("the text ends where a value was expected") }
+    if allowsInfinity {
+      for (word, value) in [("Infinity", Double.infinity), ("-Infinity", -Double.infinity)]
+      where bytes[position...].starts(with: word.utf8) {
+        position += word.utf8.count
+        return .number(value)
+      }
+    }
     switch bytes[position] {
     case UInt8(ascii: "{"): return try nested { parser throws(JSONError) in try parser.parseObject() }
     case UInt8(ascii: "["): return try nested { parser throws(JSONError) in try parser.parseArray() }

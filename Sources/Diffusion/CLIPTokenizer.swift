@@ -23,7 +23,7 @@ public struct CLIPTokenizer: Sendable {
   /// What fills the rest of the ids: the end token in Stable Diffusion 1, `!` in 2.
   public let padToken: Int
   private let unknownToken: Int
-  /// The special tokens by which raw text is cut first.
+  /// The special tokens by which text is cut: those that ignore case after it is composed, the others before.
   private let specials: [Special]
   /// The ids of the 256 bytes inside and at the end of a word; -1 where the vocabulary lacks one.
   private let byteTokens: [Int]
@@ -98,17 +98,42 @@ public struct CLIPTokenizer: Sendable {
   }
 
   /// Whether a text has more tokens than ``encode(_:)`` keeps.
-  public func isTruncated(_ text: String) -> Bool { tokens(text).count > modelMaxLength - 2 }
+  public func isTruncated(_ text: String) -> Bool {
+    // A token is a byte at least, and composing makes no more than three times as many of them.
+    text.utf8.count * 3 > modelMaxLength - 2 && tokens(text).count > modelMaxLength - 2
+  }
+
+  /// What to say of texts that have more tokens than ``encode(_:)`` keeps, in one sentence; nil where none has.
+  public func truncationWarning(_ texts: [String]) -> String? {
+    let cut = texts.filter(isTruncated)
+    guard let first = cut.first else { return nil }
+    let shown = first.count > 60 ? first.prefix(60) + "..." : first[...]
+    let count = cut.count == 1 ? "a prompt has" : "\(cut.count) prompts have"
+    let rest = cut.count == 1 ? "and is cut" : "and are cut, the first of them"
+    return "\(count) more tokens than the \(modelMaxLength - 2) that the text encoder reads, \(rest): \"\(shown)\""
+  }
 
   /// The ids of the text alone, without begin and end token, however many there are.
   public func tokens(_ text: String) -> [Int] {
     var ids: [Int] = []
-    let scalars = Array(text.precomposedStringWithCanonicalMapping.unicodeScalars)
+    cut(Array(text.unicodeScalars), at: specials.filter { !$0.ignoresCase }, to: &ids) { raw, ids in
+      cut(Self.composed(raw), at: specials.filter(\.ignoresCase), to: &ids) { piece, ids in
+        for word in Self.words(of: piece) { appendPieces(of: word, to: &ids) }
+      }
+    }
+    return ids
+  }
+
+  /// Special tokens, and in the order of the text what lies between them.
+  private func cut(
+    _ scalars: [Unicode.Scalar], at specials: [Special], to ids: inout [Int],
+    between: (ArraySlice<Unicode.Scalar>, inout [Int]) -> Void
+  ) {
     var start = 0
     var at = 0
     while at < scalars.count {
       if let special = specials.first(where: { $0.begins(scalars[at...]) }) {
-        appendTokens(of: scalars[start..<at], to: &ids)
+        between(scalars[start..<at], &ids)
         ids.append(special.id)
         at += special.scalars.count
         start = at
@@ -116,14 +141,13 @@ public struct CLIPTokenizer: Sendable {
         at += 1
       }
     }
-    appendTokens(of: scalars[start...], to: &ids)
-    return ids
+    between(scalars[start...], &ids)
   }
 
   /// The words of a text that are not one token of their own: unknown to a vocabulary that lists its words whole.
   public func unknownWords(in text: String) -> [String] {
     var found: [String] = []
-    for word in Self.words(of: ArraySlice(text.precomposedStringWithCanonicalMapping.unicodeScalars)) {
+    for word in Self.words(of: ArraySlice(Self.composed(ArraySlice(text.unicodeScalars)))) {
       var ids: [Int] = []
       appendPieces(of: word, to: &ids)
       let string = String(String.UnicodeScalarView(word))
@@ -147,10 +171,6 @@ public struct CLIPTokenizer: Sendable {
     }
     if bytes.last == 0x20 { bytes.removeLast() }
     return String(decoding: bytes, as: UTF8.self)
-  }
-
-  private func appendTokens(of scalars: ArraySlice<Unicode.Scalar>, to ids: inout [Int]) {
-    for word in Self.words(of: scalars) { appendPieces(of: word, to: &ids) }
   }
 
   /// Byte-pair encoding of one word: of all pairs of neighbours that have a merge, the one that was learnt first is

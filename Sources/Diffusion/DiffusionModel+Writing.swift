@@ -34,22 +34,24 @@ extension DiffusionModel {
       try Safetensors.write(weights.tensors, to: "\(folder)/\(part)/diffusion_pytorch_model.safetensors", half: half)
     }
     try card?.write(folder: folder)
-    try WholeFile.write(DiffusionModel.index.pretty() + "\n", to: "\(folder)/model_index.json")
+    try WholeFile.write(index.pretty() + "\n", to: "\(folder)/model_index.json")
   }
 
-  private static let index: JSON = .object([
-    "_class_name": "StableDiffusionPipeline",
-    "_diffusers_version": .string(writtenDiffusersVersion),
-    "feature_extractor": [nil, nil],
-    "image_encoder": [nil, nil],
-    "requires_safety_checker": false,
-    "safety_checker": [nil, nil],
-    "scheduler": ["diffusers", "DDIMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-  ])
+  private var index: JSON {
+    .object([
+      "_class_name": "StableDiffusionPipeline",
+      "_diffusers_version": .string(writtenDiffusersVersion),
+      "feature_extractor": [nil, nil],
+      "image_encoder": [nil, nil],
+      "requires_safety_checker": false,
+      "safety_checker": [nil, nil],
+      "scheduler": ["diffusers", .string(architecture.scheduler.scheduler.className)],
+      "text_encoder": ["transformers", "CLIPTextModel"],
+      "tokenizer": ["transformers", "CLIPTokenizer"],
+      "unet": ["diffusers", "UNet2DConditionModel"],
+      "vae": ["diffusers", "AutoencoderKL"],
+    ])
+  }
 
   private func copyTokenizer(_ folder: String) throws {
     let target = "\(folder)/tokenizer"

@@ -11,9 +11,9 @@ public struct DiffusionModel {
     public var text: CLIPTextConfig
     public var unet: UNetConfig
     public var vae: AutoencoderConfig
-    public var scheduler: DDIMConfig
+    public var scheduler: SchedulerConfig
 
-    public init(text: CLIPTextConfig, unet: UNetConfig, vae: AutoencoderConfig, scheduler: DDIMConfig) {
+    public init(text: CLIPTextConfig, unet: UNetConfig, vae: AutoencoderConfig, scheduler: SchedulerConfig) {
       self.text = text
       self.unet = unet
       self.vae = vae
@@ -34,7 +34,8 @@ public struct DiffusionModel {
   public let textEncoder: CLIPTextModel
   public let unet: UNet2DConditionModel
   public let vae: AutoencoderKL
-  public let scheduler: DDIMScheduler
+  /// The noise that the model was trained with.
+  public let schedule: NoiseSchedule
   private var stamps = FileStamps(of: [])
   /// What the files do not say and was taken for granted, one sentence each.
   public private(set) var assumptions: [String] = []
@@ -60,7 +61,7 @@ public struct DiffusionModel {
     textEncoder = try CLIPTextModel(architecture.text, textWeights)
     unet = try UNet2DConditionModel(architecture.unet, unetWeights)
     vae = try AutoencoderKL(architecture.vae, vaeWeights)
-    scheduler = DDIMScheduler(architecture.scheduler)
+    schedule = NoiseSchedule(architecture.scheduler)
     for weights in [textWeights, unetWeights, vaeWeights] { try weights.refuseProblems() }
     try checkFit()
   }
@@ -85,10 +86,7 @@ public struct DiffusionModel {
     }
     let folder = try ModelFolder(path)
     try self.init(
-      Architecture(
-        text: CLIPTextConfig(folder.configuration(.textEncoder)), unet: UNetConfig(folder.configuration(.unet)),
-        vae: AutoencoderConfig(folder.configuration(.vae)), scheduler: DDIMConfig(folder.schedulerConfiguration())),
-      textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet), vaeWeights: folder.weights(.vae),
+      Architecture(folder), textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet), vaeWeights: folder.weights(.vae),
       tokenizerFolder: folder.tokenizer, card: ModelCard.load(folder: path))
     stamps = folder.stamps
     try confirmUnchanged()
@@ -114,7 +112,7 @@ public struct DiffusionModel {
     tokenizerFolder = model.tokenizerFolder
     tokenizer = model.tokenizer
     card = model.card
-    scheduler = model.scheduler
+    schedule = model.schedule
     stamps = model.stamps
     assumptions = model.assumptions
     intervention = model.intervention

@@ -54,6 +54,9 @@ struct TokenizerFiles {
     }
     self.ids = ids
     self.vocabulary = vocabulary
+    guard !merges.isEmpty else {
+      throw TokenizerError(file: mergesFile, message: "has no merges, without which every word falls into its letters")
+    }
 
     var special: [String: String] = [:]
     var normalized: [String: Bool] = [:]
@@ -116,13 +119,16 @@ struct TokenizerFiles {
 
   /// `merges.txt`: an optional first line `#version: ...`, then one merge a line.
   private static func merges(text file: String) throws(TokenizerError) -> [(String, String)] {
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw TokenizerError(file: file, message: "is missing: vocab.json alone does not say how words are cut")
+    }
     guard let data = FileManager.default.contents(atPath: file) else {
       throw TokenizerError(file: file, message: "cannot be read")
     }
     var merges: [(String, String)] = []
-    for (number, line) in String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-      .enumerated()
-    {
+    let lines = String(decoding: data, as: UTF8.self)
+      .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+    for (number, line) in lines.enumerated() {
       if line.isEmpty || (number == 0 && line.hasPrefix("#version")) { continue }
       let parts = line.split(separator: " ")
       guard parts.count == 2 else {

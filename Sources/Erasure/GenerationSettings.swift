@@ -6,6 +6,8 @@ public import Diffusion
 public struct GenerationSettings: Configuration {
   public var numInferenceSteps: Int?
   public var guidanceScale: Double?
+  public var scheduler: Scheduler?
+  public var eta: Double?
   public var useFP16 = true
   public var device: Device?
 
@@ -22,14 +24,25 @@ public struct GenerationSettings: Configuration {
   public static let samplerFields: [Field<GenerationSettings>] = [
     Field(
       "num_inference_steps", \.numInferenceSteps, filledBy: .baseModel, otherwise: 50, .between(1...1000),
-      "DDIM steps for image generation", source: "seed document 000"),
+      "Steps of the scheduler for image generation", source: "seed document 000"),
     Field(
       "guidance_scale", \.guidanceScale, filledBy: .baseModel, otherwise: 7.5, .atLeast(0),
       "Classifier-free guidance scale for image generation; 1 and below is no guidance", source: "seed document 000"),
+    Field(
+      "scheduler", \.scheduler,
+      "What images are drawn by, over the noise schedule of the base model; null for the scheduler that its folder names"
+    ).leftOutWhenNull(),
+    Field(
+      "eta", \.eta, .between(0...1), "η of DDIM, the share of DDPM's noise that a step adds; null for none",
+      source: "arXiv 2010.02502"
+    ).leftOutWhenNull(),
   ]
+
+  static let samplerKeys = samplerFields.map(\.key)
 
   /// Steps and scale; what nobody names has the source documents' defaults.
   public var sampler: SamplerSettings {
-    SamplerSettings(steps: numInferenceSteps ?? 50, guidanceScale: guidanceScale ?? 7.5)
+    SamplerSettings(
+      steps: numInferenceSteps ?? 50, guidanceScale: guidanceScale ?? 7.5, scheduler: scheduler, eta: eta ?? 0)
   }
 }

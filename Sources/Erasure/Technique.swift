@@ -32,6 +32,11 @@ public protocol Technique: Configuration {
   /// The costly quantities the edit is made from, in order; each is a stage of its own.
   func estimates(seed: UInt64) -> [Estimate]
 
+  /// What making the edit takes beside its estimates, to tell the time beforehand; nil where nobody knows.
+  var editWork: ModelWork? { get }
+  /// The texts that each step of an image asks the UNet about.
+  var textsPerStep: Int { get }
+
   /// The edit.
   ///
   /// - Throws: ``ErasureError`` for an edit that cannot be made of this model, `CancellationError` where the monitor
@@ -57,6 +62,8 @@ extension Technique {
 
   public func check(_ model: DiffusionModel) throws {}
   public func estimates(seed: UInt64) -> [Estimate] { [] }
+  public var editWork: ModelWork? { nil }
+  public var textsPerStep: Int { samplerSettings.isGuided ? 2 : 1 }
   public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {
     SamplingIntervention()
   }
@@ -82,6 +89,8 @@ public struct Estimate {
   public let needs: [String]
   /// Files that decide the result too.
   public let files: [EstimateFile]
+  /// What computing it takes, to tell the time beforehand; nil where nobody knows.
+  public let work: ModelWork?
   /// The source file that computes it, `#fileID`; techniques share an estimate that comes from a file that they share.
   public let sourceFile: String
   /// Refuses files that cannot be used, before anything is computed.
@@ -90,13 +99,15 @@ public struct Estimate {
   public let compute: (EditContext) throws -> [String: Tensor]
 
   public init(
-    name: String, inputs: JSON, needs: [String] = [], files: [EstimateFile] = [], sourceFile: String = #fileID,
-    check: ((EditContext) throws -> Void)? = nil, compute: @escaping (EditContext) throws -> [String: Tensor]
+    name: String, inputs: JSON, needs: [String] = [], files: [EstimateFile] = [], work: ModelWork? = nil,
+    sourceFile: String = #fileID, check: ((EditContext) throws -> Void)? = nil,
+    compute: @escaping (EditContext) throws -> [String: Tensor]
   ) {
     self.name = name
     self.inputs = inputs
     self.needs = needs
     self.files = files
+    self.work = work
     self.sourceFile = sourceFile
     self.check = check
     self.compute = compute

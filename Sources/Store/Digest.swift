@@ -39,13 +39,17 @@ public struct Digest: Hashable, Comparable, Sendable {
   }
 
   /// The digest and the size of a file of any size, read piece by piece.
+  /// - Parameter progress: called after each piece with the bytes that are read.
   /// - Throws: ``StoreError`` `unreadable`.
-  public static func ofFile(at path: String) throws(StoreError) -> (digest: Digest, bytes: Int) {
+  public static func ofFile(
+    at path: String, progress: (Int) -> Void = { _ in }
+  ) throws(StoreError) -> (digest: Digest, bytes: Int) {
     var stream = DigestStream()
     var bytes = 0
     try Disk.forEachPiece(of: path) { piece throws(StoreError) in
       stream.update(piece)
       bytes += piece.count
+      progress(bytes)
     }
     return (stream.finish(), bytes)
   }

@@ -27,8 +27,7 @@ final class Storage {
   /// Room for the values of a shape, not yet set. Where there is none, the program ends.
   init(shape: [Int]) {
     _ = Storage.allocator
-    var raw: UnsafeMutableRawPointer?
-    guard let bytes = Storage.byteCount(shape), posix_memalign(&raw, 64, max(bytes, 1)) == 0, let raw else {
+    guard let bytes = Storage.byteCount(shape), let raw = Storage.memory(bytes) else {
       Storage.endWithoutMemory(shape)
     }
     count = bytes / MemoryLayout<Float>.stride
@@ -43,6 +42,12 @@ final class Storage {
     self.count = count
     let source = UnsafeMutableRawPointer(mutating: file.bytes.baseAddress! + offset)
     pointer = source.bindMemory(to: Float.self, capacity: count)
+  }
+
+  private static func memory(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    if bytes >= BlockPool.smallest { return BlockPool.take(bytes) }
+    var raw: UnsafeMutableRawPointer?
+    return posix_memalign(&raw, 64, max(bytes, 1)) == 0 ? raw : nil
   }
 
   /// Nil where the number is larger than any memory.
@@ -105,5 +110,9 @@ final class Storage {
     Storage.locked { forms.removeAll() }
   }
 
-  deinit { if file == nil { free(pointer) } }
+  deinit {
+    guard file == nil else { return }
+    let bytes = count * MemoryLayout<Float>.stride
+    if bytes >= BlockPool.smallest { BlockPool.give(pointer, bytes) } else { free(pointer) }
+  }
 }

@@ -14,7 +14,7 @@ internal import Synchronization
 final class WorkerPool: Sendable {
   static let shared = WorkerPool()
 
-  /// How often a thread looks for work, or for the end of a loop, before it lets others run.
+  /// How often a thread looks for work, or for the end of a loop, before it lets others have the core.
   private static let patience = 5_000
 
   /// One loop: what its threads do, and how many of the pool's are to take part.
@@ -56,7 +56,7 @@ final class WorkerPool: Sendable {
     var looks = 0
     while running.load(ordering: .acquiring) > 0 {
       looks += 1
-      if looks < WorkerPool.patience { lethe_pause() } else { sched_yield() }
+      if looks < WorkerPool.patience { lethe_pause() } else { usleep(20) }
     }
     loop = nil
     isBusy.store(false, ordering: .releasing)

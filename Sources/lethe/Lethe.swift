@@ -31,7 +31,9 @@ struct Lethe: ParsableCommand {
         subcommands: [List.self, Show.self, Compare.self, ReportCommand.self, Transfer.self, Reproduce.self]),
       CommandGroup(
         name: "Models",
-        subcommands: [Generate.self, Purify.self, Export.self, Train.self, Bench.self, Forward.self]),
+        subcommands: [
+          Models.self, Generate.self, Purify.self, Export.self, Train.self, Bench.self, Forward.self,
+        ]),
       CommandGroup(name: "The store", subcommands: [Verify.self, CollectGarbage.self, Reindex.self]),
     ])
 

@@ -92,7 +92,7 @@ import Testing
     for (name, intervention) in interventions() {
       var attacked = model
       attacked.intervention = intervention
-      let timestep = try model.scheduler.timesteps(2)[1]
+      let timestep = try DDIMScheduler(model.architecture.scheduler).timesteps(2)[1]
       let predicted = try AttackedPrediction(attacked, settings)(latent, timestep: timestep, states: states)
       var hooks: UNetHooks?
       if let make = intervention.hooks { hooks = make(1) }

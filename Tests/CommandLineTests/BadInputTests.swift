@@ -41,6 +41,8 @@ struct BadInputTests {
       ),
       (["generate", "a circle", "--out", "a.jpg"], "--out takes a file that ends in .png"),
       (["generate", "a circle", "--guidance-scale", "-1"], "--guidance-scale"),
+      (["generate", "a circle", "--scheduler", "dmp_solver++"], "found \"dmp_solver++\" (did you mean dpm_solver++?)"),
+      (["generate", "a circle", "--eta", "2"], "--eta takes a number from 0 to 1, found 2"),
       (["generate", "a circle", "--model", "./model", "--run", "abcd"], "--run and --model both name a model"),
       (["gc", "--grace", "-1"], "--grace"),
       (["train", "sae", "--recipe", "r.json"], "either --out says where the autoencoder is written, or --declare"),
@@ -106,6 +108,21 @@ struct BadInputTests {
   }
 
   private func runs(_ desk: Desk) throws -> Int { try desk.lethe("ls", "--json").json().array?.count ?? -1 }
+
+  @Test("names of models that cannot be given, and folders that are none")
+  func models() throws {
+    let desk = try Desk()
+    expectRefusal(
+      try desk.lethe("models", "add", "a/b", "model"), "\"a/b\" cannot be the name of a model: it looks like a path")
+    expectRefusal(try desk.lethe("models", "add", "ssd", "model"), "a technique, an attack or a metric is called so")
+    expectRefusal(try desk.lethe("models", "add", "mine", "none"), "there is no model in the folder none")
+    expectRefusal(try desk.lethe("models", "add", "mine"), "Missing expected argument '<folder>'")
+    expectRefusal(try desk.lethe("models", "remove", "mine"), "no model \"mine\" is registered")
+    expectRefusal(try desk.lethe("models", "show", "mine"), "there is no base model \"mine\"")
+    try desk.write("lethe-store/models.json", "{")
+    expectRefusal(try desk.lethe("models"), "lethe-store/models.json")
+    expectRefusal(try desk.lethe("generate", "a circle", "--model", "mine"), "lethe-store/models.json")
+  }
 
   @Test("weights that are truncated or missing")
   func weights() throws {

@@ -77,7 +77,7 @@ struct HelpTests {
 }
 
 let commandNames = [
-  "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "generate", "purify", "export",
+  "run", "plan", "describe", "ls", "show", "compare", "report", "reproduce", "models", "generate", "purify", "export",
   "techniques", "attacks", "transfer", "check", "train", "bench", "verify",
   "gc",
   "reindex",

@@ -78,6 +78,62 @@ struct WorkflowTests {
 
   private func file(_ desk: Desk, _ name: String) -> URL { URL(fileURLWithPath: desk.path(name)) }
 
+  @Test("a model that has a name is listed, shown, used by it everywhere, and forgotten")
+  func namedModel() throws {
+    let desk = try Desk()
+    let lethe = desk.lethe
+    let added = try lethe("models", "add", "mine", "model")
+    #expect(added.status == 0, "\(added.errors)")
+    let listed = try #require(lethe("models", "--json").json()["models"]?.array?.first { $0["name"] == "mine" })
+    #expect(listed["folder"] == .string(desk.path("model")) && listed["precision"] == "float32")
+    #expect(listed["registered"] == true && listed["problem"] == .null)
+    let table = try lethe("models").output
+    #expect(table.contains("mine") && table.contains(desk.path("model")))
+    let digest = try #require(listed["digest"]?.string)
+    #expect(table.contains(digest.prefix(12)))
+    let shown = try lethe("models", "show", "mine")
+    #expect(shown.output.contains("scheduler") && shown.output.contains("text_encoder"))
+    #expect(try lethe("describe", "mine").output.contains("circle, square, triangle"))
+
+    #expect(try lethe("generate", "a circle", "--model", "mine", "--out", "named.png").status == 0)
+    #expect(try lethe("generate", "a circle", "--model", "./model", "--out", "plain.png").status == 0)
+    #expect(try Data(contentsOf: file(desk, "named.png")) == Data(contentsOf: file(desk, "plain.png")))
+    try desk.write("e.json", Desk.experiment().setting("base_model", to: "mine"))
+    let run = try lethe("run", "e.json", "--json")
+    #expect(run.status == 0, "\(run.errors)")
+    let id = try #require(run.json()["runs"]?[0]?["run_id"]?.string)
+    let record = try lethe("show", id, "--json").json()["record"]
+    #expect(record?["stages"]?[0]?["details"]?["digest"] == .string(digest))
+
+    #expect(try lethe("models", "remove", "mine").status == 0)
+    #expect(try lethe("run", "e.json").errors.contains("there is no base model \"mine\""))
+    #expect(desk.exists("model/model_index.json"))
+    // The record knows the folder.
+    #expect(try lethe("reproduce", id).status == 0)
+  }
+
+  @Test("a plan tells how long each stage will take, and bench how long an experiment")
+  func times() throws {
+    let desk = try Desk()
+    let lethe = desk.lethe
+    try desk.write("e.json", Desk.experiment(Desk.ssd))
+    let plan = try lethe("plan", "e.json", "--json").json()
+    #expect((plan["estimated_seconds"]?.number ?? 0) > 0)
+    let stages = try #require(plan["plans"]?[0]?["stages"]?.array)
+    #expect(stages.first { $0["name"] == "fisher.forget" }?["estimated_from"] == "measurement")
+    let text = try lethe("plan", "e.json").output
+    #expect(text.contains(", measured") && text.contains("  about ") && text.contains("without an estimate"))
+    #expect(try !lethe("plan", "e.json", "--no-times").output.contains("measured"))
+    let bench = try lethe("bench", "e.json")
+    #expect(bench.status == 0, "\(bench.errors)")
+    #expect(bench.output.contains("UNet forward") && bench.output.contains("e seed 3"))
+    #expect(try lethe("bench", "e.json", "--json").json()["models"]?[0]?["seconds"]?["gradient"]?.number != nil)
+    #expect(try lethe("run", "e.json").status == 0)
+    #expect(try lethe("plan", "e.json").output.contains("nothing to compute"))
+    let later = try lethe("plan", "e.json", "--set", "technique.config.num_fisher_samples=3").output
+    #expect(later.contains(", past") && !later.contains("no estimate"))
+  }
+
   @Test("a changed output ends a reproduction with a status that is not zero, and is named")
   func divergence() throws {
     let desk = try Desk()
@@ -99,6 +155,15 @@ struct WorkflowTests {
     #expect(try lethe("generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "a.png").status == 0)
     #expect(try lethe("generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "b.png").status == 0)
     #expect(try Data(contentsOf: file(desk, "a.png")) == Data(contentsOf: file(desk, "b.png")))
+
+    let euler = try lethe(
+      "generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "euler.png", "--scheduler", "euler", "--json")
+    #expect(try euler.json()["scheduler"] == "euler")
+    #expect(try Data(contentsOf: file(desk, "euler.png")) != Data(contentsOf: file(desk, "a.png")))
+    let long = Array(repeating: "circle", count: 90).joined(separator: " ")
+    let cut = try lethe("generate", long, "--model", "./model", "--negative-prompt", long, "--out", "long.png")
+    #expect(cut.errors.components(separatedBy: "more tokens than").count == 2, "\(cut.errors)")
+    #expect(cut.errors.contains("2 prompts have more tokens than"))
 
     let several = try lethe(
       "generate", "a red circle", "--model", "./model", "--seed", "7", "--count", "3", "--out", "many.png",

@@ -61,7 +61,9 @@ import Testing
     #expect(try refusal([:]) == "vocab.json: is missing (and there is no tokenizer.json either)")
     #expect(try refusal(["vocab.json": "{\"a\": "]) == "vocab.json: is not valid JSON")
     #expect(try refusal(["vocab.json": "{\"a\": \"b\"}"]) == "vocab.json: the id of \"a\" is not an integer")
-    #expect(try refusal(["vocab.json": "{\"a\": 0}"]) == "merges.txt: cannot be read")
+    #expect(
+      try refusal(["vocab.json": "{\"a\": 0}"])
+        == "merges.txt: is missing: vocab.json alone does not say how words are cut")
     #expect(
       try refusal(["vocab.json": "{\"a\": 7}", "merges.txt": ""])
         == "vocab.json: its ids must be 0 to 0, each once; 7 is not (\"a\")")
@@ -69,14 +71,23 @@ import Testing
       try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": "#version: 0.2\na b c\n"])
         == "merges.txt: line 2 is not two tokens with a space between them")
     #expect(
-      try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": ""]) == "vocab.json: has no bos_token \"<|startoftext|>\"")
+      try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": "a a\n"])
+        == "vocab.json: has no bos_token \"<|startoftext|>\"")
+    let none = "has no merges, without which every word falls into its letters"
+    for text in ["", "#version: 0.2\n", "\n\n"] {
+      #expect(try refusal(["vocab.json": "{\"a\": 0}", "merges.txt": text]) == "merges.txt: \(none)")
+    }
+    #expect(try refusal(["tokenizer.json": "{\"model\": {\"vocab\": {\"a\": 0}}}"]) == "tokenizer.json: \(none)")
+    #expect(
+      try refusal(["tokenizer.json": "{\"model\": {\"vocab\": {\"a\": 0}, \"merges\": [\"a\"]}}"])
+        == "tokenizer.json: merge 1 is not two tokens")
     let special = "{\"<|startoftext|>\": 0, \"<|endoftext|>\": 1, \"a\": 2}"
     #expect(
       try refusal(["vocab.json": special, "merges.txt": "a b\n"])
         == "merges.txt: merge 1, \"a b\", uses a token that is not in the vocabulary")
     #expect(
       try refusal([
-        "vocab.json": special, "merges.txt": "", "tokenizer_config.json": "{\"model_max_length\": \"many\"}",
+        "vocab.json": special, "merges.txt": "a a\n", "tokenizer_config.json": "{\"model_max_length\": \"many\"}",
       ])
         == "tokenizer_config.json: model_max_length: expected an integer of at least 2")
   }

@@ -45,7 +45,7 @@ import Testing
       if tokenizer { try files.copyItem(atPath: Reference.tinyDiffusers + "/tokenizer", toPath: folder + "/tokenizer") }
       if schedule {
         try WholeFile.makeFolder(folder + "/scheduler")
-        try WholeFile.write(DDIMConfig().json.canonical(), to: folder + "/scheduler/scheduler_config.json")
+        try WholeFile.write(SchedulerConfig().json.canonical(), to: folder + "/scheduler/scheduler_config.json")
       }
       try body(path, tensors)
     }

@@ -59,14 +59,14 @@ import Testing
   }
 
   @Test func `a step of DDIM and the noising of clean samples agree`() throws {
-    let scheduler = DDIMScheduler(DDIMConfig())
+    let scheduler = DDIMScheduler(SchedulerConfig())
     let sample = try Reference.tensor("unet.sample")
     let latents = try Reference.tensor("vae.latents")
     try expectAgreement(
-      scheduler.step(noise: sample, sample: latents, timestep: 501, steps: 10), "ddim.scheduler_step", within: 1e-6)
+      scheduler.step(sample, sample: latents, timestep: 501, steps: 10), "ddim.scheduler_step", within: 1e-6)
     try expectAgreement(
-      scheduler.addNoise(latents, noise: sample, timesteps: [981, 37]), "ddim.add_noise", within: 1e-6)
-    let alphas = stride(from: 0, to: 1000, by: 37).map { scheduler.cumulativeAlphas[$0] }
+      scheduler.schedule.addNoise(latents, noise: sample, timesteps: [981, 37]), "ddim.add_noise", within: 1e-6)
+    let alphas = stride(from: 0, to: 1000, by: 37).map { scheduler.schedule.cumulativeAlphas[$0] }
     try expectAgreement(Tensor(alphas, shape: [alphas.count]), "ddim.alphas_cumprod", within: 1e-6)
   }
 }

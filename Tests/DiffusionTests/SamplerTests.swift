@@ -1,4 +1,5 @@
 import Diffusion
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -23,7 +24,7 @@ import Testing
 
   @Test func `ten guided DDIM steps from the same noise end in the latent and the image of diffusers`() throws {
     let sampler = try Sampler(model, SamplerSettings(steps: 10, guidanceScale: 7.5))
-    #expect(sampler.timesteps.map(Float.init) == (try Reference.tensor("ddim.timesteps")).values)
+    #expect(sampler.timesteps == (try Reference.tensor("ddim.timesteps")).values)
     let latents = try sampler.denoise(
       try Reference.tensor("ddim.noise"), prompts: ["a red striped circle on a white background"])
     try expectAgreement(latents, "ddim.latents")
@@ -37,6 +38,19 @@ import Testing
     #expect(try latents(sampler, requests, batchSize: 3) == alone)
     #expect(try latents(sampler, requests, batchSize: 7) == alone)
     #expect(try latents(sampler, requests.reversed(), batchSize: 4) == alone.reversed())
+  }
+
+  @Test func `a few images on several threads tell of each of their steps`() throws {
+    let sampler = try Sampler(model, SamplerSettings(steps: 5, guidanceScale: 2))
+    // As many as there are threads, each of which draws by itself, and one more than fit a round.
+    for count in [1, Parallel.threadCount, 4 * Parallel.threadCount + 1] {
+      let told = Mutex<[Int]>([])
+      let noise = Tensor.zeros([count] + sampler.latentShape)
+      let prompts = Array(repeating: "a circle", count: count)
+      _ = try sampler.denoise(noise, prompts: prompts, stepped: { step in told.withLock { $0.append(step) } })
+      let steps = told.withLock { $0 }
+      #expect(steps.count >= 5 && steps == steps.sorted() && steps.last == 5, "\(count): \(steps)")
+    }
   }
 
   @Test func `a guidance scale of one or less is the prompt alone`() throws {

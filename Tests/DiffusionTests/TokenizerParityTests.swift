@@ -31,6 +31,36 @@ struct TokenizerParityTests {
     }
   }
 
+  @Test("ids of ten thousand strings of all scripts, marks, spaces and signs")
+  func tenThousandStrings() throws {
+    let tokenizer = try CLIPTokenizer(folder: Fixtures.path("tokenizer/clip"))
+    let text = try Data(contentsOf: URL(filePath: Fixtures.path("tokenizer/strings.jsonl")))
+    let lines = text.split(separator: UInt8(ascii: "\n"))
+    #expect(lines.count == 10_000)
+    for line in lines {
+      let entry = try JSON.parse(line, file: "strings.jsonl")
+      let string = try #require(entry[0]?.string)
+      let scalars = string.unicodeScalars.map { String($0.value, radix: 16) }.joined(separator: " ")
+      if let ids = entry[2]?.array {
+        var found = tokenizer.encode(string)
+        #expect(found.count == 77)
+        while found.suffix(2) == [tokenizer.endToken, tokenizer.endToken] { found.removeLast() }
+        #expect(found == ids.compactMap(\.integer), "\(scalars)")
+      }
+      #expect(Optional(digest(tokenizer.tokens(string))) == entry[1]?.string, "\(scalars)")
+    }
+  }
+
+  /// FNV-1a over four bytes of each id.
+  private func digest(_ ids: [Int]) -> String {
+    var hash: UInt32 = 0x811C_9DC5
+    for id in ids {
+      for shift in [0, 8, 16, 24] { hash = (hash ^ UInt32(id >> shift & 255)) &* 0x0100_0193 }
+    }
+    let digits = String(hash, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+
   @Test("a text encoder whose weights carry the prefix of published folders is the same model")
   func prefixedWeights() throws {
     let (config, plain) = try Reference.text()

@@ -60,7 +60,7 @@ import Testing
 
   @Test func `the noise-based loss is that of denoising anchor images under the concept's prompt`() throws {
     let latents = RandomStream(seed: 2, "latents").normal([4, 4, 8, 8])
-    let sample = NoisedSample(latents, model.scheduler, RandomStream(seed: 1, "ac").item(0))
+    let sample = NoisedSample(latents, model.schedule, RandomStream(seed: 1, "ac").item(0))
     let prompt = ["a star", "a red star"][sample.image % 2]
     let predicted = model.unet(
       sample.latent, timesteps: [sample.timestep],

@@ -57,7 +57,7 @@ import Testing
 
   @Test func pairsALatentWithTheTimestepThatComesNext() throws {
     var attribution = attribution(.guidance)
-    let timesteps = try model.scheduler.timesteps(3)
+    let timesteps = try DDIMScheduler(model.architecture.scheduler).timesteps(3)
     #expect(try attribution.samples(model).map(\.timestep) == timesteps)
     let first = try attribution.samples(model)[0].latent
     attribution.pairing = .last

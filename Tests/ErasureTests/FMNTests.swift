@@ -29,7 +29,7 @@ import Testing
 
   private func sample() -> NoisedSample {
     NoisedSample(
-      RandomStream(seed: 2, "latents").normal([1, 4, 8, 8]), model.scheduler, RandomStream(seed: 1, "sample"))
+      RandomStream(seed: 2, "latents").normal([1, 4, 8, 8]), model.schedule, RandomStream(seed: 1, "sample"))
   }
 
   @Test func `a concept's tokens are found where the prompt has them`() throws {

@@ -1,6 +1,8 @@
 import Configuration
+import Diffusion
 import Erasure
 import Store
+import TestSupport
 import Testing
 import Workbench
 
@@ -267,6 +269,34 @@ struct ExperimentTests {
     #expect(try points(with("technique.config.load_path", "w.safetensors"))[0].warnings.isEmpty)
   }
 
+  @Test("prompts that the text encoder cuts are one warning, which counts them and shows the first")
+  func longPrompts() throws {
+    var base = shapes
+    base.card = nil
+    base.tokenizer = try CLIPTokenizer(folder: Fixtures.path("tokenizer/shapes"))
+    let long = ["a red circle", Array(repeating: "circle", count: 40).joined(separator: " ")]
+    let document = try with(
+      "technique.config.retain_prompts", .array((long + ["of " + long[1]]).map(JSON.string)),
+      in: with("technique.config.forget_prompts", .array(long.map(JSON.string))))
+    let point = try experiment(document).points { _ in base }[0]
+    let words = "circle circle circle circle circle circle circle circle circ..."
+    #expect(
+      point.warnings == [
+        "2 prompts have more tokens than the 30 that the text encoder reads, and are cut, the first of them: \"\(words)\""
+      ])
+  }
+
+  @Test("a scheduler is a part of the question where it is written, and leaves no trace where it is not")
+  func schedulers() throws {
+    let plain = try points(circle)[0]
+    #expect(plain.technique.config["scheduler"] == nil && plain.technique.config["eta"] == nil)
+    let euler = try points(with("technique.config.scheduler", "euler"))[0]
+    #expect(euler.technique.config["scheduler"] == "euler" && euler.configHash != plain.configHash)
+    #expect(try points(with("technique.config.scheduler", .null))[0].configHash == plain.configHash)
+    #expect(try refusal(with("technique.config.scheduler", "dmp_solver++")).contains("did you mean \"dpm_solver++\"?"))
+    #expect(try refusal(with("technique.config.eta", 2)).contains("eta"))
+  }
+
   @Test("describe shows a technique's table, and refuses what has none")
   func describe() throws {
     let ssd = try Catalogue.standard.table(of: "ssd")
@@ -275,7 +305,7 @@ struct ExperimentTests {
       ssd.rows.map(\.key) == [
         "erase_concept", "forget_prompts", "retain_prompts", "rule", "alpha", "dampening_coeff", "selection_weighting",
         "dampening_constant", "num_fisher_samples", "latent_source", "save_path", "load_path", "num_inference_steps",
-        "guidance_scale", "use_fp16", "device",
+        "guidance_scale", "scheduler", "eta", "use_fp16", "device",
       ])
     let steps = try #require(ssd.rows.first { $0.key == "num_inference_steps" })
     #expect(steps.defaultValue == 50 && steps.filledBy == .baseModel)

@@ -65,12 +65,13 @@ struct PartTests {
       model.unet(latents, timesteps: [501], encoderHiddenStates: states.slice(axis: 0, half..<half + 1))
     }
     let guided = predicted(0) + (predicted(1) - predicted(0)) * 7.5
-    let next = model.scheduler.step(noise: guided, sample: latents, timestep: 501, steps: 50)
+    let scheduler = DDIMScheduler(model.architecture.scheduler)
+    let next = scheduler.step(guided, sample: latents, timestep: 501, steps: 50)
     #expect(relativeError(outputs[0].tensor, next) <= 1e-5)
 
     let tape = Tape()
     let tracked = model.unetWeights.tracked(on: tape)
-    let noisy = model.scheduler.addNoise(latents, noise: noise, timesteps: [37])
+    let noisy = model.schedule.addNoise(latents, noise: noise, timesteps: [37])
     let unet = try UNet2DConditionModel(model.unet.config, tracked)
     let loss = mseLoss(
       unet(noisy, timesteps: [37], encoderHiddenStates: states.slice(axis: 0, 0..<1)), noise)

@@ -25,11 +25,17 @@ public struct AttackStages: Configuration {
   /// The number of stages, after each of which an image is drawn and judged.
   public var count: Int { (Self.timestepCount + timestepStride - 1) / timestepStride }
 
+  /// What a search takes where no image ends it: those of the prompt itself, of the base model and of each stage, and
+  /// the iterations.
+  func work(drawing: ModelWork, iteration: ModelWork) -> ModelWork {
+    drawing * (count + 2) + iteration * (count * iterations)
+  }
+
   /// The timesteps of the stages: the middles of fifty equal parts of the training timesteps, every
   /// `timestep_stride`-th of them.
-  func timesteps(_ scheduler: DDIMScheduler) -> [Int] {
+  func timesteps(_ schedule: NoiseSchedule) -> [Int] {
     stride(from: 0, to: Self.timestepCount, by: timestepStride).map {
-      (2 * $0 + 1) * scheduler.config.trainTimesteps / (2 * Self.timestepCount)
+      (2 * $0 + 1) * schedule.trainTimesteps / (2 * Self.timestepCount)
     }
   }
 
@@ -56,10 +62,10 @@ public struct AttackStages: Configuration {
     text: () -> String
   ) throws -> AdversarialPrompt {
     if let prompt = try context.promptBeforeAttack(target) { return prompt }
-    let scheduler = context.base.scheduler
+    let schedule = context.base.schedule
     let clean = try context.latent(of: context.image(target.prompt, target, by: context.base))
     var result = AdversarialPrompt(target.prompt, loss: nil, iterations: 0, outcome: .failed)
-    for timestep in timesteps(scheduler) {
+    for timestep in timesteps(schedule) {
       var loss = 0.0
       for _ in 0..<iterations {
         if context.monitor.isCancelled() { throw CancellationError() }
@@ -69,7 +75,7 @@ public struct AttackStages: Configuration {
           step(
             Sample(
               timestep: timestep, noise: noise,
-              latent: scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), stream: draws)))
+              latent: schedule.addNoise(clean, noise: noise, timesteps: [timestep]), stream: draws)))
         result.iterations += 1
       }
       result.text = text()

@@ -10,7 +10,7 @@ public import Tensors
 public struct AttackedPrediction {
   public let model: DiffusionModel
   private let isGuided: Bool
-  private let timesteps: [Int]
+  private let timesteps: [Float]
   /// The texts before the prompt in a guided batch; empty where the prompt is alone.
   private let guidance: [PreparedText]
 
@@ -18,7 +18,9 @@ public struct AttackedPrediction {
   public init(_ model: DiffusionModel, _ settings: SamplerSettings) throws {
     self.model = model
     isGuided = settings.guidanceScale > 1
-    timesteps = try model.scheduler.timesteps(settings.steps)
+    timesteps = try model.architecture.scheduler.solver(
+      steps: settings.steps, scheduler: settings.scheduler, eta: settings.eta
+    ).timesteps
     let intervention = model.intervention
     let isChanged = intervention.hooks != nil || intervention.guidance != nil
     let prompts = isChanged && isGuided ? [settings.negativePrompt] + (intervention.guidance?.prompts ?? []) : []
@@ -30,15 +32,19 @@ public struct AttackedPrediction {
   /// - Parameters:
   ///   - latent: x_t, (1, channels, height, width)
   ///   - states: of the prompt, (1, positions, width)
-  /// - Returns: a tensor of the latent's shape
+  /// - Returns: ε, a tensor of the latent's shape
   public func callAsFunction(_ latent: Tensor, timestep: Int, states: Tensor) -> Tensor {
+    model.schedule.noise(predicted: output(latent, timestep, states), in: latent, timestep: timestep)
+  }
+
+  private func output(_ latent: Tensor, _ timestep: Int, _ states: Tensor) -> Tensor {
     let prompt = model.unet.prepare(text: states)
     let step = nearestStep(to: timestep)
-    let noise = model.unet(
+    let output = model.unet(
       latent, time: model.unet.prepare(timesteps: [timestep]),
       text: guidance.isEmpty ? prompt : .batch(guidance + [prompt]), hooks: model.intervention.hooks?(step))
-    guard !guidance.isEmpty else { return noise }
-    func part(_ index: Int) -> Tensor { noise.slice(axis: 0, index..<index + 1) }
+    guard !guidance.isEmpty else { return output }
+    func part(_ index: Int) -> Tensor { output.slice(axis: 0, index..<index + 1) }
     guard let rule = model.intervention.guidance else { return part(1) }
     // A single step has no steps before it whose momentum it could continue.
     var state: Tensor?
@@ -51,6 +57,6 @@ public struct AttackedPrediction {
 
   /// The step of a run whose timestep is nearest, the noisier of two.
   private func nearestStep(to timestep: Int) -> Int {
-    timesteps.indices.min { abs(timesteps[$0] - timestep) < abs(timesteps[$1] - timestep) } ?? 0
+    timesteps.indices.min { abs(timesteps[$0] - Float(timestep)) < abs(timesteps[$1] - Float(timestep)) } ?? 0
   }
 }

@@ -58,7 +58,7 @@ struct Checkpoint {
     var unet = try shapes.unet(), vae = try shapes.autoencoder()
     let schedule = try Self.schedule(of: path, isSecond: shapes.isSecond)
     // Stable Diffusion 2 was trained at 512 pixels to predict the noise, and at 768 to predict v.
-    unet.sampleSize = shapes.isSecond && schedule.prediction != "epsilon" ? 96 : 64
+    unet.sampleSize = shapes.isSecond && schedule.config.predictionType != .epsilon ? 96 : 64
     vae.sampleSize = unet.sampleSize * vae.reduction
     architecture = DiffusionModel.Architecture(
       text: try shapes.textEncoder(), unet: unet, vae: vae, scheduler: schedule.config)
@@ -98,7 +98,7 @@ struct Checkpoint {
     return Weights(tensors, source: path)
   }
 
-  private static func prefix(_ part: ModelFolder.Part) -> String {
+  static func prefix(_ part: ModelFolder.Part) -> String {
     switch part {
     case .unet: unet
     case .vae: autoencoder
@@ -110,20 +110,17 @@ struct Checkpoint {
   /// training's configuration names, else the usual one for the architecture.
   private static func schedule(
     of path: String, isSecond: Bool
-  ) throws -> (config: DDIMConfig, prediction: String, assumptions: [String]) {
+  ) throws -> (config: SchedulerConfig, assumptions: [String]) {
     let place = folder(of: path) + "/scheduler/scheduler_config.json"
     if FileManager.default.fileExists(atPath: place) {
-      let file = try ConfigurationFile(path: place)
-      return (try DDIMConfig(file), try file.string("prediction_type", default: "epsilon"), [])
+      return (try SchedulerConfig(ConfigurationFile(path: place)), [])
     }
-    let usual = isSecond ? "v_prediction" : "epsilon"
     let told = try companions(of: path).first.flatMap { try prediction(in: "\(folder(of: path))/\($0)") }
-    var values = DDIMConfig().json.object ?? [:]
-    values["prediction_type"] = .string(told ?? usual)
-    let config = try DDIMConfig(ConfigurationFile(file: path, values: values))
-    guard told == nil, isSecond else { return (config, told ?? usual, []) }
+    var config = SchedulerConfig()
+    config.predictionType = told ?? (isSecond ? .velocity : .epsilon)
+    guard told == nil, isSecond else { return (config, []) }
     return (
-      config, usual,
+      config,
       [
         "\(path) does not say what its UNet predicts: v is taken for granted, as Stable Diffusion 2 has it at 768 "
           + "pixels; for one that predicts the noise write a \(place) with `prediction_type` \"epsilon\""
@@ -132,7 +129,7 @@ struct Checkpoint {
   }
 
   /// What `parameterization` says in a training's configuration; the noise where it says nothing.
-  private static func prediction(in path: String) throws -> String? {
+  private static func prediction(in path: String) throws -> PredictionType? {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw ModelFolderError(file: path, "this file cannot be read")
     }
@@ -140,12 +137,12 @@ struct Checkpoint {
       let parts = line.split(separator: ":").map { $0.trimmingCharacters(in: .whitespaces) }
       guard parts.count == 2, parts[0] == "parameterization" else { continue }
       switch parts[1].trimmingCharacters(in: CharacterSet(charactersIn: "\"'")) {
-      case "eps": return "epsilon"
-      case "v": return "v_prediction"
+      case "eps": return .epsilon
+      case "v": return .velocity
       default:
         throw ModelFolderError(file: path, key: "parameterization", "\(parts[1]) is not supported, only eps or v")
       }
     }
-    return "epsilon"
+    return .epsilon
   }
 }

@@ -57,7 +57,8 @@ struct CheckpointShapes {
       shapes.first { $0.key.hasPrefix(prefix) && $0.key.hasSuffix(".proj_in.weight") }?.value.count == 2
     let time = try extent(prefix + "time_embed.0.weight", 0, of: 2)
     config.timeEmbeddingSize = time == 4 * config.blockChannels[0] ? nil : time
-    if isSecond { config.heads = config.blockChannels.map { max($0 / Self.headSize, 1) } }
+    // The first version has eight heads at every level, the second heads of one size.
+    config.heads = config.blockChannels.map { isSecond ? max($0 / Self.headSize, 1) : 8 }
     return config
   }
 

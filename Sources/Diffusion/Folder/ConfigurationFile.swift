@@ -13,7 +13,8 @@ public struct ConfigurationFile {
   public init(path: String) throws {
     let json: JSON
     do {
-      json = try JSON.read(path)
+      // Python writes a bound that is none as -Infinity.
+      json = try JSON.read(path, allowingInfinity: true)
     } catch {
       let place = error.line.map { "line \($0): " } ?? ""
       throw ModelFolderError(file: path, place + error.message)
@@ -78,6 +79,7 @@ public struct ConfigurationFile {
   func number(_ key: String, default fallback: Double? = nil) throws -> Double {
     guard let found = value(key) else { return try fallback ?? absent(key) }
     guard let number = found.number else { throw error(key, "a number was expected, not \(found.kind)") }
+    guard number.isFinite || number == fallback else { throw error(key, "a finite number was expected") }
     return number
   }
 

@@ -56,11 +56,22 @@ struct ModelFolder {
     try ConfigurationFile(path: file("\(part.rawValue)/config.json"))
   }
 
-  func schedulerConfiguration() throws -> ConfigurationFile {
-    try ConfigurationFile(path: file("scheduler/scheduler_config.json"))
+  func weights(_ part: Part) throws -> Weights { try WeightFiles(folder: file(part.rawValue), part).weights() }
+}
+
+extension DiffusionModel.Architecture {
+  /// What a diffusers folder, or a model in a single file, says of itself without its weights being read.
+  ///
+  /// - Throws: ``ModelFolderError``, `SafetensorsError` or `FileError`, each one sentence that names file and key.
+  public init(of path: String) throws {
+    if Checkpoint.isFile(path) { self = try Checkpoint(path).architecture } else { try self.init(ModelFolder(path)) }
   }
 
-  func weights(_ part: Part) throws -> Weights { try WeightFiles(folder: file(part.rawValue), part).weights() }
+  init(_ folder: ModelFolder) throws {
+    try self.init(
+      text: CLIPTextConfig(folder.configuration(.textEncoder)), unet: UNetConfig(folder.configuration(.unet)),
+      vae: AutoencoderConfig(folder.configuration(.vae)), scheduler: SchedulerConfig(folder: folder.path))
+  }
 }
 
 /// Files as they were when a model began to be read.

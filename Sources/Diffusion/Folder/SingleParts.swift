@@ -39,6 +39,6 @@ extension CLIPTextModel {
 extension DDIMScheduler {
   /// - Throws: ``ModelFolderError``, one sentence that names file and key.
   public static func read(folder path: String) throws -> DDIMScheduler {
-    DDIMScheduler(try DDIMConfig(ModelFolder(path).schedulerConfiguration()))
+    DDIMScheduler(try SchedulerConfig(folder: path))
   }
 }

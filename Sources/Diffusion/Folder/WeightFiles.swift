@@ -44,6 +44,12 @@ struct WeightFiles {
     return [name] + Set((try? pieces())?.values.map { $0 } ?? []).sorted()
   }
 
+  /// The files of tensors, opened; no weight is read.
+  func tensorFiles() throws -> [TensorFile] {
+    guard path.hasSuffix(".json") else { return [try TensorFile(path)] }
+    return try Set(pieces().values).sorted().map { try TensorFile("\(folder)/\($0)") }
+  }
+
   /// - Throws: ``ModelFolderError``, `SafetensorsError`, `FileError` or `WeightsError`, each one sentence that names
   ///   the file.
   func weights() throws -> Weights {

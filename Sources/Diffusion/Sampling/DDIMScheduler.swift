@@ -1,114 +1,102 @@
 public import Tensors
 
-/// Denoising diffusion implicit models (Song et al., 2021): noises clean samples for training, and samples
-/// deterministically (η = 0) in any number of steps.
+/// Denoising diffusion implicit models (Song et al., 2021): samples deterministically in any number of steps, or with
+/// noise (η above 0), and back.
 public struct DDIMScheduler: Sendable {
-  public let config: DDIMConfig
-  /// ᾱ of each training timestep: the share of the clean sample in the variance of the noised one.
-  public let cumulativeAlphas: [Float]
+  public let schedule: NoiseSchedule
+  private let config: SchedulerConfig
 
-  public init(_ config: DDIMConfig) {
+  /// - Parameter config: its own scheduler may be another one
+  public init(_ config: SchedulerConfig) {
+    var config = config
+    config.scheduler = .ddim
     self.config = config
-    // Rounded to float32 where diffusers rounds, so that the schedules agree in every bit but the last.
-    var product = 1.0
-    cumulativeAlphas = DDIMScheduler.betas(config).map { beta in
-      product *= Double(1 - beta)
-      return Float(product)
-    }
-  }
-
-  private static func betas(_ config: DDIMConfig) -> [Float] {
-    let isScaled = config.betaSchedule == .scaledLinear
-    let first = Float(isScaled ? config.betaStart.squareRoot() : config.betaStart)
-    let last = Float(isScaled ? config.betaEnd.squareRoot() : config.betaEnd)
-    let count = config.trainTimesteps
-    let step = count > 1 ? (last - first) / Float(count - 1) : 0
-    return (0..<count).map { index in
-      let value = index < count / 2 ? first + step * Float(index) : last - step * Float(count - 1 - index)
-      return isScaled ? value * value : value
-    }
+    schedule = NoiseSchedule(config)
   }
 
   /// The timesteps of a run, from the noisiest to the cleanest; 981, 961, ..., 1 for 50 steps of Stable Diffusion.
   ///
   /// - Throws: ``SamplingError`` for a number of steps that the schedule cannot take.
-  public func timesteps(_ steps: Int) throws -> [Int] {
-    let count = config.trainTimesteps
-    guard steps >= 1, steps <= count else {
-      throw SamplingError(
-        "\(steps) inference steps: a number from 1 to the model's \(count) training steps was expected")
-    }
-    let timesteps: [Int]
-    switch config.spacing {
-    case .leading:
-      let ratio = count / steps
-      timesteps = (0..<steps).reversed().map { $0 * ratio + config.stepsOffset }
-    case .linspace:
-      let ratio = steps > 1 ? Double(count - 1) / Double(steps - 1) : 0
-      timesteps = (0..<steps).reversed().map { Int((Double($0) * ratio).rounded(.toNearestOrEven)) }
-    case .trailing:
-      let ratio = Double(count) / Double(steps)
-      timesteps = (0..<steps).map { Int((Double(count) - Double($0) * ratio).rounded(.toNearestOrEven)) - 1 }
-    }
-    if let first = timesteps.first, first >= count {
-      throw SamplingError(
-        "\(steps) inference steps begin at timestep \(first) of \(count), "
-          + "because `steps_offset` is \(config.stepsOffset)")
-    }
-    return timesteps
-  }
+  public func timesteps(_ steps: Int) throws -> [Int] { try config.spacedTimesteps(steps) }
 
   /// One step towards the clean sample: x_s from x_t, where s is `timestep` less the run's stride.
   ///
-  /// Differentiable with respect to noise and sample.
+  /// Differentiable with respect to output and sample.
   ///
   /// - Parameters:
-  ///   - noise: the predicted noise ε
+  ///   - output: what the model predicted
   ///   - sample: x_t, of the same shape
   ///   - steps: the number of steps of the run
-  public func step(noise: Tensor, sample: Tensor, timestep: Int, steps: Int) -> Tensor {
-    let share = cumulativeAlphas[timestep]
+  ///   - eta: η of equation 16, from 0 to 1
+  ///   - noise: standard normal, of the same shape; asked for where η is above 0
+  public func step(
+    _ output: Tensor, sample: Tensor, timestep: Int, steps: Int, eta: Float = 0, noise: () -> Tensor? = { nil }
+  ) -> Tensor {
+    let share = schedule.cumulativeAlphas[timestep]
     let nextShare = cumulativeAlpha(after: timestep, steps: steps)
-    let clean = predictedClean(noise: noise, sample: sample, share: share)
-    return clean * nextShare.squareRoot() + noise * (1 - nextShare).squareRoot()
+    let clean = predictedClean(output, sample: sample, share: share)
+    let predicted = schedule.noise(output, sample, share: share)
+    let deviation = eta > 0 ? eta * ((1 - nextShare) / (1 - share) * (1 - share / nextShare)).squareRoot() : 0
+    let next =
+      clean * nextShare.squareRoot() + predicted * (1 - nextShare - deviation * deviation).squareRoot()
+    guard eta > 0, let noise = noise() else { return next }
+    return next + noise * deviation
   }
 
-  /// One step away from the clean sample, the inverse of ``step(noise:sample:timestep:steps:)``: from x_s to x_t, where
-  /// s is `timestep` less the run's stride, with the noise that the model sees in the cleaner x_s.
+  /// One step away from the clean sample, the inverse of a step without noise: from x_s to x_t, where s is `timestep`
+  /// less the run's stride, with what the model predicts in the cleaner x_s.
   ///
   /// - Parameters:
-  ///   - noise: the noise predicted in `sample`
+  ///   - output: what the model predicted in `sample`
   ///   - sample: x_s
   ///   - timestep: t, the timestep that is reached
-  public func inverseStep(noise: Tensor, sample: Tensor, timestep: Int, steps: Int) -> Tensor {
-    let clean = predictedClean(noise: noise, sample: sample, share: cumulativeAlpha(after: timestep, steps: steps))
-    let share = cumulativeAlphas[timestep]
-    return clean * share.squareRoot() + noise * (1 - share).squareRoot()
+  public func inverseStep(_ output: Tensor, sample: Tensor, timestep: Int, steps: Int) -> Tensor {
+    let start = cumulativeAlpha(after: timestep, steps: steps)
+    let clean = predictedClean(output, sample: sample, share: start)
+    let share = schedule.cumulativeAlphas[timestep]
+    return clean * share.squareRoot() + schedule.noise(output, sample, share: start) * (1 - share).squareRoot()
   }
 
-  /// The clean sample x_0 that `noise` in x_t implies, limited where the schedule says so.
-  public func predictedClean(noise: Tensor, sample: Tensor, timestep: Int) -> Tensor {
-    predictedClean(noise: noise, sample: sample, share: cumulativeAlphas[timestep])
+  /// The clean sample x_0 that the model's output in x_t implies, limited where the configuration says so.
+  public func predictedClean(_ output: Tensor, sample: Tensor, timestep: Int) -> Tensor {
+    predictedClean(output, sample: sample, share: schedule.cumulativeAlphas[timestep])
   }
 
-  private func predictedClean(noise: Tensor, sample: Tensor, share: Float) -> Tensor {
-    let clean = (sample - noise * (1 - share).squareRoot()) * (1 / share.squareRoot())
-    guard let limit = config.clipRange.map(Float.init) else { return clean }
-    return clean.clamped(-limit...limit)
+  private func predictedClean(_ output: Tensor, sample: Tensor, share: Float) -> Tensor {
+    config.clipped(schedule.clean(output, sample, share: share))
   }
 
   private func cumulativeAlpha(after timestep: Int, steps: Int) -> Float {
-    let next = timestep - config.trainTimesteps / steps
-    if next >= 0 { return cumulativeAlphas[next] }
-    return config.setAlphaToOne ? 1 : cumulativeAlphas[0]
+    let next = timestep - schedule.trainTimesteps / steps
+    if next >= 0 { return schedule.cumulativeAlphas[next] }
+    return config.endsWithoutNoise ? 1 : schedule.cumulativeAlphas[0]
+  }
+}
+
+extension SchedulerConfig {
+  /// A predicted clean sample within ``clipRange``.
+  func clipped(_ clean: Tensor) -> Tensor {
+    guard let limit = clipRange.map(Float.init) else { return clean }
+    return clean.clamped(-limit...limit)
+  }
+}
+
+/// A run of ``DDIMScheduler``.
+struct DDIMSolver: Solver {
+  private let scheduler: DDIMScheduler
+  private let steps: [Int]
+  private let eta: Float
+
+  init(_ scheduler: DDIMScheduler, steps: Int, eta: Float) throws {
+    self.scheduler = scheduler
+    self.steps = try scheduler.timesteps(steps)
+    self.eta = eta
   }
 
-  /// x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε, with a timestep for each item of the batch.
-  public func addNoise(_ clean: Tensor, noise: Tensor, timesteps: [Int]) -> Tensor {
-    precondition(timesteps.count == clean.shape[0], "\(timesteps.count) timesteps for a batch of \(clean.shape[0])")
-    let shape = [timesteps.count] + Array(repeating: 1, count: clean.rank - 1)
-    let signal = Tensor(timesteps.map { cumulativeAlphas[$0].squareRoot() }, shape: shape)
-    let spread = Tensor(timesteps.map { (1 - cumulativeAlphas[$0]).squareRoot() }, shape: shape)
-    return clean * signal + noise * spread
+  var timesteps: [Float] { steps.map(Float.init) }
+  var addsNoise: Bool { eta > 0 }
+
+  func step(_ output: Tensor, _ sample: Tensor, step: Int, noise: () -> Tensor) -> Tensor {
+    scheduler.step(output, sample: sample, timestep: steps[step], steps: steps.count, eta: eta, noise: noise)
   }
 }

@@ -10,6 +10,7 @@ public struct Inversion {
   public let model: DiffusionModel
   /// The timesteps that the steps reach, cleanest first.
   public let timesteps: [Int]
+  private let scheduler: DDIMScheduler
   /// For each step the embedding of the timestep that it leaves.
   private let times: [PreparedTimesteps]
 
@@ -17,8 +18,9 @@ public struct Inversion {
   /// - Throws: ``SamplingError`` for a number of steps that the model's schedule cannot take.
   public init(_ model: DiffusionModel, steps: Int) throws {
     self.model = model
-    timesteps = try model.scheduler.timesteps(steps).reversed()
-    let stride = model.scheduler.config.trainTimesteps / steps
+    scheduler = DDIMScheduler(model.architecture.scheduler)
+    timesteps = try scheduler.timesteps(steps).reversed()
+    let stride = scheduler.schedule.trainTimesteps / steps
     times = timesteps.map { model.unet.prepare(timesteps: [max(0, $0 - stride)]) }
   }
 
@@ -39,9 +41,8 @@ public struct Inversion {
     for (index, timestep) in timesteps.enumerated() {
       if isCancelled() { throw CancellationError() }
       let hooks = model.intervention.hooks?(timesteps.count - 1 - index)
-      let noise = model.unet(latents, time: times[index], text: texts, hooks: hooks)
-      latents = model.scheduler.inverseStep(
-        noise: noise, sample: latents, timestep: timestep, steps: timesteps.count)
+      let predicted = model.unet(latents, time: times[index], text: texts, hooks: hooks)
+      latents = scheduler.inverseStep(predicted, sample: latents, timestep: timestep, steps: timesteps.count)
       stepped(index + 1)
     }
     return latents
@@ -65,7 +66,7 @@ public struct Purification {
   public var inverting: DiffusionModel
   /// The edited model, which draws.
   public var drawing: DiffusionModel
-  /// How the edited model draws; the picture decides height and width.
+  /// How the edited model draws; the picture decides height and width, and DDIM without noise is the way back.
   public var settings: SamplerSettings
   /// The prompt of inversion and of drawing: the empty one or the erased concept.
   public var prompt: String
@@ -88,6 +89,7 @@ public struct Purification {
   ) throws -> Result {
     var settings = settings
     (settings.height, settings.width) = (picture.height, picture.width)
+    (settings.scheduler, settings.eta) = (.ddim, 0)
     let sampler = try Sampler(drawing, settings)
     settings.guidanceScale = 1
     let inversion = try Inversion(inverting, steps: settings.steps)

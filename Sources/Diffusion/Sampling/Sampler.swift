@@ -1,17 +1,19 @@
 public import Tensors
 
-/// Draws images: DDIM with classifier-free guidance.
+/// Draws images by a scheduler with classifier-free guidance.
 ///
 /// An image depends on its prompt, its noise and the settings, and not on the batch that it is drawn in: every
-/// batch size gives the same bytes.
+/// batch size gives the same bytes. What a scheduler adds to it on the way is drawn from a stream that its noise names.
 public struct Sampler {
   public let model: DiffusionModel
   public let settings: SamplerSettings
-  /// The timesteps of a run, noisiest first.
-  public let timesteps: [Int]
+  /// What the model is asked with at each step of a run, noisiest first; see ``Solver/timesteps``.
+  public let timesteps: [Float]
   /// (channels, height, width) of a latent.
   public let latentShape: [Int]
 
+  /// Before its first step.
+  private let solver: any Solver
   private let times: [PreparedTimesteps]
   /// The texts of guidance: the negative prompt, then those of a ``ConceptGuidance``; empty without guidance.
   private let guidance: [PreparedText]
@@ -32,12 +34,14 @@ public struct Sampler {
       throw SamplingError(
         "a guidance scale of \(settings.guidanceScale): guidance away from a concept needs one above 1")
     }
-    if let steps = model.intervention.steps, steps != settings.steps {
-      throw SamplingError("\(settings.steps) steps: what is changed while images are drawn was found for \(steps)")
+    solver = try model.architecture.scheduler.solver(
+      steps: settings.steps, scheduler: settings.scheduler, eta: settings.eta)
+    timesteps = solver.timesteps
+    if let steps = model.intervention.steps, steps != timesteps.count {
+      throw SamplingError("\(timesteps.count) steps: what is changed while images are drawn was found for \(steps)")
     }
     self.model = model
     self.settings = settings
-    timesteps = try model.scheduler.timesteps(settings.steps)
     latentShape = [model.unet.config.inChannels, height / reduction, width / reduction]
     times = timesteps.map { model.unet.prepare(timesteps: [$0]) }
     let prompts = settings.isGuided ? [settings.negativePrompt] + (model.intervention.guidance?.prompts ?? []) : []
@@ -57,7 +61,8 @@ public struct Sampler {
   ///
   /// - Parameters:
   ///   - batchSize: images drawn at a time; it changes speed and memory, and no result
-  ///   - progress: called after every step, or where threads denoise images of their own after each round of them
+  ///   - progress: called after every step; where threads denoise images of their own, after those of one of them and
+  ///     on its thread
   ///   - isCancelled: asked before every step, on several threads at once; a run that it ends throws
   ///     `CancellationError`
   ///   - finished: the place of a batch among the requests and its final latents, as the diffusion model has them
@@ -161,9 +166,12 @@ public struct Sampler {
       latents += try parallelMap(wave.count) { index in
         let piece = wave[wave.startIndex + index]
         return try denoiseTogether(
-          noise.slice(axis: 0, piece), .batch(Array(texts[piece])), isCancelled: isCancelled, stepped: { _ in })
+          noise.slice(axis: 0, piece), .batch(Array(texts[piece])), isCancelled: isCancelled
+        ) { step in
+          // The others of the round are about as far.
+          if index == 0 { stepped((timesteps.count * wave.startIndex + step * wave.count) / pieces.count) }
+        }
       }
-      stepped(timesteps.count * wave.endIndex / pieces.count)
     }
     return concatenate(latents, axis: 0)
   }
@@ -174,17 +182,32 @@ public struct Sampler {
   ) throws -> Tensor {
     let count = noise.shape[0]
     let text = PreparedText.batch(guidance.flatMap { Array(repeating: $0, count: count) } + [conditional])
-    var latents = noise
+    let steps = steps ?? timesteps.indices
+    var solver = solver
+    var latents = solver.initialNoiseScale == 1 || steps.lowerBound > 0 ? noise : noise * solver.initialNoiseScale
     var state: Tensor?
-    for index in steps ?? timesteps.indices {
+    for index in steps {
       if isCancelled() { throw CancellationError() }
-      let predicted = model.unet(latents, time: times[index], text: text, hooks: model.intervention.hooks?(index))
+      let predicted = model.unet(
+        solver.modelInput(latents, step: index), time: times[index], text: text, hooks: model.intervention.hooks?(index))
       let guided = guidance.isEmpty ? predicted : guide(predicted, count: count, step: index, &state)
-      latents = model.scheduler.step(
-        noise: guided, sample: latents, timestep: timesteps[index], steps: timesteps.count)
+      latents = solver.step(guided, latents, step: index) { Self.stepNoise(after: noise, step: index) }
       stepped(index + 1)
     }
     return latents
+  }
+
+  /// What a step adds to images, of streams that the noise they began with names: (batch, channels, height, width).
+  private static func stepNoise(after noise: Tensor, step: Int) -> Tensor {
+    let items = (0..<noise.shape[0]).map { item -> Tensor in
+      let start = noise.slice(axis: 0, item..<item + 1)
+      // FNV-1a over the bits.
+      let name = start.values.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
+        ($0 ^ UInt64($1.bitPattern)) &* 0x0000_0100_0000_01B3
+      }
+      return RandomStream(seed: name, "scheduler").item(step).normal(start.shape)
+    }
+    return concatenate(items, axis: 0)
   }
 
   /// ε(∅) + w (ε(c) - ε(∅)), or what a ``ConceptGuidance`` makes of all predictions, one after the other in a batch.

@@ -1,6 +1,6 @@
 /// How images are drawn; together with model, prompt and noise it determines every byte.
 public struct SamplerSettings: Sendable, Equatable {
-  /// DDIM steps.
+  /// Steps of the scheduler.
   public var steps: Int
   /// The scale w of classifier-free guidance (Ho and Salimans, 2022), ε(∅) + w (ε(c) - ε(∅)). At 1 or below there is
   /// one pass, with the prompt alone, as in diffusers.
@@ -10,18 +10,26 @@ public struct SamplerSettings: Sendable, Equatable {
   /// Height and width in pixels; nil for what the model was trained on.
   public var height: Int?
   public var width: Int?
+  /// Nil for the one that the model's folder names.
+  public var scheduler: Scheduler?
+  /// η of DDIM: from 0, without noise, to 1, with that of DDPM.
+  public var eta = 0.0
 
   public init(
-    steps: Int = 50, guidanceScale: Double = 7.5, negativePrompt: String = "", height: Int? = nil, width: Int? = nil
+    steps: Int = 50, guidanceScale: Double = 7.5, negativePrompt: String = "", height: Int? = nil, width: Int? = nil,
+    scheduler: Scheduler? = nil, eta: Double = 0
   ) {
     self.steps = steps
     self.guidanceScale = guidanceScale
     self.negativePrompt = negativePrompt
     self.height = height
     self.width = width
+    self.scheduler = scheduler
+    self.eta = eta
   }
 
-  var isGuided: Bool { guidanceScale > 1 }
+  /// Whether a step asks about the negative prompt as well.
+  public var isGuided: Bool { guidanceScale > 1 }
 }
 
 /// One image to draw.

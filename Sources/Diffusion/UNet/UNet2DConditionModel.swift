@@ -93,7 +93,10 @@ public struct UNet2DConditionModel {
   ///
   /// Timesteps that are all the same are embedded once, and the result serves a batch of any size: an image comes out
   /// the same whatever batch it is drawn in.
-  public func prepare(timesteps: [Int]) -> PreparedTimesteps {
+  public func prepare(timesteps: [Int]) -> PreparedTimesteps { prepare(timesteps: timesteps.map(Float.init)) }
+
+  /// The time embedding of times between training timesteps too.
+  public func prepare(timesteps: [Float]) -> PreparedTimesteps {
     guard let first = timesteps.first else { preconditionFailure("no timestep") }
     let distinct = timesteps.allSatisfy { $0 == first } ? [first] : timesteps
     let hidden = timeLayers[1](config.activation(timeLayers[0](embedding(distinct))))

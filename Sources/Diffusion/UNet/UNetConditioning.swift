@@ -92,13 +92,13 @@ struct SinusoidalEmbedding {
   }
 
   /// (timesteps, size)
-  func callAsFunction(_ timesteps: [Int]) -> Tensor {
+  func callAsFunction(_ timesteps: [Float]) -> Tensor {
     let half = frequencies.count
     return Tensor.make([timesteps.count, size]) { out in
       for (row, timestep) in timesteps.enumerated() {
         let base = row * size
         for (index, frequency) in frequencies.enumerated() {
-          let phase = Double(Float(timestep) * frequency)
+          let phase = Double(timestep * frequency)
           out[base + index] = Float(cosinesFirst ? cos(phase) : sin(phase))
           out[base + half + index] = Float(cosinesFirst ? sin(phase) : cos(phase))
         }

@@ -13,7 +13,8 @@ public struct FeatureStatistics: Sendable {
   /// - Throws: ``ErasureError`` for an autoencoder of another layer or width.
   public func means(_ model: DiffusionModel, _ autoencoder: SparseAutoencoder, monitor: WorkMonitor) throws -> Tensor {
     try autoencoder.check(fits: activations.layer, of: model)
-    var sum = Tensor.zeros([activations.sampler.steps, autoencoder.latents])
+    let steps = try Sampler(model, activations.sampler).timesteps.count
+    var sum = Tensor.zeros([steps, autoencoder.latents])
     try activations.collect(model, monitor: monitor) { maps in
       let means = try parallelMap(maps.count) { autoencoder.encode(maps[$0]).mean(axis: 1) }
       sum = sum + concatenate(means, axis: 0)

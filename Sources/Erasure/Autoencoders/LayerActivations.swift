@@ -23,6 +23,9 @@ public struct LayerActivations: Sendable {
   /// The pictures that are drawn.
   public var pictureCount: Int { prompts.count * repetitions }
 
+  /// Drawing the pictures; what looks at their activations is little beside it.
+  var work: ModelWork { sampler.work(latents: pictureCount) }
+
   /// Draws, and hands on the activations of each picture, in order: one tensor (1, positions, width) for each step.
   ///
   /// - Throws: ``ErasureError`` for a layer that the UNet does not have, `CancellationError` where the monitor says so.

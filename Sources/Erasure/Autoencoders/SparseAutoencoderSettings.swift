@@ -87,7 +87,8 @@ public struct SparseAutoencoderSettings: Configuration, Equatable {
       return autoencoder
     }
     return Estimate(
-      name: Self.estimateName, inputs: ["hookpoint": .string(layer)], files: [file], check: { _ = try read($0) }
+      name: Self.estimateName, inputs: ["hookpoint": .string(layer)], files: [file], work: .nothing,
+      check: { _ = try read($0) }
     ) { try estimate(read($0)) }
   }
 
@@ -109,7 +110,17 @@ public struct SparseAutoencoderSettings: Configuration, Equatable {
 
 extension SamplerSettings {
   /// What an estimate's key says of the pictures that are drawn for it.
-  var inputs: JSON { ["num_inference_steps": .integer(steps), "guidance_scale": .number(guidanceScale)] }
+  var inputs: JSON { .object(members) }
+
+  /// The same, to stand beside other inputs; a scheduler is there where it is not the folder's own.
+  var members: [String: JSON] {
+    var members: [String: JSON] = [
+      "num_inference_steps": .integer(steps), "guidance_scale": .number(guidanceScale),
+    ]
+    members["scheduler"] = scheduler.map(\.json)
+    if eta != 0 { members["eta"] = .number(eta) }
+    return members
+  }
 }
 
 private let publication = "arXiv 2501.18052"

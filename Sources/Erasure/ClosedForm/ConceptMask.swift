@@ -24,9 +24,9 @@ public struct ConceptMask {
     let (height, width) = (latent.shape[2], latent.shape[3])
     var map = [Double](repeating: 0, count: height * width)
     for (index, share) in Self.noiseLevels.enumerated() {
-      let timestep = Int(share * Double(model.scheduler.config.trainTimesteps))
+      let timestep = Int(share * Double(model.schedule.trainTimesteps))
       let noise = stream.item(index).normal(latent.shape)
-      let noisy = model.scheduler.addNoise(latent, noise: noise, timesteps: [timestep])
+      let noisy = model.schedule.addNoise(latent, noise: noise, timesteps: [timestep])
       var hooks = UNetHooks()
       hooks.crossAttentionProbabilities = { _, probabilities in
         Self.add(probabilities, at: positions, to: &map, height: height, width: width)
@@ -41,6 +41,9 @@ public struct ConceptMask {
 
   /// Noise at which shapes are settled and details are not, as shares of the training timesteps.
   private static let noiseLevels = [0.1, 0.2, 0.3, 0.4, 0.5]
+
+  /// Passes through the UNet for one image.
+  static var passes: Int { noiseLevels.count }
 
   /// Adds the attention of some tokens, averaged over heads, to a map of the latent's size.
   private static func add(

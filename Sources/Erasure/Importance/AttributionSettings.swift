@@ -79,7 +79,10 @@ struct AttributionSettings: Sendable {
 
   func estimate(_ concept: String, seed: UInt64) -> Estimate {
     let attribution = attribution(concept, seed: seed)
-    return Estimate(name: "attribution", inputs: attribution.inputs, sourceFile: ConceptAttribution.sourceFile) {
+    return Estimate(
+      name: "attribution", inputs: attribution.inputs, work: attribution.work,
+      sourceFile: ConceptAttribution.sourceFile
+    ) {
       try attribution.values($0.model, monitor: $0.monitor)
     }
   }

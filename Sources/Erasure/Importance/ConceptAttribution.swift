@@ -69,6 +69,19 @@ public struct ConceptAttribution: Sendable {
     ]
   }
 
+  /// For each sample a gradient and what it is drawn with.
+  var work: ModelWork {
+    let rounds = prompts.count * rounds
+    let gradients = ModelWork(gradients: Double(sampleCount))
+    switch objective {
+    case .guidance:
+      let point = PartialTrajectory.work(steps: steps, startGuidance: startGuidance, pairing: pairing)
+      return gradients + (point + ModelWork(forwards: 1)) * sampleCount
+    case .denoising:
+      return gradients + SamplerSettings(steps: steps, guidanceScale: startGuidance).work(latents: rounds)
+    }
+  }
+
   /// The attribution of every weight that is a matrix or a convolution, by its name.
   ///
   /// - Throws: `SamplingError` for steps that the model cannot take, ``ErasureError`` for a pairing that does not fit
@@ -96,7 +109,7 @@ public struct ConceptAttribution: Sendable {
   public func value(_ model: DiffusionModel, at samples: [Sample]) throws -> Double {
     let values = try parallelMap(samples.count) { index in
       let sample = samples[index]
-      return (predict(model.unet, sample) - sample.target).sumOfSquares
+      return (predict(model, model.unet, sample) - sample.target).sumOfSquares
     }
     return sign * values.reduce(0, +) / Double(samples.count)
   }
@@ -119,17 +132,19 @@ public struct ConceptAttribution: Sendable {
           samples += try mapOnThreads(places.count) { index in
             let point = try trajectory.point(
               prompt, stream.substream("trajectory").item(index), after: places[index])
-            let target = model.unet(point.latent, timesteps: [point.timestep], encoderHiddenStates: baseStates)
-            return Sample(latent: point.latent, timestep: point.timestep, states: states, target: target)
+            let predicted = model.unet(point.latent, timesteps: [point.timestep], encoderHiddenStates: baseStates)
+            return Sample(
+              latent: point.latent, timestep: point.timestep, states: states,
+              target: model.schedule.noise(predicted: predicted, in: point.latent, timestep: point.timestep))
           }
         case .denoising:
           let drawing = trajectory.sampler
           let start = stream.substream("picture").normal([1] + drawing.latentShape)
           let clean = try drawing.partialTrajectory(start, prompt: prompt, steps: steps)
-          samples += drawing.timesteps.enumerated().map { step, timestep in
+          samples += trajectory.timesteps.enumerated().map { step, timestep in
             let noise = stream.substream("noise").item(step).normal(clean.shape)
             return Sample(
-              latent: model.scheduler.addNoise(clean, noise: noise, timesteps: [timestep]), timestep: timestep,
+              latent: model.schedule.addNoise(clean, noise: noise, timesteps: [timestep]), timestep: timestep,
               states: states, target: noise)
           }
         }
@@ -150,11 +165,14 @@ public struct ConceptAttribution: Sendable {
     let tracked = weights.map { (name: $0.name, tensor: tape.watch($0.tensor)) }
     let replacements = Dictionary(tracked.map { ($0.name, $0.tensor) }, uniquingKeysWith: { $1 })
     let unet = try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(replacements))
-    let objective = (predict(unet, sample) - sample.target).square().sum() * Float(sign)
+    let objective = (predict(model, unet, sample) - sample.target).square().sum() * Float(sign)
     return tape.gradients(of: objective, for: tracked.map(\.tensor))
   }
 
-  private func predict(_ unet: UNet2DConditionModel, _ sample: Sample) -> Tensor {
-    unet(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states)
+  /// The noise that a model with a UNet of its own predicts.
+  private func predict(_ model: DiffusionModel, _ unet: UNet2DConditionModel, _ sample: Sample) -> Tensor {
+    model.schedule.noise(
+      predicted: unet(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states),
+      in: sample.latent, timestep: sample.timestep)
   }
 }

@@ -39,6 +39,13 @@ public struct ConceptNeurons {
     self.seed = seed
   }
 
+  /// What ``scores(original:erased:monitor:)`` takes: two partial drawings and a pass for each sample.
+  var work: ModelWork {
+    var first = sampler
+    first.steps = step
+    return (first.work(latents: 1) + ModelWork(forwards: 1)) * (2 * prompts.count * samplesPerPrompt)
+  }
+
   /// The score of every channel, by the name of its ResNet block.
   ///
   /// - Throws: `SamplingError` for settings that the model cannot follow, `CancellationError`.

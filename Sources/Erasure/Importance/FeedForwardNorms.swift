@@ -22,11 +22,17 @@ public struct FeedForwardNorms: Sendable {
 
   /// All that decides the norms beside the model.
   public var inputs: JSON {
-    [
-      "prompts": .array(prompts.map(JSON.string)), "steps": .integer(steps),
-      "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
-      "seed": .integer(Int(seed)),
+    let own: [String: JSON] = [
+      "prompts": .array(prompts.map(JSON.string)), "steps": .integer(steps), "seed": .integer(Int(seed)),
     ]
+    return .object(own.merging(sampler.members) { $1 })
+  }
+
+  /// The first steps of a picture for each prompt.
+  var work: ModelWork {
+    var first = sampler
+    first.steps = steps
+    return first.work(latents: prompts.count)
   }
 
   /// - Returns: (steps, neurons) for each second matrix of a feed-forward layer, by the name of its weight; both passes

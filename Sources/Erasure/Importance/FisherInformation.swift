@@ -35,6 +35,12 @@ public struct FisherInformation {
     self.seed = seed
   }
 
+  /// The drawings of clean latents, and a gradient for each sample.
+  var work: ModelWork {
+    let gradients = ModelWork(gradients: Double(prompts.count * samplesPerPrompt))
+    return latentSource == .generated ? gradients + sampler.work(latents: prompts.count) : gradients
+  }
+
   /// - Returns: one tensor of non-negative values for each weight of the UNet, by its name.
   public func diagonal(_ model: DiffusionModel, monitor: WorkMonitor) throws -> [String: Tensor] {
     let total = prompts.count * samplesPerPrompt
@@ -84,14 +90,15 @@ public struct FisherInformation {
   ) throws -> [Tensor] {
     // Addressed by the prompt's text: a prompt contributes the same whatever else is in the set.
     let stream = RandomStream(seed: seed, "fisher", prompt).item(sample)
-    let timestep = stream.substream("timestep").integer(below: model.scheduler.config.trainTimesteps)
+    let timestep = stream.substream("timestep").integer(below: model.schedule.trainTimesteps)
     let size = model.unet.config.sampleSize
     let noise = stream.normal(latent?.shape ?? [1, model.unet.config.inChannels, size, size])
     let tape = Tape()
     let weights = model.unetWeights.tracked(on: tape)
     let unet = try UNet2DConditionModel(model.unet.config, weights)
-    let noisy = latent.map { model.scheduler.addNoise($0, noise: noise, timesteps: [timestep]) } ?? noise
-    let loss = mseLoss(unet(noisy, timesteps: [timestep], encoderHiddenStates: states), noise)
+    let noisy = latent.map { model.schedule.addNoise($0, noise: noise, timesteps: [timestep]) } ?? noise
+    let predicted = unet(noisy, timesteps: [timestep], encoderHiddenStates: states)
+    let loss = mseLoss(model.schedule.noise(predicted: predicted, in: noisy, timestep: timestep), noise)
     return tape.gradients(of: loss, for: weights.tensors.map(\.tensor))
   }
 }

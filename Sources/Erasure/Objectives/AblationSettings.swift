@@ -109,6 +109,14 @@ public struct AblationSettings: Configuration, Equatable {
       lossType: lossType, priorWeight: withPriorPreservation ? Float(priorLossWeight) : nil)
   }
 
+  /// What the training takes beside the anchor images: for each sample a gradient, the anchor's prediction where the
+  /// loss goes to one, and a second gradient for prior preservation.
+  var work: ModelWork {
+    let sample = ModelWork(
+      forwards: lossType == .modelBased ? 1 : 0, gradients: withPriorPreservation ? 2 : 1)
+    return sample * (trainSteps * batchSize)
+  }
+
   /// The name of ``anchorEstimate(_:seed:)``.
   static let anchorLatentsName = "anchor_latents"
 

@@ -164,7 +164,7 @@ public struct AblationObjective {
   ) throws -> Tensor {
     let trained = try predictor(tensors)
     let (sample, mask) =
-      augmented?.sample(model.scheduler, stream) ?? (NoisedSample(latents, model.scheduler, stream), nil)
+      augmented?.sample(model.schedule, stream) ?? (NoisedSample(latents, model.schedule, stream), nil)
     let (anchorPrompt, targets) = prompts[sample.image % prompts.count]
     let target = targets[targets.count > 1 ? stream.substream("phrase").integer(below: targets.count) : 0]
     let goal: Tensor
@@ -174,7 +174,7 @@ public struct AblationObjective {
     }
     let loss = Self.meanSquaredError(predict(trained, sample, target), goal, mask)
     guard let weight = ablation.priorWeight else { return loss }
-    let kept = NoisedSample(latents, model.scheduler, stream.substream("prior"))
+    let kept = NoisedSample(latents, model.schedule, stream.substream("prior"))
     return loss + mseLoss(predict(trained, kept, prompts[kept.image % prompts.count].anchor), kept.noise) * weight
   }
 
@@ -184,11 +184,12 @@ public struct AblationObjective {
     return ((x - y).square() * mask).sum() * (1 / (mask.sum().item * Float(x.shape[1])))
   }
 
-  /// Both public repositories keep the keys and values of the begin token as they are.
+  /// The noise. Both public repositories keep the keys and values of the begin token as they are.
   private func predict(_ model: Predictor, _ sample: NoisedSample, _ prompt: Prompt) -> Tensor {
     let unet = model.unet
-    return unet(
+    let predicted = unet(
       sample.latent, time: unet.prepare(timesteps: [sample.timestep]),
       text: unet.prepare(text: model.states(prompt)).detachingFirst(1))
+    return self.model.schedule.noise(predicted: predicted, in: sample.latent, timestep: sample.timestep)
   }
 }

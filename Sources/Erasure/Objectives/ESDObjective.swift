@@ -98,8 +98,9 @@ public final class ESDObjective {
   }
 
   private func target(at point: PartialTrajectory.Point, _ texts: PreparedText) -> Tensor {
-    let predictions = base.unet(
-      point.latent, time: base.unet.prepare(timesteps: [point.timestep]), text: texts)
+    let predictions = base.schedule.noise(
+      predicted: base.unet(point.latent, time: base.unet.prepare(timesteps: [point.timestep]), text: texts),
+      in: point.latent, timestep: point.timestep)
     func prediction(_ index: Int) -> Tensor { predictions.slice(axis: 0, index..<index + 1) }
     let (unconditional, conditional) = (prediction(0), prediction(1))
     let start =
@@ -112,6 +113,8 @@ public final class ESDObjective {
 
   /// The loss of a sample: the mean over the elements of the squared difference, on the tape of the UNet's weights.
   public func loss(_ sample: Sample, _ unet: UNet2DConditionModel) -> Tensor {
-    mseLoss(unet(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states), sample.target)
+    let predicted = unet(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states)
+    return mseLoss(
+      base.schedule.noise(predicted: predicted, in: sample.latent, timestep: sample.timestep), sample.target)
   }
 }

@@ -1,4 +1,5 @@
 public import Configuration
+internal import Diffusion
 
 /// What decides a training of Erased Stable Diffusion (methods 1.3); the techniques that begin with one, or train masks
 /// with its loss, hold these settings beside their own.
@@ -49,6 +50,16 @@ public struct ESDSettings: Configuration, Equatable {
   public var prompts: [String] { erasePrompts ?? Self.words(of: [eraseConcept] + (eraseConcepts ?? [])) }
 
   private static func words(of concepts: [String]) -> [String] { concepts.flatMap { wordLists[$0] ?? [$0] } }
+
+  /// What the training takes: for each sample a point of a trajectory, the target's texts, and a gradient.
+  ///
+  /// - Parameter steps: DDIM steps of a whole trajectory
+  func work(steps: Int) -> ModelWork {
+    let sample =
+      PartialTrajectory.work(steps: steps, startGuidance: startGuidance, pairing: timestepPairing)
+      + ModelWork(forwards: eraseFrom == nil ? 2 : 3, gradients: 1)
+    return sample * (trainSteps * batchSize)
+  }
 
   public var inForce: [String: JSON] {
     [

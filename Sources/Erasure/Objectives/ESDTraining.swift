@@ -29,7 +29,7 @@ public struct ESDTraining {
       inputs: [
         "settings": settings.encode(affectingResult: true), "num_inference_steps": .integer(steps),
         "pruned_share": .number(prunedShare), "seed": .integer(Int(seed)),
-      ]
+      ], work: settings.work(steps: steps)
     ) { context in try trained(context) }
   }
 

@@ -130,6 +130,14 @@ public struct SoftMask {
     return ModelEdit(pruned: pruned, details: .object(details))
   }
 
+  /// What ``edit(_:of:gapUnder:on:_:)`` takes: points under the prompts and as many under the empty one, and there two
+  /// passes each.
+  ///
+  /// - Parameter point: what one of them takes
+  static func editWork(prompts: Int, point: ModelWork) -> ModelWork {
+    (point + ModelWork(forwards: 2)) * (2 * min(prompts, 4))
+  }
+
   /// The name of the share of small gradients among the tensors of an estimate; no weight has it.
   public static let smallGradientsName = "share of gradients below epsilon"
 

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Concept ablation, AC (Kumari, Zhang, Wang, Shechtman, Zhang and Zhu, ICCV 2023, arXiv 2303.13516): the model learns
@@ -79,6 +79,8 @@ extension ACConfiguration: Technique {
   public func estimates(seed: UInt64) -> [Estimate] {
     loadPath == nil ? [training.anchorEstimate(samplerSettings, seed: seed)] : []
   }
+
+  public var editWork: ModelWork? { loadPath == nil ? training.work : .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model

@@ -1,4 +1,5 @@
 public import Configuration
+public import Diffusion
 
 /// The technique `base`: no edit at all, the row that every other technique is compared with.
 public struct BaseConfiguration: Configuration {
@@ -16,6 +17,8 @@ extension BaseConfiguration: Technique {
   public static let summary = TechniqueSummary(
     .none, "the base model as it is",
     paper: "", cost: "none")
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit { ModelEdit() }
 }

@@ -40,5 +40,7 @@ extension CADAmplifyConfiguration: Technique {
 
   public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(amplifyConcept, seed: seed)] }
 
+  public var editWork: ModelWork? { .nothing }
+
   public func edit(_ context: EditContext) throws -> ModelEdit { try settings.edit(.negative, context) }
 }

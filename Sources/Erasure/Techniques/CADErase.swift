@@ -39,5 +39,7 @@ extension CADEraseConfiguration: Technique {
 
   public func estimates(seed: UInt64) -> [Estimate] { [settings.estimate(eraseConcept, seed: seed)] }
 
+  public var editWork: ModelWork? { .nothing }
+
   public func edit(_ context: EditContext) throws -> ModelEdit { try settings.edit(.positive, context) }
 }

@@ -98,10 +98,12 @@ extension ConceptPruneConfiguration: Technique {
 
   private func norms(_ set: String, _ prompts: [String], seed: UInt64) -> Estimate {
     let norms = FeedForwardNorms(prompts: prompts, sampler: samplerSettings, steps: timesteps, seed: seed)
-    return Estimate(name: "activations.\(set)", inputs: norms.inputs) {
+    return Estimate(name: "activations.\(set)", inputs: norms.inputs, work: norms.work) {
       try norms.values($0.model, monitor: $0.monitor)
     }
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let (target, base) = (try context.estimate("activations.target"), try context.estimate("activations.base"))

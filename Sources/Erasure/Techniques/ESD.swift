@@ -39,6 +39,8 @@ extension ESDConfiguration: Technique {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []
   }
 
+  public var editWork: ModelWork? { .nothing }
+
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate("esd")
     return ModelEdit(

@@ -111,13 +111,17 @@ extension FMNConfiguration: Technique {
       inputs: [
         "images": images.inputs, "concept": .string(concept), "tokens": .integer(inversion.tokens),
         "steps": .integer(inversion.steps), "learning_rate": .number(inversion.learningRate),
-      ], needs: [Self.images]
+      ], needs: [Self.images], work: .textGradients(Double(inversionSteps))
     ) { context in
       let latents = try context.latents(of: Self.images)
       return [
         "embeddings": try inversion.embeddings(context, latents: latents, prompts: prompts, concept: concept)
       ]
     }
+  }
+
+  public var editWork: ModelWork? {
+    loadPath == nil ? ModelWork(gradients: Double(trainSteps * batchSize)) : .nothing
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
@@ -131,7 +135,7 @@ extension FMNConfiguration: Technique {
     let stream = RandomStream(seed: context.seed, "fmn")
     let result = try training.run(context, start: trained, prepare: { _, _ in }) { step, sample, _, tensors in
       let unet = try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(tensors))
-      let sample = NoisedSample(latents, model.scheduler, stream.item(step * batch + sample))
+      let sample = NoisedSample(latents, model.schedule, stream.item(step * batch + sample))
       return attention(of: unet, sample, to: texts[sample.image % texts.count])
     }
     return ModelEdit(

@@ -146,11 +146,13 @@ extension MACEConfiguration: Technique {
         prompts: [phrases(concept)[0]], count: numImages, sampler: samplerSettings, seed: seed
       ).estimate(named: Self.imagesName(concept))
       let training = Estimate(
-        name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed), needs: [images.name]
+        name: Self.loraName(concept), inputs: loraInputs(concept, seed: seed), needs: [images.name], work: loraWork
       ) { context in try trainedLoRA(concept, context) }
       return [images, training]
     }
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model
@@ -163,10 +165,17 @@ extension MACEConfiguration: Technique {
   private static func imagesName(_ concept: String) -> String { "instance_latents.\(concept)" }
   private static func loraName(_ concept: String) -> String { "lora.\(concept)" }
 
+  /// The regions of the images, and a gradient for each sample.
+  private var loraWork: ModelWork {
+    ModelWork(
+      forwards: conceptType == .style ? 0 : Double(numImages * ConceptMask.passes),
+      gradients: Double(maxTrainSteps * trainBatchSize))
+  }
+
   private func loraInputs(_ concept: String, seed: UInt64) -> JSON {
     var inputs = encode(affectingResult: true).object ?? [:]
     // Fusion and generation come after.
-    for key in ["fuse_preserve_scale", "load_path", "use_fp16", "num_inference_steps", "guidance_scale", "num_images"] {
+    for key in ["fuse_preserve_scale", "load_path", "use_fp16", "num_images"] + GenerationSettings.samplerKeys {
       inputs[key] = nil
     }
     inputs["concept"] = .string(concept)
@@ -225,7 +234,7 @@ extension MACEConfiguration: Technique {
     let states = phrases(concept).map { model.textEncoder([model.tokenizer.encode($0)]) }
     let conceptTokens = model.tokenizer.tokens(concept)
     let timesteps = TimestepDistribution(
-      count: model.scheduler.config.trainTimesteps, favoursShaping: importanceSampling)
+      count: model.schedule.trainTimesteps, favoursShaping: importanceSampling)
     let training = FineTuning(
       steps: maxTrainSteps, learningRate: learningRate, optimizer: .init(weightDecay: 0.01), batchSize: trainBatchSize,
       maximumNorm: 1)
@@ -235,7 +244,7 @@ extension MACEConfiguration: Technique {
       let image = images[draw.substream("image").integer(below: images.count)]
       let phrase = draw.substream("phrase").integer(below: prompts.count)
       let timestep = timesteps.draw(draw.substream("timestep"))
-      let noisy = model.scheduler.addNoise(
+      let noisy = model.schedule.addNoise(
         image.latent, noise: draw.substream("noise").normal(image.latent.shape), timesteps: [timestep])
       let attention = ConceptAttention(
         positions: attendedPositions(prompts[phrase], conceptTokens), length: prompts[phrase].length, mask: image.mask)

@@ -68,14 +68,19 @@ extension NPESDConfiguration: Technique {
     [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate]
   }
 
+  private func neurons(seed: UInt64) -> ConceptNeurons {
+    ConceptNeurons(
+      prompts: neuronPrompts ?? training.prompts, samplesPerPrompt: neuronSamples,
+      step: Int(neuronPosition * Double(samplerSettings.steps)), score: neuronScore, sampler: samplerSettings,
+      seed: seed)
+  }
+
+  public var editWork: ModelWork? { neurons(seed: 0).work }
+
   public func edit(_ context: EditContext) throws -> ModelEdit {
     try check(context.model)
     let trained = try context.estimate("esd")
-    let neurons = ConceptNeurons(
-      prompts: neuronPrompts ?? training.prompts, samplesPerPrompt: neuronSamples,
-      step: Int(neuronPosition * Double(samplerSettings.steps)), score: neuronScore, sampler: samplerSettings,
-      seed: context.seed)
-    let scores = try neurons.scores(
+    let scores = try neurons(seed: context.seed).scores(
       original: context.model, erased: context.model.replacingUNetWeights(trained), monitor: context.monitor)
     var edit = ModelEdit(replacedUNetTensors: trained)
     var found: [String: JSON] = [:]

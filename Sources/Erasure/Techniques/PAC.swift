@@ -58,7 +58,7 @@ extension PACConfiguration: Technique {
         inputs: [
           "settings": training.encode(affectingResult: true), "mask": mask.trainingInputs,
           "train_method": .string(trainMethod.rawValue), "images": images.inputs,
-        ], needs: [images.name], sourceFile: Self.sourceFile
+        ], needs: [images.name], work: training.work, sourceFile: Self.sourceFile
       ) { context in try trainedMask(context, latents: context.latents(of: images.name)) },
     ]
   }
@@ -86,6 +86,12 @@ extension PACConfiguration: Technique {
     FineTuning(
       steps: training.trainSteps, learningRate: training.learningRate, optimizer: soft.optimizer,
       batchSize: training.batchSize)
+  }
+
+  public var editWork: ModelWork? {
+    SoftMask.editWork(
+      prompts: training.ablation.anchorPrompts.count,
+      point: PartialTrajectory.work(steps: samplerSettings.steps, startGuidance: samplerSettings.guidanceScale))
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

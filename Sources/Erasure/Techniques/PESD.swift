@@ -65,7 +65,7 @@ extension PESDConfiguration: Technique {
         inputs: [
           "settings": training.encode(affectingResult: true), "mask": mask.trainingInputs,
           "num_inference_steps": samplerSettings.steps.json, "seed": .integer(Int(seed)),
-        ], sourceFile: Self.sourceFile
+        ], work: training.work(steps: samplerSettings.steps), sourceFile: Self.sourceFile
       ) { context in try trained(context) }
     ]
   }
@@ -94,6 +94,13 @@ extension PESDConfiguration: Technique {
     tensors[SoftMask.smallGradientsName] = Tensor(
       Float(try soft.smallGradientShare(samples: first.count) { try loss(first[$0], $1) }))
     return tensors
+  }
+
+  public var editWork: ModelWork? {
+    SoftMask.editWork(
+      prompts: training.prompts.count,
+      point: PartialTrajectory.work(
+        steps: samplerSettings.steps, startGuidance: training.startGuidance, pairing: training.timestepPairing))
   }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

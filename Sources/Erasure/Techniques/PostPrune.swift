@@ -40,6 +40,8 @@ extension PostPruneConfiguration: Technique {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []
   }
 
+  public var editWork: ModelWork? { .nothing }
+
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate("esd")
     let base = context.model.unetWeights

@@ -41,6 +41,8 @@ extension PrePruneConfiguration: Technique {
     return [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
   }
 
+  public var editWork: ModelWork? { .nothing }
+
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate(ESDTraining.name(prunedShare: pruneRatio))
     let base = context.model.unetWeights

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 public import Tensors
 
 /// Reliable and Efficient Concept Erasure (Gong et al., ECCV 2024, arXiv 2407.12383): after a UCE edit, embeddings that
@@ -102,7 +102,7 @@ public struct RECEConfiguration: Configuration {
 
   /// Settings of UCE that decide nothing about the edit.
   private static let generationKeys = [
-    "save_path", "load_path", "num_inference_steps", "guidance_scale", "use_fp16", "device",
+    "save_path", "load_path", "num_inference_steps", "guidance_scale", "scheduler", "eta", "use_fp16", "device",
   ]
 
   /// The edit that comes first.
@@ -123,6 +123,8 @@ extension RECEConfiguration: Technique {
     .weights, "Reliable and Efficient Concept Erasure",
     paper: "Gong et al., ECCV 2024, arXiv 2407.12383",
     cost: "none: two linear systems for each key and value matrix and epoch")
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model

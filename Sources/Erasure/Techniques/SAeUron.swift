@@ -137,7 +137,7 @@ extension SAeUronConfiguration: Technique {
         "autoencoder": autoencoder(seed: seed).inputs, "prompts": activations.prompts.json,
         "images": activations.repetitions.json, "sampler": activations.sampler.inputs, "seed": .integer(Int(seed)),
       ],
-      needs: ["autoencoder"]
+      needs: ["autoencoder"], work: activations.work
     ) { context in
       let autoencoder = try autoencoder.autoencoder(of: context.estimate("autoencoder"))
       return [
@@ -145,6 +145,8 @@ extension SAeUronConfiguration: Technique {
       ]
     }
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate("autoencoder")

@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 public import Tensors
 
 /// Safe self-Distillation Diffusion (Kim et al., 2023, arXiv 2307.05977; methods 1.16): the prediction under the
@@ -104,9 +104,16 @@ extension SDDConfiguration: Technique {
           "batch_size": batchSize.json, "adam_weight_decay": adamWeightDecay.json,
           "max_grad_norm": maxGradNorm.json, "ema_decay": emaDecay.json,
           "num_inference_steps": samplerSettings.steps.json, "seed": .integer(Int(seed)),
-        ], sourceFile: Self.sourceFile
+        ], work: work, sourceFile: Self.sourceFile
       ) { context in try trained(context) }
     ]
+  }
+
+  /// For each sample a point of a trajectory, a pass and a gradient.
+  private var work: ModelWork {
+    let point = PartialTrajectory.work(
+      steps: samplerSettings.steps, startGuidance: startGuidance, pairing: timestepPairing)
+    return (point + ModelWork(forwards: 1, gradients: 1)) * (trainSteps * batchSize)
   }
 
   /// A latent, and what the student is to predict there.
@@ -120,6 +127,10 @@ extension SDDConfiguration: Technique {
   private func trained(_ context: EditContext) throws -> [String: Tensor] {
     let base = context.model
     func states(_ prompt: String) -> Tensor { base.textEncoder([base.tokenizer.encode(prompt)]) }
+    func noise(_ student: UNet2DConditionModel, _ latent: Tensor, _ timestep: Int, _ states: Tensor) -> Tensor {
+      base.schedule.noise(
+        predicted: student(latent, timesteps: [timestep], encoderHiddenStates: states), in: latent, timestep: timestep)
+    }
     let composite = prompts.joined(separator: ", ")
     let concepts = (conceptMethod == .composite ? [composite] : prompts).map(states)
     let empty = states("")
@@ -142,17 +153,18 @@ extension SDDConfiguration: Technique {
           let concept = conceptMethod.place(at: iteration, of: trainSteps, concepts: concepts.count, own)
           return Sample(
             latent: point.latent, timestep: point.timestep, states: concepts[concept],
-            target: student(point.latent, timesteps: [point.timestep], encoderHiddenStates: empty))
+            target: noise(student, point.latent, point.timestep, empty))
         }
       },
       loss: { _, index, samples, tensors in
         let sample = samples[index]
         let student = try UNet2DConditionModel(base.unet.config, base.unetWeights.replacing(tensors))
-        return mseLoss(
-          student(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: sample.states), sample.target)
+        return mseLoss(noise(student, sample.latent, sample.timestep, sample.states), sample.target)
       })
     return result.tensors
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let trained = try context.estimate("sdd")

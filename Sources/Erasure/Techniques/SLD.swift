@@ -95,6 +95,10 @@ extension SLDConfiguration: Technique {
     paper: "Schramowski et al., CVPR 2023, arXiv 2211.05105",
     cost: "none; one more pass for each step of every image")
 
+  public var editWork: ModelWork? { .nothing }
+
+  public var textsPerStep: Int { guidance.isActive ? 3 : 2 }
+
   public func edit(_ context: EditContext) throws -> ModelEdit { ModelEdit() }
 
   public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {

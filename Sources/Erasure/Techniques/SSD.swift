@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 public import Tensors
 
 /// Selective Synaptic Dampening (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707) for diffusion UNets: every
@@ -141,16 +141,16 @@ extension SSDConfiguration: Technique {
     let fisher = FisherInformation(
       prompts: prompts, samplesPerPrompt: numFisherSamples, sampler: samplerSettings, seed: seed,
       latentSource: latentSource)
+    let own: [String: JSON] = [
+      "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
+      "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
+    ]
     return Estimate(
-      name: "fisher.\(set)",
-      inputs: [
-        "prompts": .array(prompts.map(JSON.string)), "num_fisher_samples": .integer(numFisherSamples),
-        "num_inference_steps": .integer(samplerSettings.steps),
-        "guidance_scale": .number(samplerSettings.guidanceScale),
-        "latent_source": .string(latentSource.rawValue), "seed": .integer(Int(seed)),
-      ]
+      name: "fisher.\(set)", inputs: .object(own.merging(samplerSettings.members) { $1 }), work: fisher.work
     ) { context in try fisher.diagonal(context.model, monitor: context.monitor) }
   }
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let model = context.model

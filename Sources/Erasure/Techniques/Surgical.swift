@@ -144,6 +144,20 @@ extension SurgicalConfiguration: Technique {
     cost: "for each sample half a run of sampling_steps under the prompt, the empty one and each instruction concept, "
       + "and a forward and a backward pass")
 
+  /// For each sample half a run and a pass of the frozen model, both under the texts of the signal too, and a gradient
+  /// under the concept and the empty prompt.
+  public var editWork: ModelWork? {
+    if loadPath != nil { return .nothing }
+    let signals =
+      switch signal {
+      case .replacement: 0
+      case .explicit: instructionConcepts.count
+      case .implicit: 1
+      }
+    let point = PartialTrajectory.work(steps: samplingSteps, startGuidance: teacherScale, texts: 2 + signals)
+    return (point + ModelWork(forwards: Double(2 + signals), gradients: 2)) * (trainSteps * batchSize)
+  }
+
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let (model, batch) = (context.model, batchSize)
     let teachers = try effectivePrompts.map { try teacher(of: $0, model) }
@@ -162,8 +176,10 @@ extension SurgicalConfiguration: Technique {
   /// L_concept + λ L_penalty (equations 12 and 13, means over elements), with no gradient of the first through the
   /// prediction without a prompt.
   public func loss(of student: UNet2DConditionModel, on lesson: SurgicalTeacher.Lesson) -> Tensor {
-    let predicted = student(
-      lesson.latent, time: student.prepare(timesteps: [lesson.timestep]), text: student.prepare(text: lesson.states))
+    let predicted = lesson.schedule.noise(
+      predicted: student(
+        lesson.latent, time: student.prepare(timesteps: [lesson.timestep]), text: student.prepare(text: lesson.states)),
+      in: lesson.latent, timestep: lesson.timestep)
     let (unconditional, conditional) = (predicted.slice(axis: 0, 0..<1), predicted.slice(axis: 0, 1..<2))
     let direction = (conditional - unconditional.detached) * Float(studentScale)
     return mseLoss(direction, lesson.direction) + mseLoss(unconditional, lesson.unconditional) * Float(penalty)
@@ -208,6 +224,8 @@ public struct SurgicalTeacher {
     /// (1, channels, height, width)
     public let latent: Tensor
     public let timestep: Int
+    /// What tells the noise from a prediction in the latent.
+    let schedule: NoiseSchedule
     /// Of the empty prompt and the concept's, (2, positions, width).
     public let states: Tensor
     /// ε*(∅), as the latent.
@@ -245,10 +263,13 @@ public struct SurgicalTeacher {
   public func lesson(_ stream: RandomStream) throws -> Lesson {
     let point = try trajectory.point(shown, stream)
     let time = model.unet.prepare(timesteps: [point.timestep])
-    let predicted = model.unet(point.latent, time: time, text: texts, hooks: signal.hooks)
+    let predicted = model.schedule.noise(
+      predicted: model.unet(point.latent, time: time, text: texts, hooks: signal.hooks), in: point.latent,
+      timestep: point.timestep)
     let parts = (0..<texts.count).map { predicted.slice(axis: 0, $0..<$0 + 1) }
     return Lesson(
-      latent: point.latent, timestep: point.timestep, states: states, unconditional: parts[0],
+      latent: point.latent, timestep: point.timestep, schedule: model.schedule, states: states,
+      unconditional: parts[0],
       direction: signal.direction(
         step: point.step, unconditional: parts[0], conditional: parts[parts.count - 1],
         concepts: Array(parts[1..<parts.count - 1])))

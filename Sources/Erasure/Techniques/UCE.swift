@@ -1,5 +1,5 @@
 public import Configuration
-internal import Diffusion
+public import Diffusion
 internal import Tensors
 
 /// Unified Concept Editing (Gandikota et al., WACV 2024, arXiv 2308.14761): every key and value matrix of
@@ -131,6 +131,8 @@ extension UCEConfiguration: Technique {
     .weights, "Unified Concept Editing",
     paper: "Gandikota et al., WACV 2024, arXiv 2308.14761",
     cost: "none: one linear system for each key and value matrix")
+
+  public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {
     let weights = context.model.unetWeights

@@ -23,18 +23,18 @@ public struct GeneratedLatents {
   /// - Returns: an estimate of one tensor, `latents`, of shape (count, channels, height, width), as the diffusion model
   ///   has them
   public func estimate(named name: String) -> Estimate {
-    Estimate(name: name, inputs: inputs) { context in
+    Estimate(name: name, inputs: inputs, work: sampler.work(latents: count)) { context in
       [Self.tensor: try draw(context)]
     }
   }
 
   /// All that decides the latents beside the model.
   var inputs: JSON {
-    [
+    let own: [String: JSON] = [
       "prompts": .array(prompts.map(JSON.string)), "count": .integer(count),
-      "num_inference_steps": .integer(sampler.steps), "guidance_scale": .number(sampler.guidanceScale),
       "seed": .integer(Int(truncatingIfNeeded: seed)),
     ]
+    return .object(own.merging(sampler.members) { $1 })
   }
 
   /// The name of the latents among the tensors of the estimate and of its state.

@@ -133,7 +133,7 @@ struct AugmentedLatents {
   }
 
   /// A training sample of one of the pictures after augmentation, and its validity mask.
-  func sample(_ scheduler: DDIMScheduler, _ stream: RandomStream) -> (NoisedSample, mask: Tensor?) {
+  func sample(_ schedule: NoiseSchedule, _ stream: RandomStream) -> (NoisedSample, mask: Tensor?) {
     let image = NoisedSample.image(of: pictures.count, stream)
     let (size, reduction) = (pictures[image].width, vae.config.reduction)
     let own = stream.substream("augmentation")
@@ -141,7 +141,7 @@ struct AugmentedLatents {
     let posterior = vae.encode(placement(pictures[image].tensor.reshaped([1, 3, size, size])))
     let clean = vae.scaled(posterior.sample(noise: own.substream("posterior").normal(posterior.mean.shape)))
     return (
-      NoisedSample(clean, ofImage: image, scheduler, stream), placement.mask(size: size, reduction: reduction)
+      NoisedSample(clean, ofImage: image, schedule, stream), placement.mask(size: size, reduction: reduction)
     )
   }
 }

@@ -15,9 +15,9 @@ public struct NoisedSample {
   /// - Parameters:
   ///   - latents: (count, channels, height, width), as the diffusion model has them
   ///   - stream: the random numbers of this sample alone
-  public init(_ latents: Tensor, _ scheduler: DDIMScheduler, _ stream: RandomStream) {
+  public init(_ latents: Tensor, _ schedule: NoiseSchedule, _ stream: RandomStream) {
     let image = Self.image(of: latents.shape[0], stream)
-    self.init(latents.slice(axis: 0, image..<image + 1), ofImage: image, scheduler, stream)
+    self.init(latents.slice(axis: 0, image..<image + 1), ofImage: image, schedule, stream)
   }
 
   /// Which of so many images a sample is of.
@@ -26,10 +26,10 @@ public struct NoisedSample {
   }
 
   /// - Parameter clean: the latent of that image, (1, channels, height, width)
-  init(_ clean: Tensor, ofImage image: Int, _ scheduler: DDIMScheduler, _ stream: RandomStream) {
+  init(_ clean: Tensor, ofImage image: Int, _ schedule: NoiseSchedule, _ stream: RandomStream) {
     self.image = image
-    timestep = stream.substream("timestep").integer(below: scheduler.config.trainTimesteps)
+    timestep = stream.substream("timestep").integer(below: schedule.trainTimesteps)
     noise = stream.substream("noise").normal(clean.shape)
-    latent = scheduler.addNoise(clean, noise: noise, timesteps: [timestep])
+    latent = schedule.addNoise(clean, noise: noise, timesteps: [timestep])
   }
 }

@@ -20,6 +20,8 @@ public struct PartialTrajectory {
 
   /// The model that draws, and how.
   public let sampler: Sampler
+  /// Of a whole run, noisiest first.
+  public let timesteps: [Int]
   public let pairing: TimestepPairing
   private let isCancelled: () -> Bool
 
@@ -37,7 +39,8 @@ public struct PartialTrajectory {
     guard pairing != .esd2023 || steps > 1 else {
       throw ErasureError("the timestep pairing \"\(pairing.rawValue)\" needs at least 2 steps")
     }
-    sampler = try Sampler(model, SamplerSettings(steps: steps, guidanceScale: startGuidance))
+    sampler = try Sampler(model, SamplerSettings(steps: steps, guidanceScale: startGuidance, scheduler: .ddim))
+    timesteps = try DDIMScheduler(model.architecture.scheduler).timesteps(steps)
     self.pairing = pairing
     self.isCancelled = isCancelled
   }
@@ -46,7 +49,7 @@ public struct PartialTrajectory {
   ///
   /// - Parameter stream: the random numbers of this point alone, for example those of an item of a technique's stream
   public func point(_ prompt: String, _ stream: RandomStream) throws -> Point {
-    let steps = pairing.steps(of: sampler.timesteps.count)
+    let steps = pairing.steps(of: timesteps.count)
     return try point(
       prompt, stream, after: steps.lowerBound + stream.substream("step").integer(below: steps.count))
   }
@@ -61,16 +64,27 @@ public struct PartialTrajectory {
 
   /// The point after a given number of steps k of ``TimestepPairing/steps(of:)``.
   public func point(_ prompt: String, _ stream: RandomStream, after step: Int) throws -> Point {
-    let executed = pairing.executedSteps(step, of: sampler.timesteps.count)
+    let executed = pairing.executedSteps(step, of: timesteps.count)
     let latent = try sampler.partialTrajectory(
       stream.substream("noise").normal([1] + sampler.latentShape), prompt: prompt, from: executed.lowerBound,
       steps: executed.upperBound, isCancelled: isCancelled)
     return Point(latent: latent, timestep: timestep(stream, of: step), step: step)
   }
 
+  /// What a point after a random number of steps takes in the mean.
+  ///
+  /// - Parameter texts: of a step; by default the two of guidance, or the prompt alone
+  static func work(
+    steps: Int, startGuidance: Double, pairing: TimestepPairing = .next, texts: Int? = nil
+  ) -> ModelWork {
+    let executed = pairing.steps(of: steps).reduce(0) { $0 + pairing.executedSteps($1, of: steps).count }
+    let mean = Double(executed) / Double(max(1, pairing.steps(of: steps).count))
+    return ModelWork(forwards: mean * Double(texts ?? (startGuidance > 1 ? 2 : 1)))
+  }
+
   private func timestep(_ stream: RandomStream, of step: Int) -> Int {
     let candidates = pairing.timesteps(
-      after: step, of: sampler.timesteps, trainTimesteps: sampler.model.scheduler.config.trainTimesteps)
+      after: step, of: timesteps, trainTimesteps: sampler.model.schedule.trainTimesteps)
     guard candidates.count > 1 else { return candidates.lowerBound }
     return candidates.lowerBound + stream.substream("timestep").integer(below: candidates.count)
   }

@@ -37,11 +37,12 @@ public struct TextualInversion {
     let start = stream.substream("start").normal([tokens, templates[0].width]) * Self.startingDeviation
     let training = FineTuning(steps: steps, learningRate: learningRate)
     let result = try training.run(context, start: ["embeddings": start], prepare: { _, _ in }) { step, _, _, tensors in
-      let sample = NoisedSample(latents, model.scheduler, stream.item(step))
+      let sample = NoisedSample(latents, model.schedule, stream.item(step))
       guard let embeddings = tensors["embeddings"] else { preconditionFailure("embeddings without a tape") }
       let states = model.textEncoder(embeddings: templates[sample.image % templates.count].filled(with: embeddings))
       let predicted = model.unet(sample.latent, timesteps: [sample.timestep], encoderHiddenStates: states)
-      return mseLoss(predicted, sample.noise)
+      return mseLoss(
+        model.schedule.noise(predicted: predicted, in: sample.latent, timestep: sample.timestep), sample.noise)
     }
     return result.tensors["embeddings"] ?? start
   }

@@ -85,7 +85,6 @@ extension ReportedRun {
 
   /// A run as its record tells it.
   public init(_ record: RunRecord, id: Digest) {
-    let sampler = Self.sampler(record.experiment)
     self.init(
       id: id.hex, experiment: record.name, technique: record.technique, configHash: record.configHash.hex,
       groupHash: record.groupHash.hex, seed: record.seed, status: Status(rawValue: record.status.rawValue) ?? .failed,
@@ -94,7 +93,8 @@ extension ReportedRun {
         MeasuredValue(
           name: metric.name, value: metric.value, better: Better(rawValue: metric.direction) ?? .none,
           method: MeasuringMethod(
-            unit: metric.unit, count: metric.count, judge: metric.judge, sampler: sampler,
+            unit: metric.unit, count: metric.count, judge: metric.judge,
+            sampler: Self.sampler(record.experiment, metric.measurement?.sampler),
             fingerprint: metric.measurement.map(MeasuringMethod.Fingerprint.init)),
           interval: metric.interval.flatMap { $0.lower <= $0.upper ? $0.lower...$0.upper : nil },
           isRepeatable: !RunRecord.unrepeatable.contains(metric.name))
@@ -120,10 +120,12 @@ extension ReportedRun {
   }
 
   /// How the images of an experiment are drawn, in words, where its technique says so.
-  private static func sampler(_ experiment: JSON) -> String? {
+  ///
+  /// - Parameter scheduler: as the metric's protocol names it, where its record has one
+  private static func sampler(_ experiment: JSON, _ scheduler: String?) -> String? {
     guard let steps = experiment.value(at: "technique.config.num_inference_steps")?.integer,
       let scale = experiment.value(at: "technique.config.guidance_scale")
     else { return nil }
-    return "\(steps) DDIM steps, guidance scale \(scale.canonical())"
+    return "\(steps) \(scheduler ?? "DDIM") steps, guidance scale \(scale.canonical())"
   }
 }

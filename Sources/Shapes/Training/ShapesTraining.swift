@@ -65,7 +65,7 @@ public struct ShapesTraining {
   }
 
   /// The noise schedule of Stable Diffusion.
-  static let scheduler = DDIMConfig()
+  static let scheduler = SchedulerConfig()
 
   private var clip: CLIPTraining {
     CLIPTraining(world: world, tokenizer: tokenizer, recipe: recipe.clip.optimization, network: recipe.clip.network)
@@ -78,7 +78,7 @@ public struct ShapesTraining {
   private func unet(textEncoder: CLIPTextModel, autoencoder: AutoencoderKL) -> UNetTraining {
     UNetTraining(
       world: world, tokenizer: tokenizer, textEncoder: textEncoder, autoencoder: autoencoder,
-      scheduler: DDIMScheduler(ShapesTraining.scheduler), recipe: recipe.unet.optimization,
+      schedule: NoiseSchedule(ShapesTraining.scheduler), recipe: recipe.unet.optimization,
       network: recipe.unet.network)
   }
 

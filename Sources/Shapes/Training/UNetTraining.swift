@@ -41,19 +41,19 @@ public struct UNetTraining {
   let tokenizer: CLIPTokenizer
   let textEncoder: CLIPTextModel
   let autoencoder: AutoencoderKL
-  let scheduler: DDIMScheduler
+  let schedule: NoiseSchedule
   let recipe: OptimizationRecipe
   let network: UNetNetworkRecipe
 
   public init(
     world: ShapesWorld, tokenizer: CLIPTokenizer, textEncoder: CLIPTextModel, autoencoder: AutoencoderKL,
-    scheduler: DDIMScheduler, recipe: OptimizationRecipe, network: UNetNetworkRecipe
+    schedule: NoiseSchedule, recipe: OptimizationRecipe, network: UNetNetworkRecipe
   ) {
     self.world = world
     self.tokenizer = tokenizer
     self.textEncoder = textEncoder
     self.autoencoder = autoencoder
-    self.scheduler = scheduler
+    self.schedule = schedule
     self.recipe = recipe
     self.network = network
   }
@@ -89,7 +89,7 @@ public struct UNetTraining {
       let item = choices.item(first)
       let picks = item.integers(size, below: network.pictures)
       let uniforms = item.substream("captions").uniform(2 * size)
-      let timesteps = item.substream("timesteps").integers(size, below: scheduler.config.trainTimesteps)
+      let timesteps = item.substream("timesteps").integers(size, below: schedule.trainTimesteps)
       let prompts = (0..<size).map { index in
         Double(uniforms[index]) < network.emptyCaptions
           ? empty : ids[picks[index]][uniforms[size + index] < 0.5 ? 0 : 1]
@@ -97,7 +97,7 @@ public struct UNetTraining {
       let clean = concatenate(
         picks.map { latents[$0 / encodeBatch].slice(axis: 0, $0 % encodeBatch..<$0 % encodeBatch + 1) }, axis: 0)
       let noise = noises.item(first).normal(clean.shape)
-      let noisy = scheduler.addNoise(clean, noise: noise, timesteps: timesteps)
+      let noisy = schedule.addNoise(clean, noise: noise, timesteps: timesteps)
       let unet = try UNet2DConditionModel(config, weights)
       return mseLoss(unet(noisy, timesteps: timesteps, encoderHiddenStates: textEncoder(prompts)), noise)
     }

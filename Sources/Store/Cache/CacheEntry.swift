@@ -7,13 +7,20 @@ public struct CacheEntry: Equatable, Sendable {
   public let outputs: [String: Digest]
   /// How long the stage took when it was computed.
   public let seconds: Double
+  /// How much there was to do in that time, by kind; nil where nobody knows, or where it was only the rest of a stage
+  /// that had been interrupted.
+  public let work: [String: Double]?
   /// When it was computed; see ``Timestamp``.
   public let created: String
 
-  public init(key: StageKey, outputs: [String: Digest], seconds: Double, created: String = Timestamp.now()) {
+  public init(
+    key: StageKey, outputs: [String: Digest], seconds: Double, work: [String: Double]? = nil,
+    created: String = Timestamp.now()
+  ) {
     self.key = key
     self.outputs = outputs
     self.seconds = seconds
+    self.work = work
     self.created = created
   }
 }
@@ -22,11 +29,13 @@ extension CacheEntry {
   static let format = "lethe cache entry 1"
 
   var json: JSON {
-    [
+    var json: [String: JSON] = [
       "format": .string(Self.format), "key": .string(key.digest.hex), "stage": .string(key.stage), "parts": key.parts,
       "outputs": .object(outputs.mapValues { .string($0.hex) }), "seconds": .number(seconds),
       "created": .string(created),
     ]
+    json["work"] = work.map { .object($0.mapValues(JSON.number)) }
+    return .object(json)
   }
 
   /// An entry from its file; nil if it is not what the store writes, or not the entry of the key it claims.
@@ -37,7 +46,8 @@ extension CacheEntry {
     else { return nil }
     let key = StageKey(stage: stage, parts: parts)
     guard json["key"]?.string == key.digest.hex else { return nil }
-    self.init(key: key, outputs: outputs, seconds: seconds, created: created)
+    let work = json["work"]?.object?.compactMapValues(\.number)
+    self.init(key: key, outputs: outputs, seconds: seconds, work: work, created: created)
   }
 
   static func outputs(_ json: JSON?) -> [String: Digest]? {

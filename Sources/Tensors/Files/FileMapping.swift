@@ -94,7 +94,8 @@ public enum TensorElement: String, Sendable, CaseIterable {
   case bfloat16 = "BF16"
   case float64 = "F64"
 
-  var byteCount: Int {
+  /// Bytes of one value.
+  public var byteCount: Int {
     switch self {
     case .float16, .bfloat16: 2
     case .float32: 4

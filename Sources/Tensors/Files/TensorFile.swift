@@ -56,6 +56,14 @@ public enum TensorFile {
     }
   }
 
+  /// How the file keeps a tensor's values.
+  public func element(of name: String) throws -> TensorElement {
+    switch self {
+    case .safetensors(let file): try file.element(of: name)
+    case .torch(let file): try file.element(of: name)
+    }
+  }
+
   private func tensor(_ name: String, isShown: Bool) throws -> Tensor {
     switch self {
     case .safetensors(let file): try file.tensor(name, isShown: isShown)

@@ -121,6 +121,9 @@ public final class TorchFile {
 
   public func contains(_ name: String) -> Bool { entries[name] != nil }
 
+  /// How the file keeps a tensor's values.
+  public func element(of name: String) throws(FileError) -> TensorElement { try entry(name).element }
+
   /// - Throws: `FileError` where the file has no tensor of that name.
   public func shape(of name: String) throws(FileError) -> [Int] { try entry(name).view.shape }
 

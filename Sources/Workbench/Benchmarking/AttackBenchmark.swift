@@ -85,7 +85,7 @@ public struct AttackBenchmark {
     for iteration in 0..<iterations {
       let draws = stream.substream("iterations").item(iteration)
       let noise = draws.substream("noise").normal(clean.shape)
-      let latent = model.scheduler.addNoise(clean, noise: noise, timesteps: [510])
+      let latent = model.schedule.addNoise(clean, noise: noise, timesteps: [510])
       let drawn = distribution.sample(draws)
       let gradient = objective.gradient(
         candidates.embeddings(at: drawn), latent: latent, timestep: 510, toward: noise

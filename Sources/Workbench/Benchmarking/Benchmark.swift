@@ -128,8 +128,8 @@ public struct Benchmark {
       _ = try trainer.advance { microBatch, weights in
         let draws = stream.item(microBatch)
         let noise = draws.normal(shape)
-        let timesteps = draws.substream("timesteps").integers(size, below: model.scheduler.config.trainTimesteps)
-        let noisy = model.scheduler.addNoise(
+        let timesteps = draws.substream("timesteps").integers(size, below: model.schedule.trainTimesteps)
+        let noisy = model.schedule.addNoise(
           draws.substream("latents").normal(shape), noise: noise, timesteps: timesteps)
         let unet = try UNet2DConditionModel(model.unet.config, weights)
         return mseLoss(unet(noisy, timesteps: timesteps, encoderHiddenStates: states), noise)

@@ -96,14 +96,13 @@ public struct PartComputation {
     let latents = try inputs.latents("step.latents", unet)
     guard latents.shape[0] == 1 else { throw inputs.error("step.latents", "has \(latents.shape[0]) items, not 1") }
     let states = try inputs.tensor("step.states", [2, nil, unet.config.crossAttentionSize])
-    let timestep = try inputs.integers("step.timestep", count: 1, below: scheduler.config.trainTimesteps)[0]
-    let steps = try inputs.integers("step.steps", count: 1, below: scheduler.config.trainTimesteps + 1)[0]
+    let timestep = try inputs.integers("step.timestep", count: 1, below: scheduler.schedule.trainTimesteps)[0]
+    let steps = try inputs.integers("step.steps", count: 1, below: scheduler.schedule.trainTimesteps + 1)[0]
     let scale = try inputs.tensor("step.guidance_scale", [1]).item
     guard steps > 0 else { throw inputs.error("step.steps", "is 0; at least one step was expected") }
     let predicted = unet(latents, time: unet.prepare(timesteps: [timestep]), text: unet.prepare(text: states))
     let (without, with) = (predicted.slice(axis: 0, 0..<1), predicted.slice(axis: 0, 1..<2))
-    return scheduler.step(
-      noise: without + (with - without) * scale, sample: latents, timestep: timestep, steps: steps)
+    return scheduler.step(without + (with - without) * scale, sample: latents, timestep: timestep, steps: steps)
   }
 
   private func gradients(_ folder: String, _ inputs: PartInputs) throws -> [(name: String, tensor: Tensor)] {
@@ -121,10 +120,10 @@ public struct PartComputation {
     let noise = try inputs.tensor("gradients.noise", latents.shape)
     let scheduler = try DDIMScheduler.read(folder: folder)
     let timesteps = try inputs.integers(
-      "gradients.timesteps", count: latents.shape[0], below: scheduler.config.trainTimesteps)
+      "gradients.timesteps", count: latents.shape[0], below: scheduler.schedule.trainTimesteps)
     let states = try inputs.tensor("gradients.states", [latents.shape[0], nil, model.config.crossAttentionSize])
     let unet = try UNet2DConditionModel(model.config, weights.replacing(tracked))
-    let noisy = scheduler.addNoise(latents, noise: noise, timesteps: timesteps)
+    let noisy = scheduler.schedule.addNoise(latents, noise: noise, timesteps: timesteps)
     let loss = mseLoss(unet(noisy, timesteps: timesteps, encoderHiddenStates: states), noise)
     let found = tape.gradients(of: loss, for: gradientsOf.compactMap { tracked[$0] })
     return [("gradients.loss", loss.detached)] + zip(gradientsOf, found).map { ("gradients.\($0)", $1) }

@@ -7,10 +7,13 @@ public struct BaseDeclaration: Sendable {
   public var identity: String?
   /// The model's `lethe.json`, if its folder has one.
   public var card: ModelCard?
+  /// Nil where nobody has looked, and then no prompt is too long.
+  public var tokenizer: CLIPTokenizer?
 
-  public init(identity: String? = nil, card: ModelCard? = nil) {
+  public init(identity: String? = nil, card: ModelCard? = nil, tokenizer: CLIPTokenizer? = nil) {
     self.identity = identity
     self.card = card
+    self.tokenizer = tokenizer
   }
 
   /// The concepts that can be erased from the model; empty if it declares none, and then any is accepted.

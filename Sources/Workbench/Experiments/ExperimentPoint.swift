@@ -1,4 +1,5 @@
 public import Configuration
+internal import Diffusion
 public import Store
 
 /// One experiment to run: a point of the grid with one seed, every setting decided.
@@ -85,6 +86,12 @@ public struct ExperimentPoint: Sendable {
               + words.joined(separator: ", "))
         }
       }
+    }
+    // Each prompt once: several settings may hold the same.
+    var seen: Set<String> = []
+    let prompts = ([technique] + attacks + metrics).flatMap { $0.strings(.prompt) }.flatMap(\.values)
+    if let warning = base.tokenizer?.truncationWarning(prompts.filter { seen.insert($0).inserted }) {
+      warnings.append(warning)
     }
     self.warnings = warnings
   }

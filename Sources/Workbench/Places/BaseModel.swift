@@ -24,8 +24,21 @@ public struct BaseModel: Sendable {
     return "sha256:\(Digest(hashing: "\(digest.hex) \(cardDigest.hex)").hex)"
   }
 
+  /// The scheduler that the folder names.
+  var scheduler: Scheduler {
+    get throws { try DiffusionModel.Architecture(of: folder).scheduler.scheduler }
+  }
+
+  /// Whether loading the model and running it takes seconds and not moments.
+  public var isLarge: Bool {
+    ((try? ModelSummary(folder: folder))?.parameters ?? 0) > 100_000_000
+  }
+
   /// What an experiment depends on of the model.
-  public var declaration: BaseDeclaration { BaseDeclaration(identity: identity, card: card) }
+  public var declaration: BaseDeclaration {
+    // One that cannot be read is refused by its file when the model is loaded.
+    BaseDeclaration(identity: identity, card: card, tokenizer: try? CLIPTokenizer(folder: folder + "/tokenizer"))
+  }
 
   /// Reads a folder's digests and its card.
   ///

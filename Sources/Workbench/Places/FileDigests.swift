@@ -18,12 +18,19 @@ public final class FileDigests: Sendable {
     var digest: Digest
   }
 
+  /// Told while a file is hashed: its path, the bytes that are done, and all of them.
+  public typealias Progress = @Sendable (_ path: String, _ done: Int, _ total: Int) -> Void
+
   private let file: String
   private let memory = Mutex(Memory())
+  private let progress: Progress
 
-  /// - Parameter folder: the store's folder.
-  public init(storeFolder folder: String) {
+  /// - Parameters:
+  ///   - folder: the store's folder.
+  ///   - progress: called on the thread that asks for a digest, for each piece that is read.
+  public init(storeFolder folder: String, progress: @escaping Progress = { _, _, _ in }) {
     file = folder + "/file-digests.json"
+    self.progress = progress
   }
 
   /// The digest of one file's bytes.
@@ -33,7 +40,8 @@ public final class FileDigests: Sendable {
     let full = key.hasPrefix("/") ? key : FileManager.default.currentDirectoryPath + "/" + key
     let before = Self.mark(full)
     if let before, let known = remembered(full), known.mark == before { return known.digest }
-    let digest = try Digest.ofFile(at: path).digest
+    let size = Self.size(full)
+    let digest = try Digest.ofFile(at: path) { progress(path, $0, size) }.digest
     // A file that changes while it is read, or that changed a moment ago and may change again within its clock's
     // resolution, is not remembered.
     if let before, before == Self.mark(full), Self.age(full) > 2 {
@@ -123,6 +131,11 @@ public final class FileDigests: Sendable {
     let (written, changed) = (status.st_mtim, status.st_ctim)
     return "\(status.st_size) \(written.tv_sec).\(written.tv_nsec) \(changed.tv_sec).\(changed.tv_nsec)"
       + " \(status.st_dev).\(status.st_ino)"
+  }
+
+  private static func size(_ path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
 
   /// What a file or folder is known by, whichever links lead to it.

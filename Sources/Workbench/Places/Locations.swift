@@ -60,8 +60,18 @@ public struct Locations: Sendable {
     model.contains("/") && !model.hasPrefix("/") ? currentFolder + "/" + model : model
   }
 
+  /// The models that the user of the store has given names.
+  public var registry: ModelRegistry { ModelRegistry(store: store) }
+
   /// The names of all base models that can be used by name, sorted.
+  ///
+  /// - Throws: what ``ModelRegistry/folders()`` does.
   public var modelNames: [String] {
+    get throws { Set(shippedNames).union(try registry.folders().keys).sorted() }
+  }
+
+  /// The names of the models that lie in ``modelFolders``, sorted.
+  var shippedNames: [String] {
     var names: [String] = []
     for folder in modelFolders {
       for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -70,16 +80,27 @@ public struct Locations: Sendable {
     return names.sorted()
   }
 
-  /// The folder of a base model, or its file where it is a single one.
+  /// The folder of a base model, or its file where it is a single one: a registered name goes before that of a model in
+  /// ``modelFolders``.
   ///
   /// - Parameters:
   ///   - model: a name, or a folder written with a slash.
   ///   - start: the folder that a relative one is seen from.
-  /// - Throws: ``NotFound`` naming the nearest model there is.
+  /// - Throws: ``NotFound`` naming the nearest model there is, or what is wrong with the registry.
   public func modelFolder(_ model: String, from start: String) throws(NotFound) -> String {
     guard model.contains("/") else {
+      let registered: [String: String]
+      do { registered = try registry.folders() } catch { throw NotFound(description: "\(error)") }
+      if let folder = registered[model] {
+        guard Self.isModel(folder) else {
+          throw NotFound(
+            description: "the model \"\(model)\" is registered as the folder \(folder), which is no model any more: it "
+              + "has no model_index.json; lethe models remove \(model) forgets it")
+        }
+        return folder
+      }
       for folder in modelFolders where Self.isModel(folder + "/" + model) { return folder + "/" + model }
-      let names = modelNames
+      let names = Set(shippedNames).union(registered.keys).sorted()
       let known =
         names.isEmpty ? "; looked in \(modelFolders.joined(separator: ", "))" : suggestion(for: model, among: names)
       throw NotFound(description: "there is no base model \"\(model)\"" + known)
@@ -94,7 +115,7 @@ public struct Locations: Sendable {
     return path
   }
 
-  private static func isModel(_ folder: String) -> Bool {
+  static func isModel(_ folder: String) -> Bool {
     FileManager.default.fileExists(atPath: folder + "/model_index.json")
   }
 }

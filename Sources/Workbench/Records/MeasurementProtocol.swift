@@ -13,6 +13,7 @@ public struct MeasurementProtocol: Equatable, Sendable {
   public var promptsDigest: Digest?
   /// The number of samples behind the value.
   public var count: Int?
+  /// The scheduler, as ``Scheduler/title(eta:)`` names it.
   public var sampler: String
   public var steps: Int
   public var guidanceScale: Double

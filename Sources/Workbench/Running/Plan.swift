@@ -22,10 +22,14 @@ public struct Plan: Sendable {
     public let images: (there: Int, all: Int)?
     /// Adversarial prompts that are there already, and prompts in all; nil for other stages.
     public let prompts: (there: Int, all: Int)?
+    /// What is to be computed; nil where the cache answers.
+    let open: OpenWork?
+    /// How long that takes; nil where nobody asked.
+    public internal(set) var estimate: TimeEstimate?
 
     init(
-      name: String, needs: [String], key: Digest?, isCached: Bool, reason: String?, images: (there: Int, all: Int)?,
-      prompts: (there: Int, all: Int)? = nil
+      name: String, needs: [String], key: Digest?, isCached: Bool, reason: String?,
+      images: (there: Int, all: Int)? = nil, prompts: (there: Int, all: Int)? = nil, open: OpenWork?
     ) {
       self.name = name
       self.needs = needs
@@ -34,30 +38,52 @@ public struct Plan: Sendable {
       self.reason = reason
       self.images = images
       self.prompts = prompts
+      self.open = isCached ? nil : open
     }
 
     public static func == (left: Stage, right: Stage) -> Bool {
       left.name == right.name && left.needs == right.needs && left.key == right.key && left.isCached == right.isCached
         && left.reason == right.reason && left.images?.there == right.images?.there
         && left.images?.all == right.images?.all && left.prompts?.there == right.prompts?.there
-        && left.prompts?.all == right.prompts?.all
+        && left.prompts?.all == right.prompts?.all && left.open == right.open && left.estimate == right.estimate
     }
   }
 
   public let point: ExperimentPoint
-  public let stages: [Stage]
+  public internal(set) var stages: [Stage]
 
   /// Whether there is nothing to compute.
   public var isComplete: Bool { stages.allSatisfy(\.isCached) }
 
   /// The plan as `lethe plan --json` prints it.
   public var json: JSON {
-    [
+    var json: [String: JSON] = [
       "experiment": .string(point.experiment), "technique": .string(point.technique.name), "seed": .integer(point.seed),
       "set": .object(point.set), "config_hash": .string(point.configHash.hex),
       "group_hash": .string(point.configHashWithoutSeed.hex),
       "stages": .array(stages.map(\.json)),
     ]
+    if stages.contains(where: { $0.estimate != nil }) {
+      let time = [self].expectedTime
+      json["estimated_seconds"] = .number(time.seconds)
+      json["stages_without_estimate"] = .integer(time.unknown)
+    }
+    return .object(json)
+  }
+}
+
+extension [Plan] {
+  /// The time that running all of them takes. A stage that several share counts once, so far as its key is known.
+  ///
+  /// - Returns: the seconds, and the number of stages of which nobody knows how long they take
+  public var expectedTime: (seconds: Double, unknown: Int) {
+    var (seconds, unknown) = (0.0, 0)
+    var counted: Set<Digest> = []
+    for stage in flatMap(\.stages) where !stage.isCached {
+      if let key = stage.key, !counted.insert(key).inserted { continue }
+      if let estimate = stage.estimate?.seconds { seconds += estimate } else { unknown += 1 }
+    }
+    return (seconds, unknown)
   }
 }
 
@@ -69,6 +95,10 @@ extension Plan.Stage {
     ]
     if let prompts { json["prompts"] = ["there": .integer(prompts.there), "all": .integer(prompts.all)] }
     if let images { json["images"] = ["there": .integer(images.there), "all": .integer(images.all)] }
+    if let estimate {
+      json["estimated_seconds"] = estimate.seconds.map { .number($0) } ?? .null
+      json["estimated_from"] = estimate.basis.map { .string($0.rawValue) } ?? .null
+    }
     return .object(json)
   }
 }
@@ -76,199 +106,37 @@ extension Plan.Stage {
 extension Runner {
   /// What running a point would do, found out without computing anything.
   public func plan(_ point: ExperimentPoint) throws -> Plan {
-    try Planner(stages(of: point), store).plan()
-  }
-}
-
-/// Walks the stages of a point as running does, as far as the cache leads.
-private final class Planner {
-  private let point: PointStages
-  private let cache: StageCache
-  private let objects: ObjectStore
-  private var stages: [Plan.Stage] = []
-  private var explanations: MissExplanations
-
-  init(_ point: PointStages, _ store: Store) {
-    self.point = point
-    cache = store.cache
-    objects = store.objects
-    explanations = MissExplanations(cache)
+    try Planner(stages(of: point), store, KnownEntries(store.cache)).plan()
   }
 
-  func plan() throws -> Plan {
-    stages.append(
-      Plan.Stage(name: "base", needs: [], key: point.base.digest, isCached: true, reason: nil, images: nil))
-    var estimates: [String: Digest] = [:]
-    for estimate in point.estimates {
-      estimates[estimate.name] = try look(
-        estimate.name, needs: ["base"] + estimate.needs, key: point.key(of: estimate, estimates: estimates), "tensors")
+  /// The plans of points with the time that each of their stages will take on this machine. Where the store knows no
+  /// stages of a kind, passes of the model are timed: for a large model that takes a while itself.
+  ///
+  /// - Parameter measuring: told of a base model before it is loaded to be timed
+  public func plansWithTimes(
+    _ points: [ExperimentPoint], measuring: @escaping (BaseModel) -> Void = { _ in }
+  ) throws -> [Plan] {
+    let entries = KnownEntries(store.cache)
+    var times: [String: PartTimes] = [:]
+    let estimator = TimeEstimator(entries) { base in
+      if let known = times[base.identity] { return known }
+      measuring(base)
+      let found = PartTimes(try self.models.load(base))
+      times[base.identity] = found
+      return found
     }
-    let names = point.estimates.map(\.name)
-    let editKey = names.count == estimates.count ? point.editKey(estimates: estimates) : nil
-    let isMade = try look("edit", needs: ["base"] + names, key: editKey, "edit") != nil
-    let entry = isMade ? try editKey.flatMap { try cache.lookup($0) } : nil
-    let edit = entry.flatMap { entry in StoredEdit { entry.outputs[$0] } }
-    let images = try lookAtImages(
-      "images", point.requests, needs: ["edit"], key: edit.map { edit in { self.point.key(of: $0, edit: edit) } })
-    let base =
-      point.baseRequests.isEmpty
-      ? [:] : try lookAtImages("images.base", point.baseRequests, needs: ["base"], key: point.baseKey)
-    var prompts: [String: AdversarialPrompts] = [:]
-    for attack in point.attacks { prompts[attack.name] = try lookAtPrompts(attack, edit: edit) }
-    var all = images
-    if !point.attacks.isEmpty {
-      let isFound = prompts.count == point.attacks.count
-      let requests = isFound ? point.requests(under: prompts) : []
-      all.merge(
-        try lookAtImages(
-          "images.attack", requests, needs: ["edit"] + point.attacks.map(\.stageName),
-          key: isFound ? edit.map { edit in { self.point.key(of: $0, edit: edit) } } : nil)
-      ) { $1 }
-    }
-    for metric in point.metrics {
-      let needs =
-        [metric.underAttack == nil ? "images" : "images.attack"] + (metric.baseRequests.isEmpty ? [] : ["images.base"])
-      _ = try look(
-        metric.stageName, needs: needs, key: metric.looks(all, base, prompts: prompts).map(metric.key), "values")
-    }
-    for metric in point.modelMetrics {
-      let key = edit.flatMap { point.key(of: metric, edit: $0, prompts: prompts) }
-      let needs = ["edit"] + (metric.underAttack.map { [AttackStage.stageName($0.name)] } ?? [])
-      _ = try look(metric.stageName, needs: needs, key: key, "values")
-    }
-    return Plan(point: point.point, stages: stages)
-  }
-
-  /// - Returns: the output that the cache has.
-  private func look(_ name: String, needs: [String], key: StageKey?, _ output: String) throws -> Digest? {
-    var found: Digest?
-    var reason: String?
-    if let key {
-      found = try cache.lookup(key)?.outputs[output]
-      if found == nil { reason = try explanations.reason(for: key) }
-    } else {
-      reason = waiting(for: needs)
-    }
-    stages.append(
-      Plan.Stage(
-        name: name, needs: needs, key: key?.digest, isCached: found != nil, reason: reason, images: nil))
-    return found
-  }
-
-  /// - Returns: nil while one of the prompts is not found.
-  private func lookAtPrompts(_ attack: AttackStage, edit: StoredEdit?) throws -> AdversarialPrompts? {
-    let needs = attack.attack.access == .editedModel ? ["edit"] : ["base"]
-    func stage(_ key: Digest?, there: Int, _ reason: String?) {
-      stages.append(
-        Plan.Stage(
-          name: attack.stageName, needs: needs, key: key, isCached: there == attack.targets.count, reason: reason,
-          images: nil, prompts: (there, attack.targets.count)))
-    }
-    if let loaded = try attack.precomputedPrompts() {
-      stage(nil, there: attack.targets.count, nil)
-      return loaded
-    }
-    // A search on the text encoder alone has a key before there is an edit.
-    guard let edit = edit ?? (attack.attack.access == .editedModel ? nil : .unedited) else {
-      stage(nil, there: 0, waiting(for: needs))
-      return nil
-    }
-    let keys = attack.targets.map { point.key(of: $0, attack, edit: edit) }
-    var found: [AttackTarget: AdversarialPrompt] = [:]
-    var missing: [StageKey] = []
-    for (target, key) in zip(attack.targets, keys) {
-      if let digest = try cache.lookup(key)?.outputs["prompt"] {
-        found[target] = try AdversarialPrompts.read(digest, from: objects)
-      } else {
-        missing.append(key)
+    return try points.map { point in
+      let stages = try stages(of: point)
+      var plan = try Planner(stages, store, entries).plan()
+      for index in plan.stages.indices where plan.stages[index].name != "base" {
+        plan.stages[index].estimate = try estimator.estimate(plan.stages[index].open, on: stages.base)
       }
+      return plan
     }
-    var reason: String?
-    if let first = missing.first {
-      let why = try explanations.reason(for: first)
-      reason = missing.count == 1 ? why : "\(missing.count) prompts, the first of them: \(why)"
-    }
-    stage(PointStages.together(keys, as: attack.stageName).digest, there: found.count, reason)
-    return missing.isEmpty ? AdversarialPrompts(targets: attack.targets, found: found) : nil
   }
 
-  private func lookAtImages(
-    _ stage: String, _ requests: [ImageRequest], needs: [String], key: ((ImageRequest) -> StageKey)?
-  ) throws -> [ImageRequest: Digest] {
-    guard let key else {
-      stages.append(
-        Plan.Stage(
-          name: stage, needs: needs, key: nil, isCached: false, reason: waiting(for: needs),
-          images: requests.isEmpty ? nil : (0, requests.count)))
-      return [:]
-    }
-    let keys = requests.map(key)
-    let cache = cache
-    let digests = try parallelMap(keys.count) { try cache.lookup(keys[$0])?.outputs["image"] }
-    var images: [ImageRequest: Digest] = [:]
-    for (request, digest) in zip(requests, digests) { images[request] = digest }
-    let missing = digests.indices.filter { digests[$0] == nil }
-    var reason: String?
-    if let first = missing.first {
-      let why = try explanations.reason(for: keys[first])
-      reason = missing.count == 1 ? why : "\(missing.count) images, the first of them: \(why)"
-    }
-    stages.append(
-      Plan.Stage(
-        name: stage, needs: needs, key: PointStages.imagesKey(keys).digest, isCached: missing.isEmpty,
-        reason: reason, images: (requests.count - missing.count, requests.count)))
-    return images
-  }
-
-  private func waiting(for needs: [String]) -> String {
-    let open = stages.filter { needs.contains($0.name) && !$0.isCached }.map(\.name)
-    return "follows \(open.joined(separator: " and "))"
-  }
-}
-
-/// Says why keys miss. Reads the cache once, when the first miss asks.
-private struct MissExplanations {
-  private let cache: StageCache
-  private var entries: [String: [CacheEntry]]?
-
-  init(_ cache: StageCache) { self.cache = cache }
-
-  mutating func reason(for key: StageKey) throws -> String {
-    if (try? cache.entry(key.digest)) != nil { return "its outputs are no longer in the store" }
-    let all = try known()
-    guard let neighbour = StageCache.nearest(to: key, among: all[key.stage] ?? []) else {
-      return "never computed before"
-    }
-    return Self.words(neighbour.differences)
-  }
-
-  private mutating func known() throws -> [String: [CacheEntry]] {
-    if let entries { return entries }
-    let cache = cache
-    let keys = try cache.list()
-    // A damaged entry explains nothing; `verify` reports it.
-    let read = try parallelMap(keys.count) { try? cache.entry(keys[$0]) }
-    let groups = Dictionary(grouping: read.compactMap { $0 }) { $0.key.stage }
-    entries = groups
-    return groups
-  }
-
-  private static func words(_ differences: [CacheNeighbour.Difference]) -> String {
-    let shown = differences.prefix(3).map { difference in
-      let values = [difference.recorded, difference.wanted].map { $0.map(short) ?? "absent" }
-      return "\(difference.keyPath): \(values[0]) -> \(values[1])"
-    }
-    let rest = differences.count > shown.count ? " and \(differences.count - shown.count) more" : ""
-    if differences.count == 1, let difference = differences.first {
-      return "only \(difference.keyPath) differs" + shown[0].dropFirst(difference.keyPath.count)
-    }
-    return "of what was computed before the nearest differs in " + shown.joined(separator: ", ") + rest
-  }
-
-  /// A value, cut where it would fill the line.
-  private static func short(_ value: JSON) -> String {
-    if let text = value.string, let digest = Digest(hex: text) { return digest.short }
-    let text = value.canonical()
-    return text.count <= 60 ? text : text.prefix(57) + "..."
+  /// What the parts of a point's base model take on this machine.
+  public func partTimes(of point: ExperimentPoint) throws -> PartTimes {
+    PartTimes(try models.load(models.base(point.baseModel, from: point.folder)))
   }
 }

@@ -58,8 +58,11 @@ final class PointExecution {
     }
     let base =
       plan.baseRequests.isEmpty
-      ? [:] : try draw(plan.baseRequests, as: "images.base", plan, key: plan.baseKey) { try model(plan.base) }
-    for metric in plan.metrics { try run(metric, images, base, prompts) }
+      ? [:]
+      : try draw(plan.baseRequests, as: "images.base", plan, work: plan.baseImageWork, key: plan.baseKey) {
+        try model(plan.base)
+      }
+    for metric in plan.metrics { try run(metric, plan, images, base, prompts) }
     for metric in plan.modelMetrics { try run(metric, plan, edit, prompts) }
     metrics += cost
   }
@@ -78,7 +81,7 @@ final class PointExecution {
     guard let key = plan.key(of: estimate, estimates: estimates) else {
       throw ErasureError("the estimate \"\(estimate.name)\" needs one that does not come before it")
     }
-    let entry = try stage(estimate.name, key) { monitor in
+    let entry = try stage(estimate.name, key, work: estimate.work) { monitor in
       let needed = try estimates.filter { estimate.needs.contains($0.key) }.mapValues(load)
       return try withContext(plan, key, estimates: needed, monitor: monitor) {
         ["tensors": try keep(EstimateStage.compute(estimate, $0))]
@@ -89,7 +92,7 @@ final class PointExecution {
 
   private func runEdit(_ plan: PointStages, estimates: [String: Digest]) throws -> StoredEdit {
     let key = plan.editKey(estimates: estimates)
-    let entry = try stage("edit", key, details: editDetails(plan)) { monitor in
+    let entry = try stage("edit", key, work: plan.editWork, details: editDetails(plan)) { monitor in
       if let path = plan.technique.loadPath {
         let file = try EditFile(point.resolve(path), toBe: "read")
         return try StoredEdit.keep(EditStage.load(file, for: model(plan.base), base: plan.base), in: objects)
@@ -139,8 +142,8 @@ final class PointExecution {
 
   /// Draws the images that nobody has drawn before, and keeps each batch as soon as it is there.
   private func draw(
-    _ requests: [ImageRequest], as stage: String, _ plan: PointStages, key: (ImageRequest) -> StageKey,
-    with model: () throws -> DiffusionModel
+    _ requests: [ImageRequest], as stage: String, _ plan: PointStages, work: ModelWork? = nil,
+    key: (ImageRequest) -> StageKey, with model: () throws -> DiffusionModel
   ) throws -> [ImageRequest: Digest] {
     try checkCancellation()
     let began = ContinuousClock.now
@@ -151,6 +154,7 @@ final class PointExecution {
     if !missing.isEmpty {
       monitor.handle(.stageStarted(stage, units: missing.count))
       let drawing = try asDrawn(model(), plan)
+      let work = (work ?? plan.imageWork).counts
       var batchBegan = ContinuousClock.now
       try ImageStage.draw(
         missing.map { requests[$0] }, drawing, plan.technique.samplerSettings, batchSize: runner.options.batchSize,
@@ -162,7 +166,7 @@ final class PointExecution {
         for (position, file) in zip(missing[range], files) {
           let digest = try batch.add(file)
           digests[position] = digest
-          entries.append(CacheEntry(key: keys[position], outputs: ["image": digest], seconds: seconds))
+          entries.append(CacheEntry(key: keys[position], outputs: ["image": digest], seconds: seconds, work: work))
         }
         try batch.commit()
         try models.confirmUnchanged()
@@ -217,12 +221,12 @@ final class PointExecution {
     _ missing: [Int], _ attack: AttackStage, _ plan: PointStages, _ edit: StoredEdit, keys: [StageKey]
   ) throws -> [AttackTarget: AdversarialPrompt] {
     monitor.handle(.stageStarted(attack.stageName, units: missing.count))
-    let work = monitor.work(attack.stageName)
+    let (monitor, work) = (monitor.work(attack.stageName), plan.work(of: attack))
     let base = try model(plan.base)
     let attacked = try asDrawn(edited(plan, by: edit), plan)
     try attack.attack.check(base, prompts: missing.map { attack.targets[$0].prompt })
     let context = try attack.context(
-      base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: work)
+      base: base, attacked: attacked, sampler: plan.technique.samplerSettings, monitor: monitor)
     // Searches end on several threads; the store and the index belong to one at a time.
     let found = Mutex<[AttackTarget: AdversarialPrompt]>([:])
     nonisolated(unsafe) let results = results, models = runner.models
@@ -232,23 +236,25 @@ final class PointExecution {
       try found.withLock { found in
         let digest = try objects.add(AdversarialPrompts.json(prompt).canonical())
         let share = seconds(since: began) / Double(found.count + 1)
-        try models.confirmUnchanged()
-        try results.put([CacheEntry(key: keys[position], outputs: ["prompt": digest], seconds: share)])
+          try models.confirmUnchanged()
+        try results.put([
+          CacheEntry(key: keys[position], outputs: ["prompt": digest], seconds: share, work: work?.counts)
+        ])
         found[attack.targets[position]] = prompt
-        work.progress(found.count, missing.count)
+        monitor.progress(found.count, missing.count)
       }
     }
     return found.withLock { $0 }
   }
 
   private func run(
-    _ metric: MetricStage, _ images: [ImageRequest: Digest], _ base: [ImageRequest: Digest],
+    _ metric: MetricStage, _ plan: PointStages, _ images: [ImageRequest: Digest], _ base: [ImageRequest: Digest],
     _ prompts: [String: AdversarialPrompts]
   ) throws {
     guard let looks = metric.looks(images, base, prompts: prompts) else {
       preconditionFailure("an image that was asked for is not drawn")
     }
-    try measure(metric.stageName, metric.key(looks), metric.measurement) {
+    try measure(metric.stageName, metric.key(looks), metric.measurement, work: plan.work(of: metric)) {
       try metric.compute(looks, from: objects, monitor: $0)
     }
   }
@@ -269,9 +275,10 @@ final class PointExecution {
 
   /// Notes the values of a metric, computed where nobody has.
   private func measure(
-    _ name: String, _ key: StageKey, _ measurement: MeasurementProtocol, compute: (WorkMonitor) throws -> JSON
+    _ name: String, _ key: StageKey, _ measurement: MeasurementProtocol, work: ModelWork? = nil,
+    compute: (WorkMonitor) throws -> JSON
   ) throws {
-    let entry = try stage(name, key) { ["values": try objects.add(compute($0).canonical())] }
+    let entry = try stage(name, key, work: work) { ["values": try objects.add(compute($0).canonical())] }
     metrics += try MetricValues.read(
       try output("values", of: entry, as: name), from: objects, measurement: measurement)
   }
@@ -323,7 +330,7 @@ final class PointExecution {
   // MARK: The way of every stage
 
   private func stage(
-    _ name: String, _ key: StageKey, details: (CacheEntry) throws -> JSON? = { _ in nil },
+    _ name: String, _ key: StageKey, work: ModelWork?, details: (CacheEntry) throws -> JSON? = { _ in nil },
     compute: (WorkMonitor) throws -> [String: Digest]
   ) throws -> CacheEntry {
     try checkCancellation()
@@ -334,12 +341,16 @@ final class PointExecution {
       return entry
     }
     monitor.handle(.stageStarted(name, units: nil))
+    let state = TrainingState(key, storeFolder: runner.store.folder)
+    // What goes on from a state takes less than the whole, and says nothing of the next one.
+    let isWhole = !runner.options.readsCache || !state.exists
     let found = try compute(monitor.work(name))
-    let entry = CacheEntry(key: key, outputs: found, seconds: seconds(since: began))
+    let entry = CacheEntry(
+      key: key, outputs: found, seconds: seconds(since: began), work: isWhole ? work?.counts : nil)
     // Nothing is kept of what a model computed whose files changed meanwhile: the key names them as they were.
     try runner.models.confirmUnchanged()
     try results.put([entry])
-    if runner.options.readsCache { try TrainingState(key, storeFolder: runner.store.folder).remove() }
+    if runner.options.readsCache { try state.remove() }
     finish(name, key.digest, cached: false, since: began, details: try details(entry))
     return entry
   }

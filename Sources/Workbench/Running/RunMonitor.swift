@@ -3,7 +3,7 @@ internal import Tensors
 
 /// How runs tell of their progress and are asked to stop.
 ///
-/// Events come one after the other: on the thread that runs, and while an attack searches, on the threads that do.
+/// Events come one after the other: on the thread that runs, and while threads draw or search, on one of these.
 /// These may also ask at the same time whether to stop.
 public struct RunMonitor {
   /// Takes what happens.

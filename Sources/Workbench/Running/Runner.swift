@@ -31,17 +31,19 @@ public final class Runner {
   let models: BaseModels
   let results: StageResults
 
-  /// - Parameter code: what the keys of stages say of the code; that of this program.
+  /// - Parameters:
+  ///   - code: what the keys of stages say of the code; that of this program.
+  ///   - hashing: told of the files that are hashed.
   public init(
     store: Store, locations: Locations, catalogue: Catalogue = .standard, code: ComputingCode = .current,
-    options: Options = Options()
+    options: Options = Options(), hashing: @escaping FileDigests.Progress = { _, _, _ in }
   ) {
     self.store = store
     self.locations = locations
     self.catalogue = catalogue
     self.code = code
     self.options = options
-    digests = FileDigests(storeFolder: store.folder)
+    digests = FileDigests(storeFolder: store.folder, progress: hashing)
     models = BaseModels(locations: locations, digests: digests)
     results = StageResults(store.cache, readsCache: options.readsCache)
   }

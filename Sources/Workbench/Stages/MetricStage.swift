@@ -48,7 +48,8 @@ struct MetricStage {
     // By what they hold and not by where they lie.
     let judgeDigests = judges.values.compactMap(\.string).sorted()
     measurement = MeasurementProtocol(
-      metric: component.name, steps: sampler.steps, guidanceScale: sampler.guidanceScale,
+      metric: component.name, sampler: try (sampler.scheduler ?? base.scheduler).title(eta: sampler.eta),
+      steps: sampler.steps, guidanceScale: sampler.guidanceScale,
       judgeDigest: judgeDigests.count > 1
         ? Digest(hashing: judgeDigests.joined(separator: "\n")) : judgeDigests.first.flatMap { Digest(hex: $0) })
     let rooms = code.parts(rooms: ["CKernels", "Tensors", "Diffusion", "Shapes"], stage: Self.sourceFile)

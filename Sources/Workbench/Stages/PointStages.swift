@@ -91,6 +91,7 @@ struct PointStages {
     baseRequests = Self.distinct(metrics.flatMap(\.baseRequests))
 
     let settings = technique.samplerSettings
+    let scheduler = try base.scheduler
     var parts: [String: JSON] = [
       "base": .string(base.digest.hex), "num_inference_steps": .integer(settings.steps),
       "guidance_scale": .number(settings.guidanceScale), "negative_prompt": .string(settings.negativePrompt),
@@ -100,6 +101,9 @@ struct PointStages {
     ]
     parts["height"] = settings.height.map { .integer($0) }
     parts["width"] = settings.width.map { .integer($0) }
+    // The folder's own scheduler is in the digest of the base model.
+    if let chosen = settings.scheduler, chosen != scheduler { parts["scheduler"] = chosen.json }
+    if settings.eta != 0 { parts["eta"] = .number(settings.eta) }
     imageParts = parts
     attacks = try Self.attacks(
       on: metrics.compactMap(\.underAttack) + modelMetrics.compactMap(\.underAttack),
@@ -275,6 +279,9 @@ struct PointStages {
   func requests(under prompts: [String: AdversarialPrompts]) -> [ImageRequest] {
     Self.distinct(metrics.flatMap { $0.requests(under: prompts) })
   }
+
+  /// The linear algebra that all keys name.
+  var blas: JSON { code.blas }
 
   /// One key for all images together: no cache entry has it, it only says in a record what was asked.
   static func imagesKey(_ keys: [StageKey]) -> StageKey { together(keys, as: "images") }

@@ -12,9 +12,12 @@ struct TrainingState {
   /// The file of a training that keeps one.
   var file: String { folder + "/state.safetensors" }
 
+  /// Whether an earlier attempt has left one.
+  var exists: Bool { FileManager.default.fileExists(atPath: folder) }
+
   /// Removes it, once the store has what the training was for.
   func remove() throws {
-    guard FileManager.default.fileExists(atPath: folder) else { return }
+    guard exists else { return }
     do {
       try FileManager.default.removeItem(atPath: folder)
     } catch {

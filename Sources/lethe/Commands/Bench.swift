@@ -5,8 +5,10 @@ import Workbench
 
 struct Bench: ParsableCommand, ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Time this machine: seconds per image, per training step and per Fisher sample.",
+    abstract: "Time this machine, or tell how long experiments will take on it.",
     discussion: """
+      Without an experiment: seconds per image, per training step and per Fisher sample.
+
       benchmarks/diffusers_peer.py prints the same document for the same work in diffusers; make bench runs both and \
       prints the ratios.
 
@@ -17,12 +19,20 @@ struct Bench: ParsableCommand, ComputingCommand {
 
       --part times one part in a process that does nothing else, with the most memory that it held, and --roofline \
       says which layers take how long. Speeds are shares of what products of matrices 2,048 wide reach in the same run.
+
+      With experiments: what passes of their model take, and how long each experiment will take here (lethe plan says \
+      it stage by stage).
+
+        lethe bench experiments/techniques/*.json
       """)
+
+  @Argument(help: ArgumentHelp("Experiments to estimate instead.", valueName: "file"))
+  var experiments: [String] = []
 
   @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
   var model = "shapes"
 
-  @Option(help: ArgumentHelp("DDIM steps.", valueName: "n"))
+  @Option(help: ArgumentHelp("Steps of the scheduler.", valueName: "n"))
   var steps = 50
 
   @Option(help: ArgumentHelp("Batch sizes of sampling.", valueName: "n,n"), transform: Parsing.numbers)
@@ -88,6 +98,7 @@ struct Bench: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
+    if !experiments.isEmpty { return try ExperimentTimes(files: experiments).print(store, output) }
     if let features {
       let result = try FrechetBenchmark(vectors: features, width: width, repeats: repeats).run()
       return output.print(result, else: { result.pretty() })
@@ -138,7 +149,7 @@ struct Bench: ParsableCommand, ComputingCommand {
     add("training step, batch \(result.trainingBatch)", result.perTrainingStep, result.operations.perTrainingStep)
     add("Fisher sample", result.perFisherSample, result.operations.perFisherSample)
     return columns.text()
-      + "\n\n\(result.parameters) parameters, \(result.steps) DDIM steps, guidance scale "
+      + "\n\n\(result.parameters) parameters, \(result.steps) steps, guidance scale "
       + "\(RunText.number(result.guidanceScale)), \(result.threads) threads; products of matrices reach "
       + BenchText.speed(result.productSpeed)
   }

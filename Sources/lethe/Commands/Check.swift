@@ -42,7 +42,7 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
-    let runner = Runner(store: try store.open(create: true), locations: store.locations)
+    let runner = store.runner(try store.open(create: true))
     let points = try experiment.experiments().flatMap { try runner.points(of: $0) }
     guard let point = points.first, points.count == 1 else {
       throw ValidationError("a check takes one point, and these experiments have \(points.count)")

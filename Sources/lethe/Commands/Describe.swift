@@ -26,11 +26,12 @@ struct Describe: ParsableCommand {
   func run() throws {
     let catalogue = Catalogue.standard
     let locations = store.locations
+    let models = try locations.modelNames
     guard let name else {
-      let overview = CatalogueText.overview(catalogue, models: locations.modelNames)
+      let overview = CatalogueText.overview(catalogue, models: models)
       return output.print(overview.json, else: { overview.text })
     }
-    if locations.modelNames.contains(name) || name.contains("/") {
+    if models.contains(name) || name.contains("/") {
       let folder = try locations.modelFolder(name, from: ".")
       guard let card = try ModelCard.load(folder: folder) else {
         throw ValidationError("the base model \(folder) has no \(ModelCard.fileName), so it declares nothing")
@@ -44,7 +45,7 @@ struct Describe: ParsableCommand {
     guard catalogue.names.contains(name) || Catalogue.isPlanned(name) else {
       throw ValidationError(
         "there is no technique, attack, metric or base model \"\(name)\""
-          + suggestion(for: name, among: catalogue.names + locations.modelNames))
+          + suggestion(for: name, among: catalogue.names + models))
     }
     let component = try CatalogueText.component(
       name, catalogue, base: BaseDeclaration(card: card), baseName: baseModel ?? "shapes")

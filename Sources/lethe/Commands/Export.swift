@@ -27,7 +27,7 @@ struct Export: ParsableCommand, ComputingCommand {
   func run() throws {
     let store = try store.open()
     let run = try store.run(named: name)
-    let base = try Runner(store: store, locations: self.store.locations).export(run, to: folder)
+    let base = try self.store.runner(store).export(run, to: folder)
     output.print(
       ["run_id": .string(run.hex), "base": .string(base.hex), "folder": .string(folder)], else: { folder })
   }

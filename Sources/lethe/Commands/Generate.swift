@@ -9,7 +9,7 @@ struct Generate: ParsableCommand, ComputingCommand {
     abstract: "Draw pictures from a prompt.",
     discussion: """
       The same prompt, seed and settings give the same bytes, and the noise is the one that an experiment with this \
-      seed draws the prompt from. Steps and guidance scale are the model's own where they are not given.
+      seed draws the prompt from. Steps, guidance scale and scheduler are the model's own where they are not given.
 
         lethe generate "a red striped circle" --seed 7 --out circle.png
         lethe generate "a stamped blue heart" --count 9 --sheet --out hearts.png
@@ -41,8 +41,16 @@ struct Generate: ParsableCommand, ComputingCommand {
     help: ArgumentHelp("Draw with the edited model of a run, as that run drew.", valueName: "hash"))
   var runName: String?
 
-  @Option(help: ArgumentHelp("DDIM steps.", valueName: "n"))
+  @Option(help: ArgumentHelp("Steps of the scheduler.", valueName: "n"))
   var steps: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "The scheduler: \(Scheduler.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "name"))
+  var scheduler: String?
+
+  @Option(help: ArgumentHelp("η of ddim: from 0, without noise, to 1, with that of ddpm.", valueName: "number"))
+  var eta: Double?
 
   @Option(help: ArgumentHelp("Scale of classifier-free guidance; 1 and below is no guidance.", valueName: "w"))
   var guidanceScale: Double?
@@ -69,6 +77,14 @@ struct Generate: ParsableCommand, ComputingCommand {
     if let guidanceScale, !(guidanceScale >= 0 && guidanceScale.isFinite) {
       throw ValidationError("--guidance-scale takes a number of at least 0, found \(guidanceScale)")
     }
+    if let eta, !(0...1).contains(eta) {
+      throw ValidationError("--eta takes a number from 0 to 1, found \(eta)")
+    }
+    if let scheduler, Scheduler(rawValue: scheduler) == nil {
+      let names = Scheduler.allCases.map(\.rawValue)
+      let hint = nearest(to: scheduler, among: names).map { " (did you mean \($0)?)" } ?? ""
+      throw ValidationError("--scheduler takes one of \(names.joined(separator: ", ")), found \"\(scheduler)\"\(hint)")
+    }
     guard out.hasSuffix(".png") else { throw ValidationError("--out takes a file that ends in .png, found \"\(out)\"") }
     if runName != nil, model != nil {
       throw ValidationError("--run and --model both name a model; give one of them")
@@ -82,14 +98,14 @@ struct Generate: ParsableCommand, ComputingCommand {
     var (model, settings) = try source()
     if let steps { settings.steps = steps }
     if let guidanceScale { settings.guidanceScale = guidanceScale }
+    if let scheduler { settings.scheduler = Scheduler(rawValue: scheduler) }
+    if let eta { settings.eta = eta }
     settings.negativePrompt = negativePrompt
     let unknown = model.card?.unknownWords(in: prompt + " " + negativePrompt) ?? []
     if !unknown.isEmpty {
       Console.warn("the model never saw \(unknown.map { "\"\($0)\"" }.joined(separator: ", ")) in training")
     }
-    for text in [prompt, negativePrompt] where model.tokenizer.isTruncated(text) {
-      Console.warn("the model reads the first \(model.tokenizer.modelMaxLength) tokens of \"\(text)\" and no more")
-    }
+    if let warning = model.tokenizer.truncationWarning([prompt, negativePrompt]) { Console.warn(warning) }
     let order = PictureOrder(
       prompt: prompt, settings: settings, start: latents.map { .file($0) } ?? .seed(seed, count: count ?? 1))
     Interruption.listen()
@@ -98,14 +114,14 @@ struct Generate: ParsableCommand, ComputingCommand {
     progress.finish()
     let files = try write(drawing.pictures)
     if let saveLatents { try Safetensors.write([(name: "latents", tensor: drawing.latents)], to: saveLatents) }
-    output.print(json(files, settings), else: { (files + (saveLatents.map { [$0] } ?? [])).joined(separator: "\n") })
+    output.print(json(files, settings, model), else: { (files + (saveLatents.map { [$0] } ?? [])).joined(separator: "\n") })
   }
 
   /// The model, and how it likes to draw.
   private func source() throws -> (DiffusionModel, SamplerSettings) {
     if let runName {
       let store = try store.open()
-      return try Runner(store: store, locations: self.store.locations).model(of: store.run(named: runName))
+      return try self.store.runner(store).model(of: store.run(named: runName))
     }
     let model = try DiffusionModel(folder: store.locations.modelFolder(model ?? "shapes", from: "."))
     for assumption in model.assumptions { Console.warn(assumption) }
@@ -129,11 +145,13 @@ struct Generate: ParsableCommand, ComputingCommand {
     }
   }
 
-  private func json(_ files: [String], _ settings: SamplerSettings) -> JSON {
+  private func json(_ files: [String], _ settings: SamplerSettings, _ model: DiffusionModel) -> JSON {
     var json: [String: JSON] = [
       "prompt": .string(prompt), "files": .array(files.map(JSON.string)), "steps": .integer(settings.steps),
       "guidance_scale": .number(settings.guidanceScale), "negative_prompt": .string(negativePrompt),
     ]
+    json["scheduler"] = (settings.scheduler ?? model.architecture.scheduler.scheduler).json
+    if settings.eta != 0 { json["eta"] = .number(settings.eta) }
     if latents == nil { json["seed"] = .string(String(seed)) }
     json["saved_latents"] = saveLatents.map(JSON.string)
     return .object(json)

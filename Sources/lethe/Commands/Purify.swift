@@ -59,7 +59,7 @@ struct Purify: ParsableCommand, ComputingCommand {
   func run() throws {
     let image = try PNG.read(picture)
     let store = try store.open()
-    let runner = Runner(store: store, locations: self.store.locations)
+    let runner = self.store.runner(store)
     let run = try store.run(named: runName)
     let prompt = try prompt ?? runner.purificationPrompt(of: run)
     Interruption.listen()

@@ -23,7 +23,7 @@ struct Reproduce: ParsableCommand, ComputingCommand {
     let store = try store.open()
     let run = try store.run(named: hash)
     Interruption.listen()
-    let reproduction = try Runner(store: store, locations: self.store.locations)
+    let reproduction = try self.store.runner(store)
       .reproduce(run, monitor: RunProgress().monitor)
     output.print(reproduction.json, else: { text(reproduction) })
     if reproduction.verdict != .identical { throw ExitCode.failure }

@@ -37,9 +37,8 @@ struct Run: ParsableCommand, ComputingCommand {
 
   func run() throws {
     let experiments = try experiment.experiments()
-    let runner = Runner(
-      store: try store.open(create: true), locations: store.locations,
-      options: Runner.Options(readsCache: !noCache, batchSize: batchSize))
+    let runner = store.runner(
+      try store.open(create: true), Runner.Options(readsCache: !noCache, batchSize: batchSize))
     // All of them before the first one starts: a mistake in the last file is seen now and not after hours.
     let points = try experiments.flatMap { try runner.points(of: $0) }
     try runner.check(points)

@@ -52,7 +52,7 @@ struct TrainSAE: ParsableCommand, ComputingCommand {
   func run() throws {
     let recipe = try SparseAutoencoderRecipe(
       reading: self.recipe, overrides: Train.overrides(set), baseModel: baseModel)
-    let runner = Runner(store: try store.open(create: true), locations: store.locations)
+    let runner = store.runner(try store.open(create: true))
     Interruption.listen()
     let outcome = try runner.train(
       recipe, file: self.recipe, to: out.map(SparseAutoencoderPlace.file) ?? .baseModel,

@@ -18,6 +18,14 @@ struct StoreOptions: ParsableArguments {
   func open(create: Bool = false) throws -> Store {
     try Store.open(locations.store, create: create, warn: { Console.warn($0) })
   }
+
+  /// What runs experiments on a store, and shows a bar where it hashes large files.
+  func runner(_ store: Store, _ options: Runner.Options = Runner.Options()) -> Runner {
+    Runner(store: store, locations: locations, options: options, hashing: HashingProgress().update)
+  }
+
+  /// The digests of files that the store remembers, with such a bar.
+  func digests() -> FileDigests { FileDigests(storeFolder: locations.store, progress: HashingProgress().update) }
 }
 
 /// The form of what is printed.

@@ -7,7 +7,7 @@ enum ModelCardText {
     var columns = Columns()
     columns.add("folder", folder)
     columns.add(
-      "sampler", "\(card.sampler.steps) DDIM steps, guidance scale \(card.sampler.guidanceScale.json.canonical())")
+      "sampler", "\(card.sampler.steps) steps, guidance scale \(card.sampler.guidanceScale.json.canonical())")
     for kind in kinds(of: card) {
       columns.add(kind, card.concepts.filter { $0.kind == kind }.map(\.name).joined(separator: ", "))
     }

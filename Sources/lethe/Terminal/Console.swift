@@ -43,8 +43,13 @@ enum Console {
     write(text + "\n")
   }
 
-  /// Something that is wrong and does not stop the work.
-  static func warn(_ sentence: String) { note("lethe: \(Style.yellow("warning:")) \(sentence)") }
+  /// Something that is wrong and does not stop the work; what has been said before is not said again.
+  static func warn(_ sentence: String) {
+    guard warned.withLock({ $0.insert(sentence).inserted }) else { return }
+    note("lethe: \(Style.yellow("warning:")) \(sentence)")
+  }
+
+  private static let warned = Mutex<Set<String>>([])
 
   /// Writes to standard error as it is.
   static func write(_ text: String) { write(Array(text.utf8), to: STDERR_FILENO) }

@@ -6,12 +6,16 @@ import Tensors
 /// line every quarter of a minute elsewhere. Work that is done within a second shows nothing.
 final class ProgressLine {
   private let isTerminal: Bool
+  /// The seconds before anything is shown.
+  private let patience: Double
   private var label = ""
   private var began = 0.0
   private var doneAtBeginning = 0
   private var shown = 0.0
 
-  init(isTerminal: Bool = Console.errorIsTerminal) { self.isTerminal = isTerminal }
+  init(isTerminal: Bool = Console.errorIsTerminal, patience: Double = 1) {
+    (self.isTerminal, self.patience) = (isTerminal, patience)
+  }
 
   /// The work of a command, reporting here and ending on Ctrl-C.
   func monitor(_ label: String) -> WorkMonitor {
@@ -52,7 +56,7 @@ final class ProgressLine {
 
   private func show(_ fraction: Double, _ figure: String, secondsLeft: Double?) {
     let now = Self.seconds()
-    guard now - began >= 1, now - shown >= (isTerminal ? 0.1 : 15) else { return }
+    guard now - began >= patience, now - shown >= (isTerminal ? 0.1 : 15) else { return }
     shown = now
     let left = secondsLeft.map { Self.duration($0) + " left" }
     guard isTerminal else {

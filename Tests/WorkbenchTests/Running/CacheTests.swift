@@ -63,6 +63,22 @@ struct CacheTests {
     #expect(edited.output("images") == base.output("images"))
   }
 
+  @Test("another scheduler draws images of its own, and the folder's own by its name draws none")
+  func schedulers() throws {
+    let bench = try SmallWorkbench()
+    let silent = try bench.run(smallBase)[0]
+    let named = try bench.run(with(smallBase, "technique.config.scheduler", "ddim"))[0]
+    #expect(!named.computed.contains("images") && named.output("images") == silent.output("images"))
+    #expect(named.record.metrics[0].measurement?.sampler == "DDIM")
+    let euler = try bench.run(with(smallBase, "technique.config.scheduler", "euler"))[0]
+    #expect(euler.record.status == .finished, "\(euler.record.error ?? "")")
+    #expect(euler.computed.contains("images") && euler.output("images") != silent.output("images"))
+    #expect(euler.record.metrics[0].measurement?.sampler == "Euler")
+    let noisy = try bench.run(with(smallBase, "technique.config.eta", 0.5))[0]
+    #expect(noisy.output("images") != silent.output("images"))
+    #expect(noisy.record.metrics[0].measurement?.sampler == "DDIM with eta 0.5")
+  }
+
   @Test("half-precision weights change the images and no estimate or edit")
   func halfPrecision() throws {
     let bench = try SmallWorkbench()
@@ -137,8 +153,8 @@ struct CacheTests {
     try bench.run(small)
     let code = ComputingCode.current
     var files = code.files
-    let moved = files.removeValue(forKey: "Erasure/Importance/FisherInformation.swift")
-    files["Erasure/Elsewhere/FisherInformation.swift"] = try #require(moved)
+    let moved = try #require(files.removeValue(forKey: "Erasure/Importance/FisherInformation.swift"))
+    files["Erasure/Elsewhere/FisherInformation.swift"] = moved
     #expect(try bench.run(small, code: ComputingCode(files: files, blas: code.blas))[0].computed.isEmpty)
   }
 

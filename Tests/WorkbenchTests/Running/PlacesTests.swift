@@ -1,5 +1,6 @@
 import Foundation
 import Store
+import Synchronization
 import Testing
 import TestSupport
 import Workbench
@@ -34,7 +35,7 @@ struct PlacesTests {
       try make("s/models/tiny")
       #expect(try locations.modelFolder("tiny", from: "") == folder + "/s/models/tiny")
       try make("r/store/models/large")
-      #expect(locations.modelNames == ["large", "tiny"])
+      #expect(try locations.modelNames == ["large", "tiny"])
       let large = try locations.modelFolder("./store/models/large", from: folder + "/r")
       #expect(large == folder + "/r/./store/models/large")
       #expect(throws: Locations.NotFound.self) { try locations.modelFolder("middle", from: "") }
@@ -105,6 +106,46 @@ struct FileDigestsTests {
       try files.createDirectory(atPath: empty, withIntermediateDirectories: true)
       let error = #expect(throws: StoreError.self) { try digests.digest(ofFolder: empty) }
       #expect(error?.description == "cannot read \(empty): the folder holds no file")
+    }
+  }
+
+  @Test("a file is read once while its size, times and inode stay, and again when any of them changes")
+  func reading() throws {
+    try withScratchFolder { folder in
+      let path = folder + "/weights"
+      try write("one", path)
+      Thread.sleep(forTimeInterval: 2.2)
+      let read = Mutex<[String]>([])
+      func digest() throws -> Digest {
+        // As another process would.
+        let digests = FileDigests(storeFolder: folder) { path, done, total in
+          read.withLock { $0.append("\(path) \(done) of \(total)") }
+        }
+        defer { digests.save() }
+        return try digests.digest(ofFile: path)
+      }
+      func reads(_ expected: Int, _ digestedText: String, location: SourceLocation = #_sourceLocation) throws {
+        let found = try digest()
+        #expect(found == Digest(hashing: digestedText), sourceLocation: location)
+        #expect(read.withLock { $0.count } == expected, sourceLocation: location)
+      }
+      try reads(1, "one")
+      #expect(read.withLock { $0 } == ["\(path) 3 of 3"])
+      try reads(1, "one")
+      // The same bytes with another time.
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -100)], ofItemAtPath: path)
+      try reads(2, "one")
+      // It changed a moment ago, so that it is not remembered yet.
+      try reads(3, "one")
+      Thread.sleep(forTimeInterval: 2.2)
+      try reads(4, "one")
+      try reads(4, "one")
+      // Other bytes of the same size under the same time of writing.
+      try Data("two".utf8).write(to: URL(fileURLWithPath: path))
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -100)], ofItemAtPath: path)
+      try reads(5, "two")
     }
   }
 

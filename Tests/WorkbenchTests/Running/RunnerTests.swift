@@ -15,8 +15,8 @@ struct RunnerTests {
     var isCancelled = false
     let monitor = RunMonitor(
       handle: { event in
-        // After the first batch of two: four of six images are missing.
-        if case .progress("images", let fraction, _, _) = event, fraction > 0.3 { isCancelled = true }
+        // In the second batch of two: four of six images are missing.
+        if case .progress("images", let fraction, _, _) = event, fraction > 0.34 { isCancelled = true }
       }, isCancelled: { isCancelled })
     let broken = try bench.run(document, Runner.Options(batchSize: 2), monitor: monitor)
     #expect(broken.map(\.record.status) == [.interrupted])

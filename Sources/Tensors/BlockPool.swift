@@ -1,0 +1,73 @@
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// Large blocks of memory, used again and again.
+///
+/// A pass through a network asks for the same few sizes over and over. To get pages from the system each time would
+/// take longer than to fill them, and on the heap what lives long, gradients, would lie between what does not and leave
+/// holes. Blocks that are given back are kept until there are too many; the one that was given back first goes first.
+enum BlockPool {
+  /// Smaller blocks are the heap's.
+  static let smallest = 1 << 18
+  /// Bytes of blocks that are kept for their next use.
+  private static let mostKept = 96 << 20
+
+  private struct Kept {
+    let pointer: UnsafeMutableRawPointer
+    let size: Int
+  }
+
+  nonisolated(unsafe) private static var kept: [Kept] = []
+  nonisolated(unsafe) private static var keptBytes = 0
+  nonisolated(unsafe) private static let lock = {
+    let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    pthread_mutex_init(lock, nil)
+    return lock
+  }()
+
+  /// A block of at least so many bytes, whatever they hold; nil where there is no memory.
+  static func take(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    let size = wholeSize(bytes)
+    pthread_mutex_lock(lock)
+    // The one that was given back last: it is the likeliest to be in a cache.
+    if let index = kept.lastIndex(where: { $0.size == size }) {
+      keptBytes -= size
+      let block = kept.remove(at: index)
+      pthread_mutex_unlock(lock)
+      return block.pointer
+    }
+    pthread_mutex_unlock(lock)
+    #if canImport(Glibc)
+      let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    #else
+      let flags = MAP_PRIVATE | MAP_ANON
+    #endif
+    guard let block = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0), block != MAP_FAILED else { return nil }
+    return block
+  }
+
+  /// Gives back a block of so many bytes.
+  static func give(_ block: UnsafeMutableRawPointer, _ bytes: Int) {
+    let size = wholeSize(bytes)
+    var released: [Kept] = []
+    pthread_mutex_lock(lock)
+    kept.append(Kept(pointer: block, size: size))
+    keptBytes += size
+    while keptBytes > mostKept {
+      let oldest = kept.removeFirst()
+      keptBytes -= oldest.size
+      released.append(oldest)
+    }
+    pthread_mutex_unlock(lock)
+    for block in released { munmap(block.pointer, block.size) }
+  }
+
+  /// Sizes an eighth apart, so that a block serves what is nearly as large; what is not used of it takes no memory.
+  private static func wholeSize(_ bytes: Int) -> Int {
+    let step = max(1 << 16, (1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount)) / 8)
+    return (bytes + step - 1) / step * step
+  }
+}
