@@ -132,10 +132,18 @@ import Testing
   @Test func `what the UNet predicts is told by the training's configuration beside the file`() throws {
     try withCheckpoint("second", schedule: false) { path, _ in
       let yaml = (path as NSString).deletingPathExtension + ".yaml"
+      let alone = try DiffusionModel(folder: path)
+      #expect(alone.architecture.scheduler.predictionType == .velocity && alone.architecture.unet.sampleSize == 96)
+      #expect(
+        alone.assumptions == [
+          "\(path) does not say what its UNet predicts: v is taken for granted, as Stable Diffusion 2 has it at 768 "
+            + "pixels; for one that predicts the noise write `parameterization: eps` into \(yaml)"
+        ])
       let parameters = "model:\n  params:\n    linear_start: 0.00085\n"
       try WholeFile.write(parameters + "    timesteps: 1000\n", to: yaml)
       let model = try DiffusionModel(folder: path)
       #expect(model.assumptions.isEmpty && model.architecture.unet.sampleSize == 64)
+      #expect(model.architecture.scheduler.predictionType == .epsilon)
       #expect(ModelFiles.list(of: path).contains("model.yaml"))
       try WholeFile.write(parameters + "    parameterization: \"x0\"\n", to: yaml)
       #expect(refusal(path) == "\(yaml): `parameterization`: \"x0\" is not supported, only eps or v")

@@ -35,9 +35,11 @@ struct Checkpoint {
 
   /// The names of files that tell what the file does not, but for folders.
   static func companions(of path: String) -> [String] {
-    let yaml = (path as NSString).deletingPathExtension + ".yaml"
+    let yaml = yaml(of: path)
     return FileManager.default.fileExists(atPath: yaml) ? [(yaml as NSString).lastPathComponent] : []
   }
+
+  private static func yaml(of path: String) -> String { (path as NSString).deletingPathExtension + ".yaml" }
 
   /// - Throws: ``ModelFolderError``, `SafetensorsError` or `FileError` for a file that cannot be read, or is no such
   ///   model.
@@ -123,7 +125,7 @@ struct Checkpoint {
       config,
       [
         "\(path) does not say what its UNet predicts: v is taken for granted, as Stable Diffusion 2 has it at 768 "
-          + "pixels; for one that predicts the noise write a \(place) with `prediction_type` \"epsilon\""
+          + "pixels; for one that predicts the noise write `parameterization: eps` into \(yaml(of: path))"
       ]
     )
   }
