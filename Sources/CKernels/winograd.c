@@ -160,8 +160,8 @@ WIDE_KERNEL void lethe_winograd_input(
       place where = place_of(slots, ty * t->columns + tx, tiles);
       for (int i = 0; i < POINTS; i++)
         read_row(
-          plane, t, (ptrdiff_t)(4 * ty) + i - t->padding_top, (ptrdiff_t)(4 * tx) - t->padding_left, 4 * tiles + 2, ROOM,
-          window[i]);
+          plane, t, (ptrdiff_t)(4 * ty) + i - t->padding_top, (ptrdiff_t)(4 * tx) - t->padding_left, 4 * tiles + 2,
+          ROOM, window[i]);
       for (size_t x = 0; x < 4 * tiles + 2; x += 16) {
 #define D(i) (*(const wide *)(window[i] + x))
 #define AT(p) *(wide *)(columns[p] + x)

@@ -86,8 +86,8 @@ public struct DiffusionModel {
     }
     let folder = try ModelFolder(path)
     try self.init(
-      Architecture(folder), textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet), vaeWeights: folder.weights(.vae),
-      tokenizerFolder: folder.tokenizer, card: ModelCard.load(folder: path))
+      Architecture(folder), textWeights: folder.weights(.textEncoder), unetWeights: folder.weights(.unet),
+      vaeWeights: folder.weights(.vae), tokenizerFolder: folder.tokenizer, card: ModelCard.load(folder: path))
     stamps = folder.stamps
     try confirmUnchanged()
   }
@@ -163,9 +163,9 @@ public struct DiffusionModel {
     return weights.replacing(replacements)
   }
 
-  /// This model with all weights rounded to half precision, and the large ones of convolutions and linear layers kept in
-  /// it: each is widened for the time of its layer, and arithmetic stays float32. Gradients of weights are asked of the
-  /// model that this one was made from.
+  /// This model with all weights rounded to half precision, and the large ones of convolutions and linear layers kept
+  /// in it: each is widened for the time of its layer, and arithmetic stays float32. Gradients of weights are asked of
+  /// the model that this one was made from.
   public func roundedToHalf() throws -> DiffusionModel {
     try DiffusionModel(
       self, textWeights: textWeights.roundedToHalf(), unetWeights: unetWeights.roundedToHalf(),

@@ -32,7 +32,7 @@ public struct GenerationSettings: Configuration {
       "Classifier-free guidance scale for image generation; 1 and below is no guidance", source: "seed document 000"),
     Field(
       "scheduler", \.scheduler,
-      "What images are drawn by, over the noise schedule of the base model; null for the scheduler that its folder names"
+      "What draws images, over the noise schedule of the base model; null for the scheduler that its folder names"
     ).leftOutWhenNull(),
     Field(
       "eta", \.eta, .between(0...1), "η of DDIM, the share of DDPM's noise that a step adds; null for none",

@@ -157,7 +157,8 @@ struct WorkflowTests {
     #expect(try Data(contentsOf: file(desk, "a.png")) == Data(contentsOf: file(desk, "b.png")))
 
     let euler = try lethe(
-      "generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "euler.png", "--scheduler", "euler", "--json")
+      "generate", "a red circle", "--model", "./model", "--seed", "7", "--out", "euler.png", "--scheduler", "euler",
+      "--json")
     #expect(try euler.json()["scheduler"] == "euler")
     #expect(try Data(contentsOf: file(desk, "euler.png")) != Data(contentsOf: file(desk, "a.png")))
     let long = Array(repeating: "circle", count: 90).joined(separator: " ")

@@ -79,7 +79,8 @@ import Testing
       file: "scheduler/scheduler_config.json", key: "beta_schedule", value: "sigmoid",
       says: "only linear, scaled_linear, squaredcos_cap_v2"),
     Refusal(
-      file: "scheduler/scheduler_config.json", key: "algorithm_type", value: "sde-dpmsolver++", says: "\"dpmsolver++\""),
+      file: "scheduler/scheduler_config.json", key: "algorithm_type", value: "sde-dpmsolver++",
+      says: "\"dpmsolver++\""),
     Refusal(file: "scheduler/scheduler_config.json", key: "solver_order", value: 3, says: "only 1 or 2"),
     Refusal(file: "scheduler/scheduler_config.json", key: "use_beta_sigmas", value: true, says: "not supported"),
     Refusal(

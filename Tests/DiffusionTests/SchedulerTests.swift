@@ -60,7 +60,8 @@ import Testing
   @Test(arguments: Scheduler.allCases)
   func `what is written is read as the same settings by every scheduler`(scheduler: Scheduler) throws {
     let all: [[String: JSON]] = [
-      [:], ["set_alpha_to_one": true, "clip_sample": false], ["skip_prk_steps": .bool(scheduler != .pndm), "steps_offset": 1],
+      [:], ["set_alpha_to_one": true, "clip_sample": false],
+      ["skip_prk_steps": .bool(scheduler != .pndm), "steps_offset": 1],
       ["lambda_min_clipped": -5.1, "solver_order": 1, "final_sigmas_type": "sigma_min", "use_karras_sigmas": true],
       ["prediction_type": "v_prediction", "rescale_betas_zero_snr": true, "timestep_spacing": "trailing"],
     ]
@@ -84,7 +85,7 @@ import Testing
       ])
   }
 
-  @Test func `another scheduler takes what it knows of a folder's settings, and its own defaults for the rest`() throws {
+  @Test func `another scheduler takes what it knows of a folder's settings, and has its own defaults else`() throws {
     let folder = try config(
       ["beta_start": 0.00085, "beta_end": 0.012, "skip_prk_steps": true, "steps_offset": 1], class: "PNDMScheduler")
     #expect(try folder.solver(steps: 4).timesteps == [751, 501, 501, 251, 1])

@@ -112,7 +112,8 @@ struct EngineTests {
     let (targets, sources, width) = (extents[0], extents[1], extents[2])
     let inputs = [
       stream.substream("query").normal([2, targets, 2 * width]) * 3,
-      stream.substream("key").normal([2, sources, 2 * width]), stream.substream("value").normal([2, sources, 2 * width]),
+      stream.substream("key").normal([2, sources, 2 * width]),
+      stream.substream("value").normal([2, sources, 2 * width]),
     ]
     let upstream = stream.substream("upstream").normal([2, targets, 2 * width])
     func run(_ probabilities: ((Tensor) -> Tensor)?) -> [Tensor] {

@@ -16,7 +16,8 @@ public struct AttackStages: Configuration {
       source: seedDocument),
     Field(
       "timestep_stride", \.timestepStride, .between(1...timestepCount),
-      "Of the timesteps 10, 30, ... 990 every n-th has a stage, n being this number: 5 makes ten stages", source: seedDocument),
+      "Of the timesteps 10, 30, ... 990 every n-th has a stage, n being this number: 5 makes ten stages",
+      source: seedDocument),
   ]
 
   static let seedDocument = "seed document 001, appendix; arXiv 2310.11868"

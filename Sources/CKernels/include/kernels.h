@@ -221,8 +221,8 @@ static inline void lethe_pause(void) {
 // A file that is mapped into memory and cut short while it is in use cannot be read past its new end: the program then
 // ends with a sentence and not with a signal.
 
-/// Watches a mapping. A read that fails there writes `sentence` to the standard error and ends the program with status 1.
-/// Beyond a thousand mappings nothing more is watched.
+/// Watches a mapping. A read that fails there writes `sentence` to the standard error and ends the program with status
+/// 1. Beyond a thousand mappings nothing more is watched.
 void lethe_watch_mapping(const void *start, size_t size, const char *sentence);
 /// To be called before the mapping goes.
 void lethe_forget_mapping(const void *start);

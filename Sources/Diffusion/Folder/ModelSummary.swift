@@ -53,8 +53,8 @@ public struct ModelSummary: Equatable, Sendable {
 
   /// Reads a diffusers folder, or a model in a single file.
   ///
-  /// - Throws: ``ModelFolderError``, `SafetensorsError`, `FileError` or ``ModelCardError``, each one sentence that names
-  ///   the file.
+  /// - Throws: ``ModelFolderError``, `SafetensorsError`, `FileError` or ``ModelCardError``, each one sentence that
+  ///   names the file.
   public init(folder path: String) throws {
     let architecture = try DiffusionModel.Architecture(of: path)
     parts = try Part.all(of: path)

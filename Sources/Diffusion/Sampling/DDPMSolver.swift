@@ -1,7 +1,7 @@
 internal import Tensors
 
-/// Denoising diffusion probabilistic models (Ho et al., 2020, algorithm 2), over the timesteps of a run: the mean of the
-/// posterior of the next sample, and noise of its variance.
+/// Denoising diffusion probabilistic models (Ho et al., 2020, algorithm 2), over the timesteps of a run: the mean of
+/// the posterior of the next sample, and noise of its variance.
 struct DDPMSolver: Solver {
   private let config: SchedulerConfig
   private let schedule: NoiseSchedule

@@ -191,7 +191,8 @@ public struct Sampler {
     for index in steps {
       if isCancelled() { throw CancellationError() }
       let predicted = model.unet(
-        solver.modelInput(latents, step: index), time: times[index], text: text, hooks: model.intervention.hooks?(index))
+        solver.modelInput(latents, step: index), time: times[index], text: text,
+        hooks: model.intervention.hooks?(index))
       let guided = guidance.isEmpty ? predicted : guide(predicted, count: count, step: index, &state)
       latents = solver.step(guided, latents, step: index) { Self.stepNoise(after: noise, step: index) }
       stepped(index + 1)

@@ -107,8 +107,8 @@ struct PromptFile {
   ///   - path: as the experiment writes it
   ///   - column: the name of the column with the prompts
   ///   - key: the setting that names the file, for errors
-  /// - Throws: ``MetricError`` for a file that is no such table, and for a prompt that is empty or that the text encoder
-  ///   would cut.
+  /// - Throws: ``MetricError`` for a file that is no such table, and for a prompt that is empty or that the text
+  ///   encoder would cut.
   init(_ path: String, column: String, _ context: MetricContext, for metric: String, key: String) throws {
     place = "\(metric): \(key): "
     do throws(CSVError) {

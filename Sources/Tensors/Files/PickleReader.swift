@@ -124,7 +124,8 @@ struct PickleReader {
 
   private func global(module: String, name: String) throws(FileError) -> PickledValue {
     let full = "\(module).\(name)"
-    guard Self.functions.contains(full) || Self.keys.contains(full) || module == "torch" && Self.storages.contains(name) else {
+    let isStorage = module == "torch" && Self.storages.contains(name)
+    guard isStorage || Self.functions.contains(full) || Self.keys.contains(full) else {
       throw refuse("the name \(full) of Python, which could run code when it is loaded elsewhere")
     }
     return .global(full)
@@ -132,7 +133,8 @@ struct PickleReader {
 
   /// ('storage', torch.FloatStorage, '0', 'cpu', 1024)
   private func storage(_ reference: PickledValue) throws(FileError) -> PickledValue {
-    guard case .tuple = reference, let parts = pickle.items(reference), parts.count == 5, case .string("storage") = parts[0],
+    guard case .tuple = reference, let parts = pickle.items(reference), parts.count == 5,
+      case .string("storage") = parts[0],
       case .global(let type) = parts[1], type.hasPrefix("torch."), case .string(let key) = parts[2],
       case .integer(let count) = parts[4], count >= 0
     else { throw refuse("a reference to something else than the numbers of a tensor") }

@@ -115,7 +115,8 @@ struct Generate: ParsableCommand, ComputingCommand {
     progress.finish()
     let files = try write(drawing.pictures)
     if let saveLatents { try Safetensors.write([(name: "latents", tensor: drawing.latents)], to: saveLatents) }
-    output.print(json(files, settings, model), else: { (files + (saveLatents.map { [$0] } ?? [])).joined(separator: "\n") })
+    let written = files + (saveLatents.map { [$0] } ?? [])
+    output.print(json(files, settings, model), else: { written.joined(separator: "\n") })
   }
 
   /// The model, and how it likes to draw.

@@ -13,8 +13,8 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
         lethe plan experiments/*.json --json | jq .estimated_seconds
 
       Times marked \"past\" come from what such stages took in this store on the same model, scaled by the amount of \
-      work; those marked \"measured\" from single passes of the model that are timed now, which of a large model takes a \
-      while (--no-times leaves it out). A search for adversarial prompts may end before its time. What the cache has \
+      work; those marked \"measured\" from single passes of the model that are timed now, which of a large model takes \
+      a while (--no-times leaves it out). A search for adversarial prompts may end before its time. What the cache has \
       takes none.
       """)
 

@@ -8,8 +8,8 @@ struct Transfer: ParsableCommand, ComputingCommand {
     abstract: "Try the adversarial prompts that an attack found on each model on every other one.",
     discussion: """
       Prints a matrix: a row for the model that the prompts were found on, a column for the one they are tried on. \
-      Each experiment must list the attack and a metric under it. What the store has is not computed again, so that another \
-      technique adds a row and a column.
+      Each experiment must list the attack and a metric under it. What the store has is not computed again, so that \
+      another technique adds a row and a column.
 
         lethe transfer esd.json p_esd.json uce.json --attack unlearn_diff
         lethe transfer experiments/techniques/{esd,p_esd}.json --overlay experiments/overlays/robustness_star.json \
