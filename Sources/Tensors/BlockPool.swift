@@ -25,28 +25,14 @@ enum BlockPool {
   nonisolated(unsafe) private static var keptBytes = 0
   nonisolated(unsafe) private static var usedBytes = 0
   nonisolated(unsafe) private static var mostUsed = 0
-  nonisolated(unsafe) private static let lock = {
-    let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    pthread_mutex_init(lock, nil)
-    return lock
-  }()
+  private static let lock = Lock()
 
   /// A block of at least so many bytes, whatever they hold; nil where there is no memory.
   static func take(_ bytes: Int) -> UnsafeMutableRawPointer? {
     let size = wholeSize(bytes)
-    pthread_mutex_lock(lock)
-    usedBytes += size
-    mostUsed = max(mostUsed, usedBytes)
-    // The one that was given back last: it is the likeliest to be in a cache.
-    if let index = kept.lastIndex(where: { $0.size == size }) {
-      keptBytes -= size
-      let block = kept.remove(at: index)
-      pthread_mutex_unlock(lock)
-      return block.pointer
-    }
-    let released = excess()
-    pthread_mutex_unlock(lock)
+    let (known, released) = lock { (taken(size), excess()) }
     for block in released { munmap(block.pointer, block.size) }
+    if let known { return known }
     #if canImport(Glibc)
       let flags = MAP_PRIVATE | MAP_ANONYMOUS
     #else
@@ -59,13 +45,22 @@ enum BlockPool {
   /// Gives back a block of so many bytes.
   static func give(_ block: UnsafeMutableRawPointer, _ bytes: Int) {
     let size = wholeSize(bytes)
-    pthread_mutex_lock(lock)
-    kept.append(Kept(pointer: block, size: size))
-    keptBytes += size
-    usedBytes -= size
-    let released = excess()
-    pthread_mutex_unlock(lock)
+    let released = lock {
+      kept.append(Kept(pointer: block, size: size))
+      keptBytes += size
+      usedBytes -= size
+      return excess()
+    }
     for block in released { munmap(block.pointer, block.size) }
+  }
+
+  /// A kept block of this size, the one that was given back last: it is the likeliest to be in a cache.
+  private static func taken(_ size: Int) -> UnsafeMutableRawPointer? {
+    usedBytes += size
+    mostUsed = max(mostUsed, usedBytes)
+    guard let index = kept.lastIndex(where: { $0.size == size }) else { return nil }
+    keptBytes -= size
+    return kept.remove(at: index).pointer
   }
 
   /// Takes the oldest of the kept blocks out where there are too many.

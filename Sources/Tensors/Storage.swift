@@ -126,29 +126,19 @@ final class Storage {
   static let largestKept = 1 << 18
 
   private var forms: [Form: Storage] = [:]
-  nonisolated(unsafe) private static let lock = {
-    let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    pthread_mutex_init(lock, nil)
-    return lock
-  }()
-
-  private static func locked<Result>(_ body: () -> Result) -> Result {
-    pthread_mutex_lock(lock)
-    defer { pthread_mutex_unlock(lock) }
-    return body()
-  }
+  private static let lock = Lock()
 
   /// These values in another form, which `make` gives them the first time. Whoever changes the values afterwards says
   /// so with ``valuesChanged()``.
   func kept(_ form: Form, _ make: () -> Storage) -> Storage {
-    if let known = Storage.locked({ forms[form] }) { return known }
+    if let known = Storage.lock({ forms[form] }) { return known }
     let made = make()
-    Storage.locked { forms[form] = made }
+    Storage.lock { forms[form] = made }
     return made
   }
 
   func valuesChanged() {
-    Storage.locked { forms.removeAll() }
+    Storage.lock { forms.removeAll() }
   }
 
   deinit {

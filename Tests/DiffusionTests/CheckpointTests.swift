@@ -51,15 +51,6 @@ import Testing
     }
   }
 
-  private func refusal(_ path: String) -> String {
-    do {
-      _ = try DiffusionModel(folder: path)
-      return "accepted"
-    } catch {
-      return "\(error)"
-    }
-  }
-
   @Test(arguments: [("first", "safetensors"), ("first", "ckpt"), ("second", "safetensors"), ("second", "ckpt")])
   func `every weight has the name, shape and values that diffusers' conversion gives it`(
     model: String, ending: String

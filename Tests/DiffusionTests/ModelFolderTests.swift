@@ -7,24 +7,6 @@ import Testing
 
 /// What is wrong with a folder is said in one sentence that names file and key.
 @Suite struct ModelFolderTests {
-  private func withModelFolder(_ body: (String) throws -> Void) throws {
-    try withScratchFolder { folder in
-      let copy = folder + "/model"
-      try FileManager.default.copyItem(atPath: Reference.tinyDiffusers, toPath: copy)
-      try body(copy)
-    }
-  }
-
-  /// The sentence with which a folder is refused.
-  private func refusal(_ folder: String) -> String {
-    do {
-      _ = try DiffusionModel(folder: folder)
-      return "accepted"
-    } catch {
-      return "\(error)"
-    }
-  }
-
   private func set(_ value: JSON?, at key: String, in file: String) throws {
     var values = try #require(JSON.read(file).object)
     values[key] = value

@@ -42,17 +42,15 @@ import Testing
   }
 
   @Test func `the scheduler that the index names decides, and a folder without a class names no scheduler`() throws {
-    try withScratchFolder { folder in
-      let copy = folder + "/model"
-      try FileManager.default.copyItem(atPath: Reference.tinyDiffusers, toPath: copy)
+    try withModelFolder { copy in
       let index = URL(filePath: copy + "/model_index.json")
       let text = try String(contentsOf: index, encoding: .utf8)
       try Data(text.replacing("DDIMScheduler", with: "EulerDiscreteScheduler").utf8).write(to: index)
       #expect(try SchedulerConfig(folder: copy).scheduler == .euler)
       let euler = try DiffusionModel(folder: copy)
       #expect(try Sampler(euler, SamplerSettings(steps: 3)).timesteps == [667, 334, 1])
-      try euler.write(to: folder + "/written")
-      #expect(try SchedulerConfig(folder: folder + "/written") == euler.architecture.scheduler)
+      try euler.write(to: copy + "/written")
+      #expect(try SchedulerConfig(folder: copy + "/written") == euler.architecture.scheduler)
       try Data(text.replacing("\"DDIMScheduler\"", with: "null").utf8).write(to: index)
       #expect(try SchedulerConfig(folder: copy).scheduler == .ddim)
     }
@@ -68,9 +66,7 @@ import Testing
   }
 
   @Test func `inversion leads back in a model that predicts v`() throws {
-    try withScratchFolder { folder in
-      let copy = folder + "/model"
-      try FileManager.default.copyItem(atPath: Reference.tinyDiffusers, toPath: copy)
+    try withModelFolder { copy in
       let file = URL(filePath: copy + "/scheduler/scheduler_config.json")
       let text = try String(contentsOf: file, encoding: .utf8)
       try Data(text.replacing("\"epsilon\"", with: "\"v_prediction\"").utf8).write(to: file)

@@ -7,23 +7,6 @@ import Testing
 
 /// Weights are read from whatever files a folder has them in.
 @Suite struct WeightFilesTests {
-  private func withModelFolder(_ body: (String) throws -> Void) throws {
-    try withScratchFolder { folder in
-      let copy = folder + "/model"
-      try FileManager.default.copyItem(atPath: Reference.tinyDiffusers, toPath: copy)
-      try body(copy)
-    }
-  }
-
-  private func refusal(_ folder: String) -> String {
-    do {
-      _ = try DiffusionModel(folder: folder)
-      return "accepted"
-    } catch {
-      return "\(error)"
-    }
-  }
-
   private typealias Named = [(name: String, tensor: Tensor)]
 
   /// The weights of a part, and its folder without their file.

@@ -206,16 +206,9 @@ struct WinogradConvolution {
           pointStride)
       }
       parallelPieces(inputs, size: 24) { block in
-        let points = Storage(count: WinogradConvolution.points * block.count * group.tiles)
-        for segment in group.segments {
+        let points = pointRows(of: block, group) { segment, channel, slots, points in
           var tiles = inputTiles(segment)
-          var slots = lethe_slots(
-            first: segment.slot, panel_width: group.tiles, panel_stride: 0, point_stride: block.count * group.tiles)
-          for channel in block {
-            lethe_winograd_input(
-              x + (segment.item * inputs + channel) * height * width, &tiles, &slots,
-              points.pointer + (channel - block.lowerBound) * group.tiles)
-          }
+          lethe_winograd_input(x + (segment.item * inputs + channel) * height * width, &tiles, slots, points)
         }
         let pitch = wholeVectors(outputs)
         let sums = Storage(count: WinogradConvolution.points * (block.count * pitch + WinogradConvolution.skew))
@@ -239,21 +232,34 @@ struct WinogradConvolution {
     _ gradient: UnsafePointer<Float>, _ group: Group, _ block: Range<Int>, _ panel: UnsafeMutablePointer<Float>,
     _ pointStride: Int
   ) {
-    let points = Storage(count: WinogradConvolution.points * block.count * group.tiles)
-    for segment in group.segments {
+    let points = pointRows(of: block, group) { segment, output, slots, points in
       var tiles = outputTiles(segment)
-      var slots = lethe_slots(
-        first: segment.slot, panel_width: group.tiles, panel_stride: 0, point_stride: block.count * group.tiles)
-      for output in block {
-        lethe_winograd_gradient(
-          gradient + (segment.item * outputs + output) * outHeight * outWidth + 4 * segment.rows.lowerBound * outWidth,
-          &tiles, &slots, points.pointer + (output - block.lowerBound) * group.tiles)
-      }
+      lethe_winograd_gradient(
+        gradient + (segment.item * outputs + output) * outHeight * outWidth + 4 * segment.rows.lowerBound * outWidth,
+        &tiles, slots, points)
     }
     for point in 0..<WinogradConvolution.points {
       lethe_pack_columns(
         points.pointer + point * block.count * group.tiles, group.tiles, group.tiles, block.count,
         panel + point * pointStride)
     }
+  }
+
+  /// The points of a group's tiles for some channels, each channel's tiles in one row: (points, channels, tiles).
+  ///
+  /// - Parameter transform: of one segment and channel, given where its tiles go
+  private func pointRows(
+    of channels: Range<Int>, _ group: Group,
+    _ transform: (Segment, Int, UnsafePointer<lethe_slots>, UnsafeMutablePointer<Float>) -> Void
+  ) -> Storage {
+    let points = Storage(count: WinogradConvolution.points * channels.count * group.tiles)
+    for segment in group.segments {
+      var slots = lethe_slots(
+        first: segment.slot, panel_width: group.tiles, panel_stride: 0, point_stride: channels.count * group.tiles)
+      for channel in channels {
+        transform(segment, channel, &slots, points.pointer + (channel - channels.lowerBound) * group.tiles)
+      }
+    }
+    return points
   }
 }
