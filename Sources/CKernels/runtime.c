@@ -1,7 +1,11 @@
+#define _GNU_SOURCE
 #include "kernels.h"
+
+#include <unistd.h>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
+#include <sched.h>
 #endif
 
 void lethe_keep_freed_memory(void) {
@@ -28,4 +32,13 @@ int lethe_has_avx2(void) {
 #else
   return 0;
 #endif
+}
+
+int lethe_available_cores(void) {
+#if defined(__GLIBC__)
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+#endif
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (int)online : 1;
 }

@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Synchronization
 
 /// How work is split over the cores of the machine.
@@ -8,29 +9,19 @@ internal import Synchronization
 public enum Parallel {
   private static let limit = Atomic<Int>(0)
 
-  /// The number of threads in use; by default one a core. It can change no result.
+  /// The number of threads in use; by default one for each core that the process may run on. It can change no result.
   public static var threadCount: Int {
     get {
       let value = limit.load(ordering: .relaxed)
-      return value > 0 ? value : activeCores
+      return value > 0 ? value : availableCores
     }
     set { limit.store(max(newValue, 0), ordering: .relaxed) }
   }
 
-  private static let activeCores: Int = {
-    #if canImport(Glibc)
-      return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    #else
-      return 1
-    #endif
-  }()
+  private static let availableCores = Int(lethe_available_cores())
 
   @TaskLocal static var isInsideItem = false
 }
-
-#if canImport(Glibc)
-  internal import Glibc
-#endif
 
 /// The number of the next item of a loop.
 private final class LoopCounter: Sendable { let value = Atomic<Int>(0) }

@@ -207,6 +207,8 @@ void lethe_keep_freed_memory(void);
 int lethe_has_avx512(void);
 /// 1 where the processor has AVX2 and FMA.
 int lethe_has_avx2(void);
+/// The cores that this process may run on, as taskset and containers limit them.
+int lethe_available_cores(void);
 /// A moment's rest for a thread that looks again and again.
 static inline void lethe_pause(void) {
 #if defined(__x86_64__)
