@@ -10,14 +10,11 @@ KERNEL void lethe_sigmoid(const float *x, float *restrict out, size_t count) {
 }
 
 KERNEL void lethe_silu(const float *x, float *restrict out, size_t count) {
-  for (size_t i = 0; i < count; i++) out[i] = x[i] * logistic(x[i]);
+  for (size_t i = 0; i < count; i++) out[i] = silu(x[i]);
 }
 
 KERNEL void lethe_silu_backward(const float *x, const float *gradient, float *restrict out, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    float s = logistic(x[i]);
-    out[i] = gradient[i] * s * fused(x[i], 1.0f - s, 1.0f);
-  }
+  for (size_t i = 0; i < count; i++) out[i] = silu_gradient(x[i], gradient[i]);
 }
 
 INLINE float gelu(float x) { return x * normal_distribution(x); }

@@ -10,23 +10,35 @@ INLINE void moments(const float *x, size_t count, float epsilon, float *mean, fl
   *inverse_deviation = 1.0f / sqrtf(squares / (float)count + epsilon);
 }
 
-KERNEL void lethe_group_norm(
-  const float *x, const float *weight, const float *bias, float *restrict out, size_t channels, size_t groups,
-  size_t plane, float epsilon, float *mean, float *inverse_deviation) {
+INLINE void group_norm(
+  int activate, const float *x, const float *weight, const float *bias, float *restrict out, size_t channels,
+  size_t groups, size_t plane, float epsilon, float *mean, float *inverse_deviation) {
   size_t per_group = channels / groups;
   for (size_t g = 0; g < groups; g++) {
     moments(x + g * per_group * plane, per_group * plane, epsilon, &mean[g], &inverse_deviation[g]);
     for (size_t c = g * per_group; c < (g + 1) * per_group; c++) {
       float scale = weight[c] * inverse_deviation[g];
       float offset = fused(-mean[g], scale, bias[c]);
-      for (size_t i = 0; i < plane; i++) out[c * plane + i] = fused(x[c * plane + i], scale, offset);
+      for (size_t i = 0; i < plane; i++) {
+        float n = fused(x[c * plane + i], scale, offset);
+        out[c * plane + i] = activate ? silu(n) : n;
+      }
     }
   }
 }
 
+KERNEL void lethe_group_norm(
+  int activate, const float *x, const float *weight, const float *bias, float *restrict out, size_t channels,
+  size_t groups, size_t plane, float epsilon, float *mean, float *inverse_deviation) {
+  if (activate)
+    group_norm(1, x, weight, bias, out, channels, groups, plane, epsilon, mean, inverse_deviation);
+  else
+    group_norm(0, x, weight, bias, out, channels, groups, plane, epsilon, mean, inverse_deviation);
+}
+
 // With n = (x - mean) * inv and h = gradient * weight, over the `count` values of a group:
 // x_gradient = inv * (h - mean(h) - n * mean(h * n)).
-KERNEL void lethe_group_norm_backward(
+INLINE void group_norm_backward(
   const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
   float *restrict x_gradient, float *restrict weight_gradient, float *restrict bias_gradient, size_t channels,
   size_t groups, size_t plane) {
@@ -54,6 +66,31 @@ KERNEL void lethe_group_norm_backward(
       }
     }
   }
+}
+
+KERNEL void lethe_group_norm_backward(
+  const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
+  float *restrict x_gradient, float *restrict weight_gradient, float *restrict bias_gradient, size_t channels,
+  size_t groups, size_t plane) {
+  group_norm_backward(
+    x, weight, gradient, mean, inverse_deviation, x_gradient, weight_gradient, bias_gradient, channels, groups, plane);
+}
+
+KERNEL void lethe_activated_group_norm_backward(
+  const float *x, const float *weight, const float *bias, const float *gradient, const float *mean,
+  const float *inverse_deviation, float *restrict x_gradient, float *restrict weight_gradient,
+  float *restrict bias_gradient, size_t channels, size_t groups, size_t plane) {
+  size_t per_group = channels / groups;
+  for (size_t c = 0; c < channels; c++) {
+    float scale = weight[c] * inverse_deviation[c / per_group];
+    float offset = fused(-mean[c / per_group], scale, bias[c]);
+    for (size_t i = c * plane; i < (c + 1) * plane; i++)
+      x_gradient[i] = silu_gradient(fused(x[i], scale, offset), gradient[i]);
+  }
+  // From here on x_gradient is read as the gradient of what was activated, each value before it is replaced.
+  group_norm_backward(
+    x, weight, x_gradient, mean, inverse_deviation, x_gradient, weight_gradient, bias_gradient, channels, groups,
+    plane);
 }
 
 KERNEL void lethe_layer_norm(

@@ -52,12 +52,20 @@ INLINE void edge_tile(
 #define WIDE_ROWS 12
 #define NARROW_ROWS 6
 
+// At most `most` rows a tile, and all tiles about as high as each other: one of a row or two alone would wait for its
+// own sums.
+INLINE size_t tile_rows(size_t m, size_t most) {
+  size_t tiles = (m + most - 1) / most;
+  return tiles > 0 ? (m + tiles - 1) / tiles : 1;
+}
+
 INLINE void panel_product(
   int has_wide_registers, size_t m, size_t columns, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
   const float *b, float *c, size_t c_row, int accumulate) {
   if (has_wide_registers) {
-    for (size_t i = 0; i < m; i += WIDE_ROWS) {
-      size_t rows = m - i < WIDE_ROWS ? m - i : WIDE_ROWS;
+    size_t height = tile_rows(m, WIDE_ROWS);
+    for (size_t i = 0; i < m; i += height) {
+      size_t rows = m - i < height ? m - i : height;
       if (columns <= 16)
         edge_tile(1, rows, columns, k, a + i * a_row, a_row, a_step, b, c + i * c_row, c_row, accumulate);
       else if (rows == WIDE_ROWS && columns == LETHE_PANEL)
@@ -67,10 +75,11 @@ INLINE void panel_product(
     }
     return;
   }
+  size_t height = tile_rows(m, NARROW_ROWS);
   for (size_t j = 0; j < columns; j += 16) {
     size_t width = columns - j < 16 ? columns - j : 16;
-    for (size_t i = 0; i < m; i += NARROW_ROWS) {
-      size_t rows = m - i < NARROW_ROWS ? m - i : NARROW_ROWS;
+    for (size_t i = 0; i < m; i += height) {
+      size_t rows = m - i < height ? m - i : height;
       edge_tile(1, rows, width, k, a + i * a_row, a_row, a_step, b + j, c + i * c_row + j, c_row, accumulate);
     }
   }

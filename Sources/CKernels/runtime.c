@@ -4,18 +4,8 @@
 #include <unistd.h>
 
 #if defined(__GLIBC__)
-#include <malloc.h>
 #include <sched.h>
 #endif
-
-void lethe_keep_freed_memory(void) {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 16 << 20);
-  mallopt(M_ARENA_MAX, 1);  // the heaps of further arenas are trimmed whatever the threshold
-#endif
-}
 
 int lethe_has_avx512(void) {
 #if defined(__x86_64__)

@@ -54,6 +54,13 @@ INLINE float exponential(float x) {
 
 INLINE float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
+/// x / (1 + e^-x), and its gradient.
+INLINE float silu(float x) { return x * logistic(x); }
+INLINE float silu_gradient(float x, float gradient) {
+  float s = logistic(x);
+  return gradient * s * fused(x, 1.0f - s, 1.0f);
+}
+
 /// The error function within 1.5e-7 (Abramowitz and Stegun, 7.1.26).
 INLINE float error_function(float x) {
   float a = fabsf(x);

@@ -1,75 +1,13 @@
 #include "kernels.h"
 #include "vector.h"
-#include "wide.h"
+#include "winograd.h"
 
-// The minimal filtering F(4 x 4, 3 x 3) of Lavin and Gray ("Fast Algorithms for Convolutional Neural Networks", 2015,
-// section 4.3): a 6 x 6 tile of the input, a 3 x 3 filter and a 4 x 4 tile of the output become 36 points each, and a
-// convolution becomes 36 matrix products over the channels. Its gradient by the filter, F(3 x 3, 4 x 4), has the same
-// points.
+// Minimal filtering with one tile in each lane, for maps whose rows of tiles fill the lanes: a convolution becomes 36
+// matrix products over the channels. Its gradient by the filter, F(3 x 3, 4 x 4), has the same points.
 
 #define POINTS 6
 // Tiles that are transformed at a time, one in each lane.
 #define STRIP 16
-
-#define TIMES(factor, x, y) WIDE_FUSED(WIDE_VALUE(factor), x, y)
-
-// Bᵀ d, one axis.
-#define INPUT_POINTS(d, at)                                                       \
-  do {                                                                            \
-    wide even = TIMES(-4.0f, d(2), d(4)), odd = TIMES(-4.0f, d(1), d(3));         \
-    wide near = d(4) - d(2), far = 2.0f * (d(3) - d(1));                          \
-    at(0) = TIMES(4.0f, d(0), TIMES(-5.0f, d(2), d(4)));                          \
-    at(1) = even + odd;                                                           \
-    at(2) = even - odd;                                                           \
-    at(3) = near + far;                                                           \
-    at(4) = near - far;                                                           \
-    at(5) = TIMES(4.0f, d(1), TIMES(-5.0f, d(3), d(5)));                          \
-  } while (0)
-
-// G g, one axis: the values of a filter of three taps at the points.
-#define FILTER_POINTS(g, at)                                                      \
-  do {                                                                            \
-    wide near = (g(0) + g(2)) * (-1.0f / 6.0f), odd = g(1) * (-1.0f / 6.0f);      \
-    wide far = TIMES(4.0f, g(2), g(0)) * (1.0f / 24.0f), twice = g(1) * (1.0f / 12.0f); \
-    at(0) = 0.25f * g(0);                                                         \
-    at(1) = near + odd;                                                           \
-    at(2) = near - odd;                                                           \
-    at(3) = far + twice;                                                          \
-    at(4) = far - twice;                                                          \
-    at(5) = g(2);                                                                 \
-  } while (0)
-
-// Aᵀ m, one axis: a tile of four values from its points.
-#define OUTPUT_VALUES(m, at)                                                      \
-  do {                                                                            \
-    wide s1 = m(1) + m(2), d1 = m(1) - m(2), s2 = m(3) + m(4), d2 = m(3) - m(4);  \
-    at(0) = m(0) + s1 + s2;                                                       \
-    at(1) = TIMES(2.0f, d2, d1);                                                  \
-    at(2) = TIMES(4.0f, s2, s1);                                                  \
-    at(3) = TIMES(8.0f, d2, d1) + m(5);                                           \
-  } while (0)
-
-// The values of a filter of four taps, which a tile of the output's gradient is, at the points.
-#define GRADIENT_POINTS(g, at)                                                    \
-  do {                                                                            \
-    wide even1 = g(0) + g(2), odd1 = g(1) + g(3);                                 \
-    wide even2 = TIMES(4.0f, g(2), g(0)), odd2 = 2.0f * TIMES(4.0f, g(3), g(1));  \
-    at(0) = 0.25f * g(0);                                                         \
-    at(1) = (even1 + odd1) * (-1.0f / 6.0f);                                      \
-    at(2) = (even1 - odd1) * (-1.0f / 6.0f);                                      \
-    at(3) = (even2 + odd2) * (1.0f / 24.0f);                                      \
-    at(4) = (even2 - odd2) * (1.0f / 24.0f);                                      \
-    at(5) = g(3);                                                                 \
-  } while (0)
-
-// Three taps from their points.
-#define TAP_VALUES(m, at)                                                         \
-  do {                                                                            \
-    wide s1 = m(1) + m(2), d1 = m(1) - m(2), s2 = m(3) + m(4), d2 = m(3) - m(4);  \
-    at(0) = m(0) + s1 + s2;                                                       \
-    at(1) = TIMES(2.0f, d2, d1);                                                  \
-    at(2) = TIMES(4.0f, s2, s1) + m(5);                                           \
-  } while (0)
 
 // From four vectors of consecutive values: those at 0, 4, 8 ... into p0, those at 1, 5, 9 ... into p1, and so on.
 #define EVERY_FOURTH(a, first) \
@@ -165,7 +103,7 @@ WIDE_KERNEL void lethe_winograd_input(
       for (size_t x = 0; x < 4 * tiles + 2; x += 16) {
 #define D(i) (*(const wide *)(window[i] + x))
 #define AT(p) *(wide *)(columns[p] + x)
-        INPUT_POINTS(D, AT);
+        INPUT_POINTS_4(D, AT);
 #undef AT
 #undef D
       }
@@ -176,7 +114,7 @@ WIDE_KERNEL void lethe_winograd_input(
         two_phases(columns[i] + 4, 0, &d[4], &d[5]);
 #define D(j) d[j]
 #define AT(p) values[p]
-        INPUT_POINTS(D, AT);
+        INPUT_POINTS_4(D, AT);
 #undef AT
 #undef D
         UNROLL for (int p = 0; p < POINTS; p++)
@@ -194,7 +132,7 @@ WIDE_KERNEL void lethe_winograd_output(
     UNROLL for (int j = 0; j < POINTS; j++) {
 #define M(i) (*(const wide *)(points + (POINTS * i + j) * point_stride + first))
 #define AT(p) half[p][j]
-      OUTPUT_VALUES(M, AT);
+      OUTPUT_VALUES_4(M, AT);
 #undef AT
 #undef M
     }
@@ -202,7 +140,7 @@ WIDE_KERNEL void lethe_winograd_output(
       wide values[4];
 #define M(j) half[i][j]
 #define AT(p) values[p]
-      OUTPUT_VALUES(M, AT);
+      OUTPUT_VALUES_4(M, AT);
 #undef AT
 #undef M
       UNROLL for (int j = 0; j < 4; j++) values[j] += bias;
@@ -239,7 +177,7 @@ WIDE_KERNEL void lethe_winograd_gradient(
       for (size_t x = 0; x < 4 * tiles; x += 16) {
 #define G(i) (*(const wide *)(window[i] + x))
 #define AT(p) *(wide *)(columns[p] + x)
-        GRADIENT_POINTS(G, AT);
+        GRADIENT_POINTS_4(G, AT);
 #undef AT
 #undef G
       }
@@ -249,99 +187,11 @@ WIDE_KERNEL void lethe_winograd_gradient(
         two_phases(columns[i], 1, &g[2], &g[3]);
 #define G(j) g[j]
 #define AT(p) values[p]
-        GRADIENT_POINTS(G, AT);
+        GRADIENT_POINTS_4(G, AT);
 #undef AT
 #undef G
         UNROLL for (int p = 0; p < POINTS; p++)
           store(&values[p], &where, slots, points + (POINTS * i + p) * slots->point_stride);
-      }
-    }
-}
-
-// Filters of sixteen outputs are transformed at a time, one in each lane, sixteen channels after the other.
-#define RUN (16 * 9)
-
-// The rows of `count` <= 16 outputs; those that are not there are the last one again.
-INLINE void output_rows(const float *weight, size_t row_stride, size_t count, const float **rows) {
-  for (size_t i = 0; i < 16; i++) rows[i] = weight + (i < count ? i : count - 1) * row_stride;
-}
-
-WIDE_KERNEL void lethe_winograd_filter(
-  const float *weight, size_t row_stride, int is_turned, size_t outputs, size_t channels, float *restrict points,
-  size_t point_stride, size_t channel_stride) {
-  float taps[RUN][16] __attribute__((aligned(64)));
-  for (size_t output = 0; output < outputs; output += 16)
-    for (size_t channel = 0; channel < channels; channel += 16) {
-      size_t run = channels - channel < 16 ? (channels - channel) * 9 : RUN;
-      const float *rows[16];
-      output_rows(
-        weight + output * row_stride + channel * 9, row_stride, outputs - output < 16 ? outputs - output : 16, rows);
-      size_t at = 0;
-      for (; at + 16 <= run; at += 16) {
-        transpose_16(rows, taps[at], 16);
-        for (int i = 0; i < 16; i++) rows[i] += 16;
-      }
-      for (size_t rest = at; rest < run; rest++)
-        for (int i = 0; i < 16; i++) taps[rest][i] = rows[i][rest - at];
-      for (size_t c = 0; c < run / 9; c++) {
-        wide half[POINTS][3];
-        UNROLL for (int j = 0; j < 3; j++) {
-#define G(i) (*(const wide *)taps[9 * c + (is_turned ? 8 - (3 * i + j) : 3 * i + j)])
-#define AT(p) half[p][j]
-          FILTER_POINTS(G, AT);
-#undef AT
-#undef G
-        }
-        float *out = points + (channel + c) * channel_stride + output;
-        UNROLL for (int i = 0; i < POINTS; i++) {
-#define G(j) half[i][j]
-#define AT(p) *(wide *)(out + (POINTS * i + p) * point_stride)
-          FILTER_POINTS(G, AT);
-#undef AT
-#undef G
-        }
-      }
-    }
-}
-
-WIDE_KERNEL void lethe_winograd_taps(
-  const float *points, size_t point_stride, size_t channel_stride, size_t outputs, size_t channels, int accumulate,
-  float *restrict weight, size_t row_stride) {
-  float taps[RUN][16] __attribute__((aligned(64)));
-  float turned[16][RUN] __attribute__((aligned(64)));
-  for (size_t output = 0; output < outputs; output += 16)
-    for (size_t channel = 0; channel < channels; channel += 16) {
-      size_t run = channels - channel < 16 ? (channels - channel) * 9 : RUN;
-      for (size_t c = 0; c < run / 9; c++) {
-        const float *m = points + (channel + c) * channel_stride + output;
-        wide half[3][POINTS];
-        UNROLL for (int j = 0; j < POINTS; j++) {
-#define M(i) (*(const wide *)(m + (POINTS * i + j) * point_stride))
-#define AT(p) half[p][j]
-          TAP_VALUES(M, AT);
-#undef AT
-#undef M
-        }
-        UNROLL for (int i = 0; i < 3; i++) {
-#define M(j) half[i][j]
-#define AT(p) *(wide *)taps[9 * c + 3 * i + p]
-          TAP_VALUES(M, AT);
-#undef AT
-#undef M
-        }
-      }
-      for (size_t at = 0; at < run; at += 16) {
-        const float *rows[16];
-        UNROLL for (int i = 0; i < 16; i++) rows[i] = taps[at + i];
-        transpose_16(rows, &turned[0][at], RUN);
-      }
-      size_t count = outputs - output < 16 ? outputs - output : 16;
-      for (size_t i = 0; i < count; i++) {
-        float *out = weight + (output + i) * row_stride + channel * 9;
-        if (accumulate)
-          for (size_t at = 0; at < run; at++) out[at] += turned[i][at];
-        else
-          for (size_t at = 0; at < run; at++) out[at] = turned[i][at];
       }
     }
 }

@@ -11,7 +11,7 @@
 /// holes. Blocks that are given back are kept as long as all together are not much more than was once in use; the one
 /// that was given back first goes first.
 enum BlockPool {
-  /// Smaller blocks are the heap's.
+  /// Smaller blocks are each thread's own; see `blocks.c`.
   static let smallest = 1 << 18
   /// Bytes by which all blocks may exceed what was once in use.
   private static let slack = 64 << 20

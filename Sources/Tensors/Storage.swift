@@ -86,9 +86,7 @@ final class Storage {
 
   private static func memory(_ bytes: Int) -> UnsafeMutableRawPointer? {
     _ = allocator
-    if bytes >= BlockPool.smallest { return BlockPool.take(bytes) }
-    var raw: UnsafeMutableRawPointer?
-    return posix_memalign(&raw, 64, max(bytes, 1)) == 0 ? raw : nil
+    return bytes >= BlockPool.smallest ? BlockPool.take(bytes) : lethe_take_block(bytes)
   }
 
   /// Nil where the number is larger than any memory.
@@ -119,11 +117,13 @@ final class Storage {
     /// The points of 3 x 3 filters.
     case filterPoints(inputs: Int, outputs: Int)
     case turnedFilterPoints(inputs: Int, outputs: Int)
+    /// The same packed into panels of outputs, for small maps.
+    case panelsOfFilterPoints(tile: Int, inputs: Int, outputs: Int, isTransposed: Bool)
   }
 
   /// Larger weights are brought into form at each call: to keep them would cost as much memory again, and they are used
   /// on so much at a time that it takes no time to speak of.
-  static let largestKept = 1 << 18
+  static let largestKept = 1 << 19
 
   private var forms: [Form: Storage] = [:]
   private static let lock = Lock()
@@ -144,6 +144,6 @@ final class Storage {
   deinit {
     guard file == nil, let memory = floats.map(UnsafeMutableRawPointer.init) ?? halves.map(UnsafeMutableRawPointer.init)
     else { return }
-    if byteCount >= BlockPool.smallest { BlockPool.give(memory, byteCount) } else { free(memory) }
+    if byteCount >= BlockPool.smallest { BlockPool.give(memory, byteCount) } else { lethe_give_block(memory, byteCount) }
   }
 }

@@ -13,9 +13,17 @@ struct EngineTests {
     var testDescription: String { "\(batch) x \(inputs) -> \(outputs), \(height) x \(width), padding \(padding)" }
   }
 
-  /// The first is below the size where minimal filtering pays.
+  /// The first is below the size where minimal filtering pays; the next ones are small maps, down to tiles of two values,
+  /// and the last of those has more filters than are kept.
   static let sizes = [
-    Size(batch: 2, inputs: 3, outputs: 2, height: 5, width: 6, padding: 1),
+    Size(batch: 2, inputs: 3, outputs: 2, height: 3, width: 5, padding: 1),
+    Size(batch: 18, inputs: 5, outputs: 35, height: 4, width: 4, padding: 1),
+    Size(batch: 2, inputs: 33, outputs: 3, height: 5, width: 6, padding: 1),
+    Size(batch: 3, inputs: 16, outputs: 48, height: 7, width: 9, padding: 0),
+    Size(batch: 2, inputs: 4, outputs: 7, height: 16, width: 4, padding: 1),
+    Size(batch: 5, inputs: 7, outputs: 20, height: 16, width: 16, padding: 1),
+    Size(batch: 2, inputs: 260, outputs: 230, height: 4, width: 5, padding: 1),
+    Size(batch: 1, inputs: 3, outputs: 2, height: 18, width: 17, padding: 0),
     Size(batch: 3, inputs: 5, outputs: 4, height: 8, width: 8, padding: 1),
     Size(batch: 2, inputs: 17, outputs: 35, height: 9, width: 13, padding: 1),
     Size(batch: 1, inputs: 4, outputs: 3, height: 16, width: 11, padding: 0),
@@ -154,5 +162,22 @@ struct EngineTests {
     let (now, matrixNow) = (optimizer.parameters[0].tensor, optimizer.parameters[1].tensor)
     #expect(bits(conv2d(x, weight: now, padding: 1)) == bits(conv2d(x, weight: now.copied(), padding: 1)))
     #expect(bits(linear(rows, weight: matrixNow)) == bits(linear(rows, weight: matrixNow.copied())))
+  }
+
+  @Test("SiLU in the pass of a group norm is SiLU after it to the bit, and so are the gradients")
+  func activatedGroupNorm() {
+    let inputs = [
+      stream.substream("x").normal([3, 12, 5, 7]), stream.substream("weight").normal([12]),
+      stream.substream("bias").normal([12]),
+    ]
+    let upstream = stream.substream("upstream").normal(inputs[0].shape)
+    func run(_ body: ([Tensor]) -> Tensor) -> [[UInt32]] {
+      let tape = Tape()
+      let watched = inputs.map(tape.watch)
+      let result = body(watched)
+      return [bits(result.detached)] + tape.gradients(of: result, seed: upstream, for: watched).map(bits)
+    }
+    let together = run { groupNorm($0[0], groups: 4, weight: $0[1], bias: $0[2], activated: true) }
+    #expect(together == run { groupNorm($0[0], groups: 4, weight: $0[1], bias: $0[2]).silu() })
   }
 }

@@ -23,10 +23,10 @@ struct HalfWeightsTests {
   private var weights: Weights {
     Weights(
       [
-        "linear.weight": stream.substream("linear").normal([520, 512]),
-        "conv.weight": stream.substream("conv").normal([192, 160, 3, 3]),
-        "conv.bias": stream.substream("bias").normal([192]),
-        "text.token_embedding.weight": stream.substream("table").normal([600, 512]),
+        "linear.weight": stream.substream("linear").normal([1040, 512]),
+        "conv.weight": stream.substream("conv").normal([384, 160, 3, 3]),
+        "conv.bias": stream.substream("bias").normal([384]),
+        "text.token_embedding.weight": stream.substream("table").normal([1100, 512]),
       ], source: "a test")
   }
 
@@ -34,7 +34,7 @@ struct HalfWeightsTests {
   func memory() throws {
     let (weights, halves) = (weights, weights.roundedToHalf())
     #expect(weights.byteCount == 4 * weights.parameterCount)
-    let whole = 192 + 600 * 512
+    let whole = 384 + 1100 * 512
     #expect(halves.byteCount == 2 * (weights.parameterCount - whole) + 4 * whole)
     #expect(halves.tensors.filter(\.tensor.isHalf).map(\.name) == ["conv.weight", "linear.weight"])
     #expect(halves.roundedToHalf().byteCount == halves.byteCount)
@@ -74,7 +74,7 @@ struct HalfWeightsTests {
   @Test("a gradient with respect to one ends the program")
   func refused() async {
     await #expect(processExitsWith: .failure) {
-      let weights = Weights(["w": Tensor.ones([600, 600])], source: "a test").roundedToHalf()
+      let weights = Weights(["w": Tensor.ones([800, 800])], source: "a test").roundedToHalf()
       _ = weights.tracked(on: Tape())
     }
   }

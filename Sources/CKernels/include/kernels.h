@@ -41,15 +41,20 @@ void lethe_geglu_backward(const float *x, const float *gradient, float *out, siz
 
 // MARK: normalization.c
 
-/// Group normalisation of one item: `channels` planes of `plane` values, `channels / groups` planes a group.
-/// `mean` and `inverse_deviation` receive one value a group.
+/// Group normalisation of one item: `channels` planes of `plane` values, `channels / groups` planes a group; with
+/// `activate` SiLU of it. `mean` and `inverse_deviation` receive one value a group.
 void lethe_group_norm(
-  const float *x, const float *weight, const float *bias, float *out, size_t channels, size_t groups, size_t plane,
-  float epsilon, float *mean, float *inverse_deviation);
+  int activate, const float *x, const float *weight, const float *bias, float *out, size_t channels, size_t groups,
+  size_t plane, float epsilon, float *mean, float *inverse_deviation);
 /// Adds to `weight_gradient` and `bias_gradient` (one value a channel).
 void lethe_group_norm_backward(
   const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
   float *x_gradient, float *weight_gradient, float *bias_gradient, size_t channels, size_t groups, size_t plane);
+/// The same where SiLU followed.
+void lethe_activated_group_norm_backward(
+  const float *x, const float *weight, const float *bias, const float *gradient, const float *mean,
+  const float *inverse_deviation, float *x_gradient, float *weight_gradient, float *bias_gradient, size_t channels,
+  size_t groups, size_t plane);
 void lethe_layer_norm(
   const float *x, const float *weight, const float *bias, float *out, size_t rows, size_t columns, float epsilon,
   float *mean, float *inverse_deviation);
@@ -154,19 +159,56 @@ void lethe_winograd_input(const float *plane, const lethe_tiles *tiles, const le
 /// One channel of the output, from points whose tiles lie one after the other; `bias` is added.
 void lethe_winograd_output(
   const float *points, size_t point_stride, const lethe_tiles *tiles, float bias, float *plane);
-/// The 36 points of 3 x 3 filters, turned by 180 degrees where asked for: that of output k and channel c begins at
+/// The 36 points of each tile of one channel of an output's gradient, for the gradient by the filter.
+void lethe_winograd_gradient(const float *plane, const lethe_tiles *tiles, const lethe_slots *slots, float *points);
+// MARK: winograd_filters.c
+
+// A tile has 4 x 4 values of the output and 36 points, or 2 x 2 values and 16 points.
+
+/// The points of 3 x 3 filters, turned by 180 degrees where asked for: that of output k and channel c begins at
 /// weight[k * row_stride + 9 * c] and goes to points[p * point_stride + c * channel_stride + k]. Sixteen outputs are
 /// written at a time, whether they are there or not.
 void lethe_winograd_filter(
-  const float *weight, size_t row_stride, int is_turned, size_t outputs, size_t channels, float *points,
+  int tile, const float *weight, size_t row_stride, int is_turned, size_t outputs, size_t channels, float *points,
   size_t point_stride, size_t channel_stride);
-/// The 36 points of each tile of one channel of an output's gradient, for the gradient by the filter.
-void lethe_winograd_gradient(const float *plane, const lethe_tiles *tiles, const lethe_slots *slots, float *points);
+/// The points of the same filters turned, at points[p * point_stride + k * output_stride + c], sixteen channels at a
+/// time.
+void lethe_winograd_turned_filter(
+  int tile, const float *weight, size_t row_stride, size_t outputs, size_t channels, float *points,
+  size_t point_stride, size_t output_stride);
 /// The gradients of 3 x 3 filters from their points, laid out as lethe_winograd_filter writes them; stored, or added
 /// to what is there.
 void lethe_winograd_taps(
-  const float *points, size_t point_stride, size_t channel_stride, size_t outputs, size_t channels, int accumulate,
-  float *weight, size_t row_stride);
+  int tile, const float *points, size_t point_stride, size_t channel_stride, size_t outputs, size_t channels,
+  int accumulate, float *weight, size_t row_stride);
+
+// MARK: winograd_small.c
+
+/// The largest height and width of an output that these take.
+#define LETHE_SMALL_MAP 16
+
+/// A small map and its tiles, the last of each row and column perhaps cut off: of an input, where they begin `padding`
+/// values above it and to the left, or of an output.
+typedef struct {
+  size_t tile;  // 4 or 2
+  size_t height, width;
+  size_t padding;
+  size_t rows, columns;  // of tiles
+} lethe_map;
+
+// In all of them a point's value of channel c of tile t lies at points[point * point_stride + t * tile_stride + c], and
+// whole vectors of sixteen channels are read and written, whether they are there or not.
+
+/// The points of up to sixteen channels' planes, one after the other.
+void lethe_small_input(
+  const float *planes, size_t channels, const lethe_map *map, float *points, size_t point_stride, size_t tile_stride);
+/// Up to sixteen channels' planes from their points; `bias`, if any, is added.
+void lethe_small_output(
+  const float *points, size_t point_stride, size_t tile_stride, const float *bias, size_t channels,
+  const lethe_map *map, float *planes);
+/// The points of up to sixteen channels of an output's gradient, for the gradient by the filter.
+void lethe_small_gradient(
+  const float *planes, size_t channels, const lethe_map *map, float *points, size_t point_stride, size_t tile_stride);
 
 // MARK: reductions.c
 
@@ -199,10 +241,17 @@ void lethe_from_bfloat(const uint16_t *x, float *out, size_t count);
 /// Rounds to nearest, ties to even.
 void lethe_to_half(const float *x, uint16_t *out, size_t count);
 
-// MARK: runtime.c
+// MARK: blocks.c
 
 /// Lets freed memory stay with the process, so that the next tensor of the same size costs no page faults.
 void lethe_keep_freed_memory(void);
+/// A block of at least so many bytes on a cache line's boundary, whatever they hold; NULL where there is no memory.
+void *lethe_take_block(size_t bytes);
+/// Gives back a block of so many bytes, on any thread.
+void lethe_give_block(void *block, size_t bytes);
+
+// MARK: runtime.c
+
 /// 1 where the processor has the AVX-512 subsets that OpenBLAS's SkylakeX kernels need.
 int lethe_has_avx512(void);
 /// 1 where the processor has AVX2 and FMA.

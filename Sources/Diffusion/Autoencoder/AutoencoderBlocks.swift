@@ -90,7 +90,7 @@ struct AutoencoderEncoder {
       if let downsampler = level.downsampler { x = downsampler(x) }
     }
     // This activation is fixed in diffusers, whatever `act_fn` says.
-    return convOut(normOut(midBlock(x)).silu())
+    return convOut(normOut(midBlock(x), .silu))
   }
 }
 
@@ -136,7 +136,7 @@ struct AutoencoderDecoder {
       if let upsampler = level.upsampler { x = upsampler(upsampleNearest2x(x)) }
     }
     // This activation is fixed in diffusers, whatever `act_fn` says.
-    return convOut(normOut(x).silu())
+    return convOut(normOut(x, .silu))
   }
 }
 

@@ -17,6 +17,14 @@ public struct Linear {
     self.bias = bias ? try weights.tensor("bias", [outputs], .zeros) : nil
   }
 
+  /// A layer on the channels of each position that is stored as a convolution of extent one, its weight as
+  /// [outputs, inputs, 1, 1].
+  init(convolution weights: Weights, inputs: Int, outputs: Int) throws {
+    weight = try weights.tensor("weight", [outputs, inputs, 1, 1], .uniform(fanIn: inputs))
+      .reshaped([outputs, inputs])
+    bias = try weights.tensor("bias", [outputs], .uniform(fanIn: inputs))
+  }
+
   /// (..., inputs) to (..., outputs).
   public func callAsFunction(_ x: Tensor) -> Tensor {
     linear(x, weight: weight, bias: bias)

@@ -21,6 +21,13 @@ public struct GroupNorm {
   public func callAsFunction(_ x: Tensor) -> Tensor {
     groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon)
   }
+
+  /// An activation of the normalised map.
+  func callAsFunction(_ x: Tensor, _ activation: Activation) -> Tensor {
+    activation == .silu
+      ? groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, activated: true)
+      : activation(self(x))
+  }
 }
 
 /// Layer normalisation (Ba et al., 2016) of the last axis.

@@ -33,9 +33,9 @@ struct ResnetBlock {
   ///   - x: (batch, inputs, height, width)
   ///   - time: the projected time embedding (batch or 1, outputs, 1, 1)
   func callAsFunction(_ x: Tensor, time: Tensor? = nil, hooks: UNetHooks? = nil) -> Tensor {
-    var hidden = conv1(activation(norm1(x)))
+    var hidden = conv1(norm1(x, activation))
     if let time { hidden = hidden + time }
-    hidden = activation(norm2(hidden))
+    hidden = norm2(hidden, activation)
     if let hook = hooks?.residualActivation { hidden = hook(name, hidden) }
     hidden = conv2(hidden)
     let sum = (shortcut?(x) ?? x) + hidden

@@ -52,7 +52,7 @@ struct SpatialTransformer {
   /// As diffusers names the transformer.
   let name: String
   let norm: GroupNorm
-  let input, output: PositionwiseProjection
+  let input, output: Linear
   let blocks: [TransformerBlock]
 
   init(
@@ -61,10 +61,13 @@ struct SpatialTransformer {
     name = weights.scopeName
     // Fixed in diffusers, whatever `norm_eps` says.
     norm = try GroupNorm(weights.scope("norm"), channels: channels, groups: config.normGroups, epsilon: 1e-6)
-    input = try PositionwiseProjection(
-      weights.scope("proj_in"), channels: channels, isLinear: config.useLinearProjection)
-    output = try PositionwiseProjection(
-      weights.scope("proj_out"), channels: channels, isLinear: config.useLinearProjection)
+    func projection(_ name: String) throws -> Linear {
+      config.useLinearProjection
+        ? try Linear(weights.scope(name), inputs: channels, outputs: channels)
+        : try Linear(convolution: weights.scope(name), inputs: channels, outputs: channels)
+    }
+    input = try projection("proj_in")
+    output = try projection("proj_out")
     blocks = try (0..<layers).map { layer in
       try TransformerBlock(
         weights.scope("transformer_blocks.\(layer)"), channels: channels, textChannels: config.crossAttentionSize,
@@ -77,44 +80,11 @@ struct SpatialTransformer {
     let (channels, height, width) = (x.shape[1], x.shape[2], x.shape[3])
     let map = [x.shape[0], channels, height * width]
     var sequence = x.checkpointed(with: blocks[0].gate.weight, hooks: hooks) {
-      let normalized = norm(x)
-      return input.isLinear
-        ? input(normalized.reshaped(map).transposedLast())
-        : input(normalized).reshaped(map).transposedLast()
+      input(norm(x).reshaped(map).transposedLast())
     }
     for block in blocks { sequence = block(sequence, text, hooks) }
-    let change =
-      output.isLinear
-      ? output(sequence).transposedLast().reshaped([text.count, channels, height, width])
-      : output(sequence.transposedLast().reshaped([text.count, channels, height, width]))
+    let change = output(sequence).transposedLast().reshaped([text.count, channels, height, width])
     let result = change + x.repeated(toBatch: text.count)
     return hooks?.transformerOutput.map { $0(name, result) } ?? result
-  }
-}
-
-/// The projection before and after transformer blocks: a linear layer over channels (`use_linear_projection`), or the
-/// same thing stored as a convolution of extent one.
-struct PositionwiseProjection {
-  private enum Layer {
-    case linear(Linear)
-    case convolution(Conv2d)
-  }
-
-  private let layer: Layer
-  let isLinear: Bool
-
-  init(_ weights: Weights, channels: Int, isLinear: Bool) throws {
-    self.isLinear = isLinear
-    layer =
-      isLinear
-      ? .linear(try Linear(weights, inputs: channels, outputs: channels))
-      : .convolution(try Conv2d(weights, inputs: channels, outputs: channels, kernel: 1, padding: 0))
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor {
-    switch layer {
-    case .linear(let linear): linear(x)
-    case .convolution(let convolution): convolution(x)
-    }
   }
 }

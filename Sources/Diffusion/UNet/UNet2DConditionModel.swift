@@ -78,7 +78,7 @@ public struct UNet2DConditionModel {
     for block in downBlocks { x = block(x, time, text, hooks, skips: &skips) }
     x = midBlock(x, time, text, hooks)
     for block in upBlocks { x = block(x, time, text, hooks, skips: &skips) }
-    return convOut(config.activation(normOut(x))).repeated(toBatch: text.count)
+    return convOut(normOut(x, config.activation)).repeated(toBatch: text.count)
   }
 
   /// Height and width of a latent must be multiples of this: each level but the last halves them.

@@ -40,7 +40,9 @@ private struct Convolution {
   let inputCount: Int
   /// A 1 x 1 kernel that visits every pixel: the image is its own matrix of columns.
   let isPointwise: Bool
-  /// The same convolution by minimal filtering, and its gradient by the input, where that pays.
+  /// The same convolution by minimal filtering, and its gradient by the input, where that pays: on small maps and on
+  /// larger ones.
+  private var small: (forward: SmallMapConvolution, backward: SmallMapConvolution)?
   private var winograd: (forward: WinogradConvolution, backward: WinogradConvolution)?
 
   init(_ x: [Int], _ weight: [Int], stride: Int, padding: Int) {
@@ -56,9 +58,17 @@ private struct Convolution {
     pixels = outHeight * outWidth
     inputCount = x[1] * x[2] * x[3]
     isPointwise = weight[2] == 1 && weight[3] == 1 && stride == 1 && padding == 0
-    if weight[2] == 3, weight[3] == 3, stride == 1, padding <= 2,
-      WinogradConvolution.pays(height: x[2], width: x[3], padding: padding)
-    {
+    guard weight[2] == 3, weight[3] == 3, stride == 1, padding <= 2 else { return }
+    if SmallMapConvolution.pays(height: x[2], width: x[3], padding: padding) {
+      small = (
+        SmallMapConvolution(
+          batch: x[0], inputs: x[1], outputs: weight[0], height: x[2], width: x[3], padding: padding,
+          isTransposed: false),
+        SmallMapConvolution(
+          batch: x[0], inputs: weight[0], outputs: x[1], height: outHeight, width: outWidth, padding: 2 - padding,
+          isTransposed: true)
+      )
+    } else if WinogradConvolution.pays(height: x[2], width: x[3], padding: padding) {
       winograd = (
         WinogradConvolution(
           batch: x[0], inputs: x[1], outputs: weight[0], height: x[2], width: x[3], padding: padding,
@@ -73,19 +83,20 @@ private struct Convolution {
   var outputShape: [Int] { [batch, outputs, window.out_height, window.out_width] }
 
   func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ result: Tensor) {
-    if let winograd {
-      return winograd.forward.forward(x, weight, bias: bias, result)
-    }
-    forEachGroup { items in
-      let width = items.count * pixels
-      if isPointwise && items.count == 1 {
-        let out = result.pointer + items.lowerBound * outputs * pixels
+    if let small { return small.forward.forward(x, weight, bias: bias, result) }
+    if let winograd { return winograd.forward.forward(x, weight, bias: bias, result) }
+    if isPointwise {
+      return share(batch) { item in
+        let out = result.pointer + item * outputs * pixels
         if let bias { lethe_fill_each_row(bias.pointer, out, outputs, pixels) }
         MatrixProduct(outputs, pixels, depth)(
-          .rows(weight.pointer, depth), .rows(x.pointer + items.lowerBound * inputCount, pixels), out, pixels,
+          .rows(weight.pointer, depth), .rows(x.pointer + item * inputCount, pixels), out, pixels,
           accumulates: bias != nil)
-        return
       }
+    }
+    let groups = groups
+    share(groups.count) { group in
+      let items = groups[group], width = items.count * pixels
       let columns = columns(of: x, items)
       let out = Storage(count: outputs * width)
       if let bias { lethe_fill_each_row(bias.pointer, out.pointer, outputs, width) }
@@ -100,32 +111,32 @@ private struct Convolution {
   }
 
   func inputGradient(_ gradient: Tensor, _ weight: Tensor, shape: [Int]) -> Tensor {
-    if let winograd {
+    if small != nil || winograd != nil {
       let result = Tensor(unset: shape)
-      winograd.backward.forward(gradient, weight, bias: nil, result)
+      small?.backward.forward(gradient, weight, bias: nil, result)
+      winograd?.backward.forward(gradient, weight, bias: nil, result)
       return result
     }
-    let result = isPointwise ? Tensor(unset: shape) : Tensor.zeros(shape)
-    forEachGroup { items in
-      let width = items.count * pixels
-      let product = MatrixProduct(depth, width, outputs)
-      if isPointwise && items.count == 1 {
-        product(
-          .columns(weight.pointer, depth), .rows(gradient.pointer + items.lowerBound * outputs * pixels, pixels),
-          result.pointer + items.lowerBound * inputCount, pixels)
-        return
+    if isPointwise {
+      let result = Tensor(unset: shape)
+      share(batch) { item in
+        MatrixProduct(depth, pixels, outputs)(
+          .columns(weight.pointer, depth), .rows(gradient.pointer + item * outputs * pixels, pixels),
+          result.pointer + item * inputCount, pixels)
       }
+      return result
+    }
+    let result = Tensor.zeros(shape)
+    let groups = groups
+    share(groups.count) { group in
+      let items = groups[group], width = items.count * pixels
       let out = joined(gradient, items)
       let columns = Storage(count: depth * width)
-      product(.columns(weight.pointer, depth), .rows(out.pointer, width), columns.pointer, width)
+      MatrixProduct(depth, width, outputs)(
+        .columns(weight.pointer, depth), .rows(out.pointer, width), columns.pointer, width)
       for (index, item) in items.enumerated() {
-        let image = result.pointer + item * inputCount
-        if isPointwise {
-          copyRows(columns.pointer + index * pixels, depth, pixels, rowStride: width, to: image, rowStride: pixels)
-        } else {
-          withUnsafePointer(to: window) {
-            lethe_columns_to_image(columns.pointer + index * pixels, width, $0, image)
-          }
+        withUnsafePointer(to: window) {
+          lethe_columns_to_image(columns.pointer + index * pixels, width, $0, result.pointer + item * inputCount)
         }
       }
     }
@@ -134,6 +145,10 @@ private struct Convolution {
 
   func weightGradient(_ gradient: Tensor, _ x: Tensor, shape: [Int]) -> Tensor {
     let result = Tensor(unset: shape)
+    if let small, small.forward.gradientPays {
+      small.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
+      return result
+    }
     if let winograd, winograd.forward.gradientPays {
       winograd.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
       return result
@@ -162,11 +177,10 @@ private struct Convolution {
     return stride(from: 0, to: batch, by: size).map { $0..<min($0 + size, batch) }
   }
 
-  /// Threads share the groups where there are enough of them, else the products of each.
-  private func forEachGroup(_ body: (Range<Int>) -> Void) {
-    let groups = groups
-    guard groups.count >= Parallel.threadCount else { return groups.forEach(body) }
-    parallelFor(groups.count) { body(groups[$0]) }
+  /// Threads share the parts where there are enough of them, else the products of each.
+  private func share(_ parts: Int, _ body: (Int) -> Void) {
+    guard parts >= Parallel.threadCount else { return (0..<parts).forEach(body) }
+    parallelFor(parts, body)
   }
 
   /// The columns of several images, (depth, items * pixels).

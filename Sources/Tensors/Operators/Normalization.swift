@@ -7,7 +7,11 @@ internal import CKernels
 ///   - x: (batch, channels, ...)
 ///   - groups: a divisor of the number of channels
 ///   - weight, bias: (channels)
-public func groupNorm(_ x: Tensor, groups: Int, weight: Tensor, bias: Tensor, epsilon: Float = 1e-5) -> Tensor {
+///   - activated: whether SiLU of it is wanted, in the same pass over memory; on the way back the normalised values are
+///     computed again rather than kept
+public func groupNorm(
+  _ x: Tensor, groups: Int, weight: Tensor, bias: Tensor, epsilon: Float = 1e-5, activated: Bool = false
+) -> Tensor {
   let (batch, channels) = (x.shape[0], x.shape[1])
   precondition(channels % groups == 0, "\(groups) groups of \(channels) channels")
   let plane = x.shape[2...].reduce(1, *)
@@ -16,17 +20,25 @@ public func groupNorm(_ x: Tensor, groups: Int, weight: Tensor, bias: Tensor, ep
   let means = Storage(count: batch * groups), inverses = Storage(count: batch * groups)
   parallelItems(batch, of: itemCount) { item in
     lethe_group_norm(
-      x.pointer + item * itemCount, weight.pointer, bias.pointer, result.pointer + item * itemCount, channels, groups,
-      plane, epsilon, means.pointer + item * groups, inverses.pointer + item * groups)
+      activated ? 1 : 0, x.pointer + item * itemCount, weight.pointer, bias.pointer, result.pointer + item * itemCount,
+      channels, groups, plane, epsilon, means.pointer + item * groups, inverses.pointer + item * groups)
   }
-  return result.recorded(from: x, weight, bias) { [x = x.detached, weight = weight.detached] gradient in
+  return result.recorded(from: x, weight, bias) { [x = x.detached, weight = weight.detached, bias = bias.detached]
+    gradient in
     let back = Tensor(unset: x.shape)
     let perItem = Tensor.zeros([2, batch, channels])
     parallelItems(batch, of: itemCount) { item in
-      lethe_group_norm_backward(
-        x.pointer + item * itemCount, weight.pointer, gradient.pointer + item * itemCount,
-        means.pointer + item * groups, inverses.pointer + item * groups, back.pointer + item * itemCount,
-        perItem.pointer + item * channels, perItem.pointer + (batch + item) * channels, channels, groups, plane)
+      let (x, gradient) = (x.pointer + item * itemCount, gradient.pointer + item * itemCount)
+      let (means, inverses) = (means.pointer + item * groups, inverses.pointer + item * groups)
+      let (weights, biases) = (perItem.pointer + item * channels, perItem.pointer + (batch + item) * channels)
+      let back = back.pointer + item * itemCount
+      if activated {
+        lethe_activated_group_norm_backward(
+          x, weight.pointer, bias.pointer, gradient, means, inverses, back, weights, biases, channels, groups, plane)
+      } else {
+        lethe_group_norm_backward(
+          x, weight.pointer, gradient, means, inverses, back, weights, biases, channels, groups, plane)
+      }
     }
     return [back, perItem.slice(axis: 0, 0..<1).sum(axis: 1).reshaped([channels]),
       perItem.slice(axis: 0, 1..<2).sum(axis: 1).reshaped([channels])]

@@ -148,11 +148,11 @@ struct WinogradConvolution {
   ) {
     if isTransposed {
       lethe_winograd_filter(
-        weight + block.lowerBound * 9, outputs * 9, 1, inputs, block.count, points, filterStride(block.count),
+        4, weight + block.lowerBound * 9, outputs * 9, 1, inputs, block.count, points, filterStride(block.count),
         wholeVectors(inputs))
     } else {
       lethe_winograd_filter(
-        weight + block.lowerBound * inputs * 9, inputs * 9, 0, block.count, inputs, points,
+        4, weight + block.lowerBound * inputs * 9, inputs * 9, 0, block.count, inputs, points,
         filterStride(block.count), wholeVectors(block.count))
     }
   }
@@ -221,7 +221,7 @@ struct WinogradConvolution {
             pitch)
         }
         lethe_winograd_taps(
-          sums.pointer, sumStride, pitch, outputs, block.count, index > 0 ? 1 : 0, result + block.lowerBound * 9,
+          4, sums.pointer, sumStride, pitch, outputs, block.count, index > 0 ? 1 : 0, result + block.lowerBound * 9,
           inputs * 9)
       }
     }

@@ -45,12 +45,12 @@ struct CountedMap {
     width /= stride
   }
 
-  mutating func groupNorm(_ name: String) {
+  mutating func groupNorm(_ name: String, activated: Bool = false) {
     arithmetic.add(
-      name, .groupNorm(batch: batch, channels: channels, groups: groups, height: height, width: width))
+      name,
+      .groupNorm(
+        batch: batch, channels: channels, groups: groups, height: height, width: width, activated: activated))
   }
-
-  mutating func activation(_ name: String) { arithmetic.add(name, .activation(count: count)) }
 
   mutating func sum(_ name: String) { arithmetic.add(name, .sum(count: count)) }
 
@@ -65,8 +65,7 @@ struct CountedMap {
   /// - Parameter time: the width of the time embedding, nil for a block without one
   mutating func resnet(_ name: String, outputs: Int, time: Int?) {
     let input = self
-    groupNorm("\(name).norm1")
-    activation(name)
+    groupNorm("\(name).norm1", activated: true)
     convolution("\(name).conv1", outputs: outputs)
     if let time {
       // One row an item: linear layers take a batch of rows for one item.
@@ -74,8 +73,7 @@ struct CountedMap {
         "\(name).time_emb_proj", .linear(batch: 1, rows: batch, inputs: time, outputs: outputs))
       sum(name)
     }
-    groupNorm("\(name).norm2")
-    activation(name)
+    groupNorm("\(name).norm2", activated: true)
     convolution("\(name).conv2", outputs: outputs)
     if input.channels != outputs {
       channels = input.channels

@@ -15,8 +15,7 @@ extension AutoencoderConfig {
       }
       if level < channels.count - 1 { map.upsample("\(block).upsamplers.0") }
     }
-    map.groupNorm("decoder.conv_norm_out")
-    map.activation("decoder.conv_norm_out")
+    map.groupNorm("decoder.conv_norm_out", activated: true)
     map.convolution("decoder.conv_out", outputs: outChannels)
     return map.arithmetic
   }
@@ -35,8 +34,7 @@ extension AutoencoderConfig {
       }
     }
     middle("encoder.mid_block", &map)
-    map.groupNorm("encoder.conv_norm_out")
-    map.activation("encoder.conv_norm_out")
+    map.groupNorm("encoder.conv_norm_out", activated: true)
     map.convolution("encoder.conv_out", outputs: 2 * latentChannels)
     if usesQuantConv { map.convolution("quant_conv", outputs: 2 * latentChannels, kernel: 1) }
     return map.arithmetic

@@ -6,8 +6,8 @@ public enum LayerOperation: Sendable, Hashable {
   case linear(batch: Int, rows: Int, inputs: Int, outputs: Int)
   /// Scaled dot-product attention of (batch, targets, width) to (batch, sources, width), without its projections.
   case attention(batch: Int, targets: Int, sources: Int, width: Int, heads: Int)
-  /// (batch, channels, height, width).
-  case groupNorm(batch: Int, channels: Int, groups: Int, height: Int, width: Int)
+  /// (batch, channels, height, width), with SiLU of it where it is `activated`.
+  case groupNorm(batch: Int, channels: Int, groups: Int, height: Int, width: Int, activated: Bool)
   /// (rows, width).
   case layerNorm(rows: Int, width: Int)
   /// A function of each of so many values.
@@ -39,7 +39,7 @@ public enum LayerOperation: Sendable, Hashable {
     switch self {
     case .convolution(_, let inputs, let outputs, let kernel, _, _, _): outputs * (inputs * kernel * kernel + 1)
     case .linear(_, _, let inputs, let outputs): outputs * (inputs + 1)
-    case .groupNorm(_, let channels, _, _, _): 2 * channels
+    case .groupNorm(_, let channels, _, _, _, _): 2 * channels
     case .layerNorm(_, let width): 2 * width
     default: 0
     }
@@ -56,7 +56,7 @@ public enum LayerOperation: Sendable, Hashable {
       batch * (inputs * height * width + outputs * (height / stride) * (width / stride))
     case .linear(let batch, let rows, let inputs, let outputs): batch * rows * (inputs + outputs)
     case .attention(let batch, let targets, let sources, let width, _): 2 * batch * (targets + sources) * width
-    case .groupNorm(let batch, let channels, _, let height, let width): 2 * batch * channels * height * width
+    case .groupNorm(let batch, let channels, _, let height, let width, _): 2 * batch * channels * height * width
     case .layerNorm(let rows, let width): 2 * rows * width
     case .activation(let count): 2 * count
     case .geglu(let rows, let width): 3 * rows * width
@@ -74,7 +74,7 @@ public enum LayerOperation: Sendable, Hashable {
       batch * outputs * (height / stride) * (width / stride)
     case .linear(let batch, let rows, _, let outputs): batch * rows * outputs
     case .attention(let batch, let targets, _, let width, _): batch * targets * width
-    case .groupNorm(let batch, let channels, _, let height, let width): batch * channels * height * width
+    case .groupNorm(let batch, let channels, _, let height, let width, _): batch * channels * height * width
     case .layerNorm(let rows, let width), .geglu(let rows, let width): rows * width
     case .activation(let count), .sum(let count): count
     case .concatenation(let batch, let first, let second, let height, let width):
@@ -93,7 +93,7 @@ public enum LayerOperation: Sendable, Hashable {
       "\(kernel)x\(kernel) convolution" + (stride == 1 ? "" : ", stride \(stride)")
     case .linear: "linear layer"
     case .attention: "attention"
-    case .groupNorm: "group norm"
+    case .groupNorm(_, _, _, _, _, let activated): activated ? "group norm, SiLU" : "group norm"
     case .layerNorm: "layer norm"
     case .activation: "activation"
     case .geglu: "GEGLU"
@@ -106,7 +106,7 @@ public enum LayerOperation: Sendable, Hashable {
   /// Where in a network it stands, by the extents that its levels differ in.
   public var place: String {
     switch self {
-    case .convolution(_, _, _, _, _, let height, let width), .groupNorm(_, _, _, let height, let width),
+    case .convolution(_, _, _, _, _, let height, let width), .groupNorm(_, _, _, let height, let width, _),
       .concatenation(_, _, _, let height, let width), .upsampling(_, _, let height, let width):
       "\(height)x\(width)"
     case .linear(_, let rows, _, _): "\(rows) rows"

@@ -48,27 +48,20 @@ extension UNetConfig {
       }
       if level > 0 { map.upsample("\(block).upsamplers.0") }
     }
-    map.groupNorm("conv_norm_out")
-    map.activation("conv_norm_out")
+    map.groupNorm("conv_norm_out", activated: true)
     map.convolution("conv_out", outputs: outChannels, kernel: convOutKernel)
     return map.arithmetic
   }
 
   private func transformer(_ name: String, _ level: Int, _ positions: Int, _ map: inout CountedMap) {
     let channels = map.channels
-    func project(_ layer: String) {
-      if useLinearProjection {
-        map.linear("\(name).\(layer)", from: channels, to: channels)
-      } else {
-        map.convolution("\(name).\(layer)", outputs: channels, kernel: 1)
-      }
-    }
     map.groupNorm("\(name).norm")
-    project("proj_in")
+    // A linear layer, whether it is stored as one or as a convolution of extent one.
+    map.linear("\(name).proj_in", from: channels, to: channels)
     for block in 0..<transformerLayers[level] {
       transformerBlock("\(name).transformer_blocks.\(block)", heads[level], positions, &map)
     }
-    project("proj_out")
+    map.linear("\(name).proj_out", from: channels, to: channels)
     map.sum(name)
   }
 

@@ -18,10 +18,10 @@ extension LayerOperation {
       let query = random("query", [batch, targets, width])
       let (key, value) = (random("key", [batch, sources, width]), random("value", [batch, sources, width]))
       return { _ = Tensors.attention(query: query, key: key, value: value, heads: heads) }
-    case .groupNorm(let batch, let channels, let groups, let height, let width):
+    case .groupNorm(let batch, let channels, let groups, let height, let width, let activated):
       let x = random("x", [batch, channels, height, width])
       let (weight, bias) = (random("weight", [channels]), random("bias", [channels]))
-      return { _ = Tensors.groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: 1e-5) }
+      return { _ = Tensors.groupNorm(x, groups: groups, weight: weight, bias: bias, activated: activated) }
     case .layerNorm(let rows, let width):
       let (x, weight, bias) = (random("x", [rows, width]), random("weight", [width]), random("bias", [width]))
       return { _ = Tensors.layerNorm(x, weight: weight, bias: bias, epsilon: 1e-5) }
