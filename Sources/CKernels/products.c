@@ -5,37 +5,51 @@
 // Every value of a product is one chain of fused multiply-adds along k, which is broken after LETHE_PRODUCT_DEPTH of
 // them. No tile size, processor, cut into threads or neighbour in a batch changes a bit of it.
 
-// c (rows x 16 * vectors) = or += a * b. All of c stays in registers: rows and vectors are constants where it is used.
+// One step along k of all values of a tile.
+#define STEP(p)                                                                                          \
+  do {                                                                                                   \
+    wide values[2];                                                                                      \
+    UNROLL for (int j = 0; j < vectors; j++) values[j] = *(const wide *)(b + (p) * LETHE_PANEL + 16 * j); \
+    UNROLL for (int i = 0; i < rows; i++) {                                                              \
+      float value = a[by_columns ? (ptrdiff_t)(p) * a_stride + i : i * a_stride + (ptrdiff_t)(p)];       \
+      wide factor = WIDE_VALUE(value);                                                                   \
+      UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = WIDE_FUSED(factor, values[j], sums[i][j]);   \
+    }                                                                                                    \
+  } while (0)
+
+// c (rows x 16 * vectors) = or += a * b. All of c stays in registers: rows, vectors and by_columns are constants where it
+// is used. The values of a lie in rows a_stride apart, or in columns. Four steps at a time, since a core that shares its
+// decoder with another thread has more to do with counting than with sums.
 INLINE void tile(
-  const int rows, const int vectors, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b,
-  float *c, size_t c_row, int accumulate) {
+  const int by_columns, const int rows, const int vectors, size_t k, const float *a, ptrdiff_t a_stride,
+  const float *b, float *c, size_t c_row, int accumulate) {
   wide sums[12][2];
   UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = (wide){0};
-  for (size_t p = 0; p < k; p++) {
-    wide values[2];
-    UNROLL for (int j = 0; j < vectors; j++) values[j] = *(const wide *)(b + p * LETHE_PANEL + 16 * j);
-    UNROLL for (int i = 0; i < rows; i++) {
-      float value = a[i * a_row + (ptrdiff_t)p * a_step];
-      wide factor = WIDE_VALUE(value);
-      UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = WIDE_FUSED(factor, values[j], sums[i][j]);
-    }
+  size_t p = 0;
+  for (; p + 4 <= k; p += 4, a += by_columns ? 4 * a_stride : 4, b += 4 * LETHE_PANEL) {
+    STEP(0); STEP(1); STEP(2); STEP(3);
   }
+  for (; p < k; p++, a += by_columns ? a_stride : 1, b += LETHE_PANEL) STEP(0);
   UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) {
     wide *out = (wide *)(c + i * c_row + 16 * j);
     *out = accumulate ? *out + sums[i][j] : sums[i][j];
   }
 }
 
-// The same for 1 ... 12 rows, and 1 ... 16 * vectors columns by way of a tile of its own where they are not all there.
+// The same for 1 ... most_rows rows, and 1 ... 16 * vectors columns by way of a tile of its own where they are not all
+// there.
 INLINE void edge_tile(
-  const int vectors, size_t rows, size_t columns, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
-  const float *b, float *c, size_t c_row, int accumulate) {
+  const int by_columns, const int most_rows, const int vectors, size_t rows, size_t columns, size_t k, const float *a,
+  ptrdiff_t a_stride, const float *b, float *c, size_t c_row, int accumulate) {
   float whole[12 * LETHE_PANEL] __attribute__((aligned(64)));
   int is_whole = columns == (size_t)(16 * vectors);
   float *out = is_whole ? c : whole;
   size_t out_row = is_whole ? c_row : LETHE_PANEL;
   int adds = is_whole && accumulate;
-#define ROWS(count) case count: tile(count, vectors, k, a, a_row, a_step, b, out, out_row, adds); break;
+#define ROWS(count)                                                                               \
+  case count:                                                                                     \
+    if (count <= most_rows) tile(by_columns, count, vectors, k, a, a_stride, b, out, out_row, adds); \
+    break;
   switch (rows) {
     ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
   }
@@ -48,10 +62,6 @@ INLINE void edge_tile(
     }
 }
 
-// Twelve rows of two vectors fill the 32 registers of AVX-512; the 16 of AVX2 hold six rows of half as much.
-#define WIDE_ROWS 12
-#define NARROW_ROWS 6
-
 // At most `most` rows a tile, and all tiles about as high as each other: one of a row or two alone would wait for its
 // own sums.
 INLINE size_t tile_rows(size_t m, size_t most) {
@@ -59,44 +69,86 @@ INLINE size_t tile_rows(size_t m, size_t most) {
   return tiles > 0 ? (m + tiles - 1) / tiles : 1;
 }
 
+// One panel. Twelve rows of two vectors fill the 32 registers of AVX-512; the 16 of AVX2 hold six rows of half as much.
 INLINE void panel_product(
-  int has_wide_registers, size_t m, size_t columns, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
+  const int is_wide, const int by_columns, size_t m, size_t columns, size_t k, const float *a, ptrdiff_t a_stride,
   const float *b, float *c, size_t c_row, int accumulate) {
-  if (has_wide_registers) {
-    size_t height = tile_rows(m, WIDE_ROWS);
+  const int most_rows = is_wide ? 12 : 6;
+  size_t height = tile_rows(m, most_rows), width = is_wide && columns > 16 ? LETHE_PANEL : 16;
+  for (size_t j = 0; j < columns; j += width)
     for (size_t i = 0; i < m; i += height) {
-      size_t rows = m - i < height ? m - i : height;
-      if (columns <= 16)
-        edge_tile(1, rows, columns, k, a + i * a_row, a_row, a_step, b, c + i * c_row, c_row, accumulate);
-      else if (rows == WIDE_ROWS && columns == LETHE_PANEL)
-        tile(WIDE_ROWS, 2, k, a + i * a_row, a_row, a_step, b, c + i * c_row, c_row, accumulate);
+      size_t rows = m - i < height ? m - i : height, there = columns - j < width ? columns - j : width;
+      const float *factor = a + (by_columns ? (ptrdiff_t)i : (ptrdiff_t)i * a_stride);
+      float *out = c + i * c_row + j;
+      if (is_wide && width == LETHE_PANEL)
+        edge_tile(by_columns, most_rows, 2, rows, there, k, factor, a_stride, b + j, out, c_row, accumulate);
       else
-        edge_tile(2, rows, columns, k, a + i * a_row, a_row, a_step, b, c + i * c_row, c_row, accumulate);
+        edge_tile(by_columns, most_rows, 1, rows, there, k, factor, a_stride, b + j, out, c_row, accumulate);
     }
-    return;
-  }
-  size_t height = tile_rows(m, NARROW_ROWS);
-  for (size_t j = 0; j < columns; j += 16) {
-    size_t width = columns - j < 16 ? columns - j : 16;
-    for (size_t i = 0; i < m; i += height) {
-      size_t rows = m - i < height ? m - i : height;
-      edge_tile(1, rows, width, k, a + i * a_row, a_row, a_step, b + j, c + i * c_row + j, c_row, accumulate);
+}
+
+// Rows of a that meet all panels before the next ones: so many stay in a core's second cache.
+#define ROWS_TOGETHER 96
+// Columns of a that lie so far apart fall on each other in a cache, and are brought together where several panels meet
+// them.
+#define FAR_APART 256
+
+INLINE void product(
+  const int is_wide, const int by_columns, size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_stride,
+  const float *panels, size_t panel_stride, float *c, size_t c_row, int accumulate) {
+  float together[by_columns ? ROWS_TOGETHER * LETHE_PRODUCT_DEPTH : 1] __attribute__((aligned(64)));
+  for (size_t first = 0; first < k; first += LETHE_PRODUCT_DEPTH) {
+    size_t depth = k - first < LETHE_PRODUCT_DEPTH ? k - first : LETHE_PRODUCT_DEPTH;
+    for (size_t i = 0; i < m; i += ROWS_TOGETHER) {
+      size_t rows = m - i < ROWS_TOGETHER ? m - i : ROWS_TOGETHER;
+      const float *factor =
+        a + (by_columns ? (ptrdiff_t)i + (ptrdiff_t)first * a_stride : (ptrdiff_t)i * a_stride + (ptrdiff_t)first);
+      ptrdiff_t stride = a_stride;
+      if (by_columns && a_stride >= FAR_APART && n > 2 * LETHE_PANEL) {
+        for (size_t p = 0; p < depth; p++)
+          memcpy(together + p * ROWS_TOGETHER, factor + (ptrdiff_t)p * a_stride, rows * sizeof(float));
+        factor = together;
+        stride = ROWS_TOGETHER;
+      }
+      for (size_t j = 0; j < n; j += LETHE_PANEL)
+        panel_product(
+          is_wide, by_columns, rows, n - j < LETHE_PANEL ? n - j : LETHE_PANEL, depth, factor, stride,
+          panels + j / LETHE_PANEL * panel_stride + first * LETHE_PANEL, c + i * c_row + j, c_row,
+          accumulate || first > 0);
     }
   }
 }
 
-WIDE_KERNEL void lethe_packed_product(
+#define ARGUMENTS m, n, k, a, by_columns ? a_step : a_row, panels, panel_stride, c, c_row, accumulate
+#define PRODUCT(name, is_wide)                                                                             \
+  static void name(                                                                                        \
+    size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *panels,  \
+    size_t panel_stride, float *c, size_t c_row, int accumulate) {                                         \
+    int by_columns = a_step != 1;                                                                          \
+    if (by_columns)                                                                                        \
+      product(is_wide, 1, ARGUMENTS);                                                                      \
+    else                                                                                                   \
+      product(is_wide, 0, ARGUMENTS);                                                                      \
+  }
+
+// No clones: a tile that fills the registers of one processor is too large for the other.
+#if defined(__x86_64__)
+__attribute__((target("arch=x86-64-v4"), min_vector_width(512))) PRODUCT(wide_product, 1)
+__attribute__((target_clones("arch=x86-64-v3", "default"))) PRODUCT(narrow_product, 0)
+#else
+PRODUCT(narrow_product, 0)
+#endif
+
+void lethe_packed_product(
   int has_wide_registers, size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
   const float *panels, size_t panel_stride, float *c, size_t c_row, int accumulate) {
-  for (size_t first = 0; first < k; first += LETHE_PRODUCT_DEPTH) {
-    size_t depth = k - first < LETHE_PRODUCT_DEPTH ? k - first : LETHE_PRODUCT_DEPTH;
-    for (size_t j = 0; j < n; j += LETHE_PANEL)
-      panel_product(
-        has_wide_registers, m, n - j < LETHE_PANEL ? n - j : LETHE_PANEL, depth, a + (ptrdiff_t)first * a_step, a_row,
-        a_step, panels + j / LETHE_PANEL * panel_stride + first * LETHE_PANEL, c + j, c_row, accumulate || first > 0);
-  }
   if (k == 0 && !accumulate)
     for (size_t i = 0; i < m; i++) memset(c + i * c_row, 0, n * sizeof(float));
+#if defined(__x86_64__)
+  if (has_wide_registers)
+    return wide_product(m, n, k, a, a_row, a_step, panels, panel_stride, c, c_row, accumulate);
+#endif
+  narrow_product(m, n, k, a, a_row, a_step, panels, panel_stride, c, c_row, accumulate);
 }
 
 KERNEL void lethe_pack_rows(const float *x, size_t row_stride, size_t k, size_t n, float *restrict panels) {

@@ -129,8 +129,8 @@ void lethe_transpose(const float *x, float *out, size_t rows, size_t columns);
 /// Steps along k that are added up before they meet the sum of those before them.
 #define LETHE_PRODUCT_DEPTH 256
 
-/// c (m x n, rows c_row apart) = or += a * b, where a[i][p] is a[i * a_row + p * a_step] and b (k x n) is packed into
-/// panels panel_stride apart.
+/// c (m x n, rows c_row apart) = or += a * b, where a[i][p] is a[i * a_row + p * a_step], one of which is 1, and b
+/// (k x n) is packed into panels panel_stride apart.
 void lethe_packed_product(
   int has_wide_registers, size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
   const float *panels, size_t panel_stride, float *c, size_t c_row, int accumulate);

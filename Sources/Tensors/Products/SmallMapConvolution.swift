@@ -18,6 +18,8 @@ struct SmallMapConvolution {
   private static let panel = MatrixProduct.panel
   /// Channels in the lanes of a transform.
   private static let lanes = 16
+  /// Inputs whose filters are transformed at a time where they are not kept: their points stay in a core's second cache.
+  private static let inputBlock = 64
   /// What keeps the points of one tile from falling on each other in a cache, in values.
   private static let skew = 32
 
@@ -66,23 +68,32 @@ struct SmallMapConvolution {
   ///   - x: (batch, inputs, height, width)
   ///   - weight: (outputs, inputs, 3, 3), or (inputs, outputs, 3, 3) for the gradient by the input
   func forward(_ x: Tensor, _ weight: Tensor, bias: Tensor?, _ result: Tensor) {
-    let filters = keptFilterPoints(weight)
+    let kept = keptFilterPoints(weight)
     // Outputs that a thread takes at a time.
-    let size = Parallel.isInsideItem && filters != nil ? 4 * SmallMapConvolution.panel : SmallMapConvolution.panel
+    let size = Parallel.isInsideItem && kept != nil ? 4 * SmallMapConvolution.panel : SmallMapConvolution.panel
     for group in groups(weight.count) {
-      let pitch = wholeVectors(inputs)
-      let pointStride = group.count * tiles * pitch + SmallMapConvolution.skew
+      let pointStride = group.count * tiles * wholeVectors(inputs) + SmallMapConvolution.skew
       let inputPoints = Storage(count: points * pointStride)
       transform(x.pointer, group, inputPoints.pointer, pointStride)
       parallelPieces(outputs, size: size) { block in
-        let filters = filters.map { $0.pointer + block.lowerBound / SmallMapConvolution.panel * panelStride }
-        if let filters {
-          multiply(group, block, filters, inputPoints.pointer, pointStride, bias?.pointer, result.pointer)
+        let pitch = wholeVectors(block.count)
+        let outputStride = group.count * tiles * pitch + SmallMapConvolution.skew
+        let outputPoints = Storage(count: points * outputStride)
+        if let kept {
+          let filters = kept.pointer + block.lowerBound / SmallMapConvolution.panel * panelStride(inputs)
+          multiply(
+            group, 0..<inputs, inputPoints.pointer, pointStride, filters, outputPoints.pointer, outputStride, pitch)
         } else {
-          let own = Storage(count: panelStride)
-          filterPoints(weight.pointer, block, own.pointer)
-          multiply(group, block, own.pointer, inputPoints.pointer, pointStride, bias?.pointer, result.pointer)
+          let filters = Storage(count: panelStride(SmallMapConvolution.inputBlock))
+          for first in stride(from: 0, to: inputs, by: SmallMapConvolution.inputBlock) {
+            let channels = first..<min(first + SmallMapConvolution.inputBlock, inputs)
+            filterPoints(weight.pointer, block, channels, filters.pointer)
+            multiply(
+              group, channels, inputPoints.pointer, pointStride, filters.pointer, outputPoints.pointer, outputStride,
+              pitch)
+          }
         }
+        write(group, block, outputPoints.pointer, outputStride, pitch, bias?.pointer, result.pointer)
       }
     }
   }
@@ -106,25 +117,31 @@ struct SmallMapConvolution {
     }
   }
 
+  /// Adds up what some channels contribute to the points of a block of outputs, (points, tiles, block); the first ones
+  /// set them.
   private func multiply(
-    _ group: Range<Int>, _ block: Range<Int>, _ filters: UnsafePointer<Float>, _ inputPoints: UnsafePointer<Float>,
-    _ pointStride: Int, _ bias: UnsafePointer<Float>?, _ result: UnsafeMutablePointer<Float>
+    _ group: Range<Int>, _ channels: Range<Int>, _ inputPoints: UnsafePointer<Float>, _ pointStride: Int,
+    _ filters: UnsafePointer<Float>, _ outputPoints: UnsafeMutablePointer<Float>, _ outputStride: Int, _ pitch: Int
   ) {
-    let pitch = wholeVectors(block.count), count = group.count * tiles
-    let outputStride = count * pitch + SmallMapConvolution.skew
-    let outputPoints = Storage(count: points * outputStride)
-    let product = MatrixProduct(count, pitch, inputs)
+    let product = MatrixProduct(group.count * tiles, pitch, channels.count)
     for point in 0..<points {
       product.withPacked(
-        .rows(inputPoints + point * pointStride, wholeVectors(inputs)), filters + point * filterStride,
-        panelStride: panelStride, outputPoints.pointer + point * outputStride, pitch)
+        .rows(inputPoints + point * pointStride + channels.lowerBound, wholeVectors(inputs)),
+        filters + point * filterStride(channels.count), panelStride: panelStride(channels.count),
+        outputPoints + point * outputStride, pitch, accumulates: channels.lowerBound > 0)
     }
+  }
+
+  private func write(
+    _ group: Range<Int>, _ block: Range<Int>, _ outputPoints: UnsafePointer<Float>, _ outputStride: Int, _ pitch: Int,
+    _ bias: UnsafePointer<Float>?, _ result: UnsafeMutablePointer<Float>
+  ) {
     var map = outputMap
     withUnsafePointer(to: &map) { map in
       for (index, item) in group.enumerated() {
         for output in stride(from: block.lowerBound, to: block.upperBound, by: SmallMapConvolution.lanes) {
           lethe_small_output(
-            outputPoints.pointer + index * tiles * pitch + output - block.lowerBound, outputStride, pitch,
+            outputPoints + index * tiles * pitch + output - block.lowerBound, outputStride, pitch,
             bias.map { $0 + output }, min(SmallMapConvolution.lanes, block.upperBound - output), map,
             result + (item * outputs + output) * outHeight * outWidth)
         }
@@ -134,38 +151,39 @@ struct SmallMapConvolution {
 
   // MARK: Filters
 
-  /// Between the points of one panel of outputs, each of which is packed as a product reads it.
-  private var filterStride: Int { inputs * SmallMapConvolution.panel + SmallMapConvolution.skew }
-  private var panelStride: Int { points * filterStride }
+  /// Between the points of one panel of outputs, each of which is packed as a product over so many channels reads it.
+  private func filterStride(_ channels: Int) -> Int { channels * SmallMapConvolution.panel + SmallMapConvolution.skew }
+  private func panelStride(_ channels: Int) -> Int { points * filterStride(channels) }
 
-  /// The points of small weights, made once; nil where each panel's are made and used at once.
+  /// The points of small weights, made once; nil where those of a panel and some channels are made and used at once.
   private func keptFilterPoints(_ weight: Tensor) -> Storage? {
     guard weight.count <= Storage.largestKept else { return nil }
     let form = Storage.Form.panelsOfFilterPoints(
       tile: tile, inputs: inputs, outputs: outputs, isTransposed: isTransposed)
     return weight.storage.kept(form) {
       let panels = (outputs + SmallMapConvolution.panel - 1) / SmallMapConvolution.panel
-      let storage = Storage(count: panels * panelStride)
+      let storage = Storage(count: panels * panelStride(inputs))
       parallelPieces(outputs, size: SmallMapConvolution.panel) { block in
         filterPoints(
-          weight.pointer, block, storage.pointer + block.lowerBound / SmallMapConvolution.panel * panelStride)
+          weight.pointer, block, 0..<inputs,
+          storage.pointer + block.lowerBound / SmallMapConvolution.panel * panelStride(inputs))
       }
       return storage
     }
   }
 
-  /// The points of up to a panel of outputs: (points, inputs, panel).
+  /// The points of up to a panel of outputs: (points, channels, panel).
   private func filterPoints(
-    _ weight: UnsafePointer<Float>, _ block: Range<Int>, _ target: UnsafeMutablePointer<Float>
+    _ weight: UnsafePointer<Float>, _ block: Range<Int>, _ channels: Range<Int>, _ target: UnsafeMutablePointer<Float>
   ) {
     if isTransposed {
       lethe_winograd_turned_filter(
-        Int32(tile), weight + block.lowerBound * 9, outputs * 9, inputs, block.count, target, filterStride,
-        SmallMapConvolution.panel)
+        Int32(tile), weight + (channels.lowerBound * outputs + block.lowerBound) * 9, outputs * 9, channels.count,
+        block.count, target, filterStride(channels.count), SmallMapConvolution.panel)
     } else {
       lethe_winograd_filter(
-        Int32(tile), weight + block.lowerBound * inputs * 9, inputs * 9, 0, block.count, inputs, target, filterStride,
-        SmallMapConvolution.panel)
+        Int32(tile), weight + (block.lowerBound * inputs + channels.lowerBound) * 9, inputs * 9, 0, block.count,
+        channels.count, target, filterStride(channels.count), SmallMapConvolution.panel)
     }
   }
 
