@@ -34,6 +34,8 @@ public protocol Technique: Configuration {
 
   /// What making the edit takes beside its estimates, to tell the time beforehand; nil where nobody knows.
   var editWork: ModelWork? { get }
+  /// What its training holds in memory, in an estimate or in the edit; nil where it trains none of the weights, or few.
+  var trainingMemory: TrainingMemory? { get }
   /// The texts that each step of an image asks the UNet about.
   var textsPerStep: Int { get }
 
@@ -63,6 +65,7 @@ extension Technique {
   public func check(_ model: DiffusionModel) throws {}
   public func estimates(seed: UInt64) -> [Estimate] { [] }
   public var editWork: ModelWork? { nil }
+  public var trainingMemory: TrainingMemory? { nil }
   public var textsPerStep: Int { samplerSettings.isGuided ? 2 : 1 }
   public func intervention(_ model: DiffusionModel, tensors: [String: Tensor]) throws -> SamplingIntervention {
     SamplingIntervention()

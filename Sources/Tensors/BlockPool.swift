@@ -14,7 +14,7 @@ enum BlockPool {
   /// Smaller blocks are each thread's own; see `blocks.c`.
   static let smallest = 1 << 18
   /// Bytes by which all blocks may exceed what was once in use.
-  private static let slack = 64 << 20
+  private static let slack = 16 << 20
 
   private struct Kept {
     let pointer: UnsafeMutableRawPointer

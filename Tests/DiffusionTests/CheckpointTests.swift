@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [("first", "safetensors"), ("first", "ckpt"), ("second", "safetensors"), ("second", "ckpt")])
+  @Test(arguments: [("first", "safetensors"), ("first", "CKPT"), ("second", "safetensors"), ("second", "ckpt")])
   func `every weight has the name, shape and values that diffusers' conversion gives it`(
     model: String, ending: String
   ) throws {

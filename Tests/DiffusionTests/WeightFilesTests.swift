@@ -163,4 +163,18 @@ import Testing
           == "\(index): `_class_name`: \"\(pipeline)\" is \(family); Lethe opens Stable Diffusion 1 and 2")
     }
   }
+
+  @Test func `the pointer of git-lfs, a pipe and a file that is no model are told apart from weights`() throws {
+    try withModelFolder { folder in
+      let weights = "\(folder)/unet/diffusion_pytorch_model.safetensors"
+      try FileManager.default.removeItem(atPath: weights)
+      try Data("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 17150496\n".utf8)
+        .write(to: URL(fileURLWithPath: weights))
+      #expect(refusal(folder).contains("unet/diffusion_pytorch_model.safetensors: is only the pointer that git-lfs"))
+      try FileManager.default.removeItem(atPath: weights)
+      #expect(mkfifo(weights, 0o600) == 0)
+      #expect(refusal(folder).hasSuffix("unet/diffusion_pytorch_model.safetensors: is not a file"))
+      #expect(refusal("\(folder)/model_index.json").contains("model_index.json: is no model: neither a folder"))
+    }
+  }
 }

@@ -12,6 +12,7 @@ import zlib
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy
 import torch
 from safetensors.torch import save_file
 
@@ -106,6 +107,7 @@ def main():
     torch.save(module.state_dict(), FOLDER / "module.bin")
     torch.save(
         {"epoch": 3, "global_step": 2**40, "lr": 1e-4, "note": None, "done": True, "sizes": [1, (2, 3), torch.Size([4])],
+         "callbacks": {"checkpoint": {"best_model_score": numpy.float64(0.25), "patience": numpy.array([1, 2])[0]}},
          "state_dict": tensors()},
         FOLDER / "training.ckpt")
     torch.save(tensors(), FOLDER / "protocol5.pt", pickle_protocol=5)

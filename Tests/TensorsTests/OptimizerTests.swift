@@ -84,6 +84,23 @@ struct OptimizerTests {
     }
   }
 
+  @Test("a step has the same bytes however many micro-batches' gradients are held at a time", arguments: [1, 2, 4])
+  func microBatchesAtATime(_ count: Int) throws {
+    func trained(_ atATime: Int) throws -> (weights: [UInt32], losses: [Float]) {
+      let trainer = Trainer(
+        Weights(["w": RandomStream(seed: 1, "weights").normal([7])], source: "test"),
+        Trainer.Settings(steps: 3, learningRate: 0.1, microBatches: 5, microBatchesAtATime: atATime))
+      let losses = try (0..<3).map { _ in
+        try trainer.advance { batch, weights in
+          (try #require(weights["w"]) * RandomStream(seed: 2, "data").item(batch).normal([7])).square().sum()
+        }.loss
+      }
+      return (bits(try #require(trainer.weights["w"])), losses)
+    }
+    let (all, some) = (try trained(.max), try trained(count))
+    #expect(all.weights == some.weights && all.losses == some.losses)
+  }
+
   @Test("an optimiser leaves the tensors it started from alone")
   func startingValues() throws {
     let weight = Tensor.ones([3])

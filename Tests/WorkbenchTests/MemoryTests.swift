@@ -109,6 +109,30 @@ struct MemoryBudgetTests {
     }
   }
 
+  @Test("a training is told with its copy, Adam's moments and its gradients, and masks with what lies above them")
+  func training() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let weights = try MemoryEstimate(folder: bench.modelFolder).unetGradients
+      /// The figure of the refusal, in MiB.
+      func need(_ technique: String, _ config: JSON) throws -> Double {
+        let document = try with(small, "technique", ["name": .string(technique), "config": config])
+        let error = #expect(throws: MemoryError.self) {
+          try bench.runner(Self.afresh).fit(bench.points(document), into: MemoryBudget(ByteCount(1 << 20)))
+        }
+        let words = (error?.description ?? "").split(separator: " ")
+        return try #require(words.dropFirst(3).first.flatMap { Double($0) })
+      }
+      let mib = Double(weights) / Double(1 << 20)
+      let few = try need("post_prune", ["erase_concept": "circle", "train_method": "xattn-strict"])
+      let all = try need("post_prune", ["erase_concept": "circle", "train_method": "full"])
+      let masks = try need("p_esd", ["erase_concept": "circle", "train_method": "full"])
+      let rows = try need("p_esd", ["erase_concept": "circle", "train_method": "full", "mask_granularity": "row"])
+      #expect(all - few > 4 * mib && all - few < 5.5 * mib, "\(few) \(all) of \(mib)")
+      #expect(masks - all > 4 * mib && rows < all, "\(rows) \(all) \(masks) of \(mib)")
+    }
+  }
+
   @Test("what the cache answers needs no memory")
   func cached() async {
     await #expect(processExitsWith: .success) {

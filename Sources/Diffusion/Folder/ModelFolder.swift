@@ -26,8 +26,13 @@ struct ModelFolder {
   init(_ path: String) throws {
     self.path = path
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw ModelFolderError(file: path, "there is no such model folder")
+    }
+    guard isFolder.boolValue else {
+      let endings = ([".safetensors"] + TensorFile.torchEndings).joined(separator: ", ")
+      throw ModelFolderError(
+        file: path, "is no model: neither a folder in the layout of diffusers nor a single file (\(endings))")
     }
     stamps = FileStamps(of: ModelFiles.list(of: path).map { "\(path)/\($0)" })
     let index = try ConfigurationFile(path: "\(path)/model_index.json")

@@ -42,6 +42,11 @@ public struct SoftMaskSettings: Configuration, Equatable {
     .adamWeightDecay(\.adamWeightDecay, source: "own; PyTorch's default"),
   ]
 
+  /// What a training of masks of a group holds.
+  func trainingMemory(of group: ParameterGroup, samples: Int) -> TrainingMemory {
+    TrainingMemory(granularity == .row ? .rowMasks : .masks, of: group, samples: samples)
+  }
+
   /// The settings that decide training; the threshold comes after it.
   public var trainingInputs: JSON {
     var members = encode(affectingResult: true).object ?? [:]
@@ -148,19 +153,20 @@ public struct SoftMask {
   public func smallGradientShare(
     samples: Int, loss: (Int, [String: Tensor]) throws -> Tensor
   ) throws -> Double {
-    let gradients = try mapOnThreads(samples) { sample -> [Tensor] in
-      let tape = Tape()
-      let masks = start.mapValues { tape.watch($0) }
-      return tape.gradients(of: try loss(sample, masks), for: names.compactMap { masks[$0] })
+    let start = start
+    var sums: [Tensor] = []
+    let atATime = min(samples, GradientWindow.samples(ofBytes: 4 * start.values.reduce(0) { $0 + $1.count }))
+    for first in stride(from: 0, to: samples, by: atATime) {
+      let gradients = try mapOnThreads(min(atATime, samples - first)) { index -> [Tensor] in
+        let tape = Tape()
+        let masks = start.mapValues { tape.watch($0) }
+        return tape.gradients(of: try loss(first + index, masks), for: names.compactMap { masks[$0] })
+      }
+      for sample in gradients { sums = sums.isEmpty ? sample : zip(sums, sample).map { $0 + $1 } }
     }
     let limit = Float(settings.adamEpsilon) * Float(samples)
-    var (small, count) = (0, 0)
-    for index in names.indices {
-      let sum = gradients.dropFirst().reduce(gradients[0][index]) { $0 + $1[index] }
-      small += sum.values.count { abs($0) < limit }
-      count += sum.count
-    }
-    return Double(small) / Double(count)
+    let small = sums.reduce(0) { $0 + $1.values.count { abs($0) < limit } }
+    return Double(small) / Double(sums.reduce(0) { $0 + $1.count })
   }
 
   /// How far the binary mask's model is from the soft one: the norm of the difference of their predictions over that

@@ -80,6 +80,10 @@ extension ACConfiguration: Technique {
     loadPath == nil ? [training.anchorEstimate(samplerSettings, seed: seed)] : []
   }
 
+  public var trainingMemory: TrainingMemory? {
+    parameterGroup.group.map { TrainingMemory(.weights, of: $0, samples: training.batchSize) }
+  }
+
   public var editWork: ModelWork? { loadPath == nil ? training.work : .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

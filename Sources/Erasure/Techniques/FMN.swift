@@ -120,6 +120,12 @@ extension FMNConfiguration: Technique {
     }
   }
 
+  private var trainedGroup: ParameterGroup { onlyCrossAttention ? .crossAttention : .full }
+
+  public var trainingMemory: TrainingMemory? {
+    TrainingMemory(.weights, of: trainedGroup, samples: batchSize)
+  }
+
   public var editWork: ModelWork? {
     loadPath == nil ? ModelWork(gradients: Double(trainSteps * batchSize)) : .nothing
   }
@@ -130,8 +136,7 @@ extension FMNConfiguration: Technique {
     let latents = try noRealImage
       ? Tensor.zeros([1, model.unet.config.inChannels, size, size]) : context.latents(of: Self.images)
     let texts = try effectivePrompts.map { try attendedText($0, context) }
-    let group = onlyCrossAttention ? ParameterGroup.crossAttention : .full
-    let trained = try group.tensors(in: model.unetWeights)
+    let trained = try trainedGroup.tensors(in: model.unetWeights)
     let stream = RandomStream(seed: context.seed, "fmn")
     let result = try training.run(context, start: trained, prepare: { _, _ in }) { step, sample, _, tensors in
       let unet = try UNet2DConditionModel(model.unet.config, model.unetWeights.replacing(tensors))

@@ -75,6 +75,10 @@ extension NPESDConfiguration: Technique {
       seed: seed)
   }
 
+  public var trainingMemory: TrainingMemory? {
+    TrainingMemory(.weights, of: training.trainMethod, samples: training.batchSize)
+  }
+
   public var editWork: ModelWork? { neurons(seed: 0).work }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

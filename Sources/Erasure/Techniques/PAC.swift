@@ -88,6 +88,10 @@ extension PACConfiguration: Technique {
       batchSize: training.batchSize)
   }
 
+  public var trainingMemory: TrainingMemory? {
+    mask.trainingMemory(of: trainMethod, samples: training.batchSize)
+  }
+
   public var editWork: ModelWork? {
     SoftMask.editWork(
       prompts: training.ablation.anchorPrompts.count,

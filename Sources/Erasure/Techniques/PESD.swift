@@ -96,6 +96,10 @@ extension PESDConfiguration: Technique {
     return tensors
   }
 
+  public var trainingMemory: TrainingMemory? {
+    mask.trainingMemory(of: training.trainMethod, samples: training.batchSize)
+  }
+
   public var editWork: ModelWork? {
     SoftMask.editWork(
       prompts: training.prompts.count,

@@ -40,6 +40,10 @@ extension PostPruneConfiguration: Technique {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []
   }
 
+  public var trainingMemory: TrainingMemory? {
+    TrainingMemory(.weights, of: training.trainMethod, samples: training.batchSize)
+  }
+
   public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

@@ -41,6 +41,10 @@ extension PrePruneConfiguration: Technique {
     return [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
   }
 
+  public var trainingMemory: TrainingMemory? {
+    TrainingMemory(.weights, of: training.trainMethod, samples: training.batchSize)
+  }
+
   public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

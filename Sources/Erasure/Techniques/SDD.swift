@@ -164,6 +164,10 @@ extension SDDConfiguration: Technique {
     return result.tensors
   }
 
+  public var trainingMemory: TrainingMemory? {
+    TrainingMemory(.averagedWeights, of: trainMethod, samples: batchSize)
+  }
+
   public var editWork: ModelWork? { .nothing }
 
   public func edit(_ context: EditContext) throws -> ModelEdit {

@@ -144,6 +144,10 @@ extension SurgicalConfiguration: Technique {
     cost: "for each sample half a run of sampling_steps under the prompt, the empty one and each instruction concept, "
       + "and a forward and a backward pass")
 
+  public var trainingMemory: TrainingMemory? {
+    TrainingMemory(.weights, of: trainMethod, samples: batchSize)
+  }
+
   /// For each sample half a run and a pass of the frozen model, both under the texts of the signal too, and a gradient
   /// under the concept and the empty prompt.
   public var editWork: ModelWork? {

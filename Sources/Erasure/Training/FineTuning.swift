@@ -70,11 +70,13 @@ public struct FineTuning {
     project: (([String: Tensor]) -> Void)? = nil,
     loss: (Int, Int, Prepared, [String: Tensor]) throws -> Tensor
   ) throws -> Result {
+    let weights = Weights(start, source: "the trained tensors")
     let trainer = Trainer(
-      Weights(start, source: "the trained tensors"),
+      weights,
       Trainer.Settings(
         steps: steps, learningRate: learningRate, schedule: schedule, optimizer: optimizer, maximumNorm: maximumNorm,
-        averageDecay: averageDecay, rampsAverage: rampsAverage, microBatches: batchSize))
+        averageDecay: averageDecay, rampsAverage: rampsAverage, microBatches: batchSize,
+        microBatchesAtATime: GradientWindow.samples(ofBytes: weights.byteCount)))
     if let file = context.savedState { try trainer.resume(from: file) }
     var losses: [Double] = []
     var saved = ContinuousClock.now

@@ -1,11 +1,18 @@
 internal import Diffusion
 internal import Tensors
 
+/// How many samples' gradients are held at a time where each sample has its own. Who sums them does so in the order of
+/// the samples.
+enum GradientWindow {
+  /// As many as take 8 GB together, fewer where ``MemoryLimits`` say so, and one at least.
+  static func samples(ofBytes bytes: Int) -> Int { max(1, min(MemoryLimits.gradients, (8 << 30) / max(1, bytes))) }
+}
+
 extension DiffusionModel {
-  /// How many gradients of the UNet are held at a time where each sample has one: one a thread, or fewer where they
-  /// would take more than 8 GB or ``MemoryLimits`` allow fewer. Who sums them does so in the order of the samples.
+  /// The same for gradients of all of the UNet's weights, and no more than one a thread.
   var gradientsAtATime: Int {
-    let bytes = max(1, unetWeights.parameterCount * MemoryLayout<Float>.size)
-    return max(1, min(Parallel.threadCount, MemoryLimits.gradients, (8 << 30) / bytes))
+    min(
+      Parallel.threadCount,
+      GradientWindow.samples(ofBytes: unetWeights.parameterCount * MemoryLayout<Float>.size))
   }
 }

@@ -15,7 +15,8 @@ final class FileMapping {
 
   /// - Throws: `FileError` for a file that is not there, is none, or cannot be mapped.
   init(_ path: String) throws(FileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Without waiting: what is no file, a pipe for example, is refused and not read.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
     defer { close(descriptor) }
     var status = stat()
@@ -34,6 +35,9 @@ final class FileMapping {
     }
     bytes = UnsafeRawBufferPointer(start: address, count: size)
     lethe_watch_mapping(address, size, "lethe: error: \(path): was cut short while it was being read\n")
+    guard !bytes.starts(with: Array("version https://git-lfs".utf8)) else {
+      throw FileError(path, "is only the pointer that git-lfs leaves in a file's place; `git lfs pull` brings the file")
+    }
   }
 
   deinit {

@@ -14,6 +14,8 @@ enum PickledValue {
   /// What lies in another entry of the archive.
   case storage(PickledStorage)
   case tensor(PickledTensor)
+  /// A number of NumPy's, or what one is made of.
+  case numpy
 }
 
 /// The numbers that tensors are views of.

@@ -99,7 +99,10 @@ struct PickleReader {
       case "b":
         // What PyTorch hangs on the dictionary of a module says nothing of tensors.
         _ = try pop()
-        guard case .dictionary = try top() else { throw refuse("the state of something else than a dictionary") }
+        switch try top() {
+        case .dictionary, .numpy: break
+        default: throw refuse("the state of something else than a dictionary")
+        }
 
       default:
         let digits = String(code, radix: 16, uppercase: true)
@@ -116,6 +119,11 @@ struct PickleReader {
   private static let functions = [
     "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter", "torch.Size",
   ]
+  /// Checkpoints of Lightning keep the best score of a training as a number of NumPy's, of which nothing is read: what
+  /// makes one is taken as it stands.
+  private static let numpy = [
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode",
+  ]
   /// Stable Diffusion v1's own checkpoints have the state of their training's callbacks under the callback's class. The
   /// name stands there as a key; calling it is refused as calling any other.
   private static let keys = [
@@ -125,7 +133,10 @@ struct PickleReader {
   private func global(module: String, name: String) throws(FileError) -> PickledValue {
     let full = "\(module).\(name)"
     let isStorage = module == "torch" && Self.storages.contains(name)
-    guard isStorage || Self.functions.contains(full) || Self.keys.contains(full) else {
+    if module == "torch", name.hasSuffix("Storage"), !isStorage {
+      throw refuse("numbers of the kind \(full), which cannot be read")
+    }
+    guard isStorage || Self.functions.contains(full) || Self.keys.contains(full) || Self.numpy.contains(full) else {
       throw refuse("the name \(full) of Python, which could run code when it is loaded elsewhere")
     }
     return .global(full)
@@ -145,6 +156,7 @@ struct PickleReader {
     guard case .global(let name) = function, case .tuple = argument, let arguments = pickle.items(argument) else {
       throw refuse("a call of something that is no function")
     }
+    if Self.numpy.contains(name) { return .numpy }
     switch name {
     case "torch._utils._rebuild_tensor_v2":
       guard arguments.count >= 4, case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1],

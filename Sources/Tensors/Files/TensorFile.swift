@@ -10,12 +10,14 @@ public enum TensorFile {
 
   /// Whether a name ends as files of tensors do.
   public static func isNamed(_ path: String) -> Bool {
-    path.hasSuffix(".safetensors") || torchEndings.contains(where: path.hasSuffix)
+    isSafetensors(path) || torchEndings.contains(where: path.lowercased().hasSuffix)
   }
+
+  private static func isSafetensors(_ path: String) -> Bool { path.lowercased().hasSuffix(".safetensors") }
 
   /// - Throws: `SafetensorsError` or `FileError` where the file is missing, truncated or none of tensors.
   public init(_ path: String) throws {
-    self = path.hasSuffix(".safetensors") ? .safetensors(try SafetensorsFile(path)) : .torch(try TorchFile(path))
+    self = Self.isSafetensors(path) ? .safetensors(try SafetensorsFile(path)) : .torch(try TorchFile(path))
   }
 
   public var path: String {

@@ -22,11 +22,13 @@ public final class Trainer {
     /// Whether that decay ramps up from 0 in the first steps.
     public var rampsAverage: Bool
     public var microBatches: Int
+    /// Micro-batches whose gradients are held at a time; it changes memory and time, and no result.
+    public var microBatchesAtATime: Int
 
     public init(
       steps: Int, learningRate: Double, schedule: LearningRateSchedule = .constant,
       optimizer: AdamOptimizer.Settings = .init(), maximumNorm: Float? = nil, averageDecay: Float? = nil,
-      rampsAverage: Bool = true, microBatches: Int = 4
+      rampsAverage: Bool = true, microBatches: Int = 4, microBatchesAtATime: Int = .max
     ) {
       self.steps = steps
       self.learningRate = learningRate
@@ -36,6 +38,7 @@ public final class Trainer {
       self.averageDecay = averageDecay
       self.rampsAverage = rampsAverage
       self.microBatches = microBatches
+      self.microBatchesAtATime = microBatchesAtATime
     }
   }
 
@@ -82,31 +85,38 @@ public final class Trainer {
   /// - Parameter loss: the loss of a micro-batch, given its number and weights that a tape watches; it runs on several
   ///   threads at once. The step follows the mean of the losses.
   public func advance(_ loss: (Int, Weights) throws -> Tensor) throws -> Report {
-    let parts = try parallelMap(settings.microBatches) { index -> (loss: Float, gradients: [Tensor]) in
-      let tape = Tape()
-      let tracked = optimizer.parameters.map { (name: $0.name, tensor: tape.watch($0.tensor)) }
-      let value = try loss(index, Weights(named: tracked, source: source))
-      return (value.item, tape.gradients(of: value, for: tracked.map(\.tensor)))
+    let gradients = optimizer.parameters.map { Tensor(unset: $0.tensor.shape) }
+    var sumOfLosses: Float = 0
+    for first in stride(from: 0, to: settings.microBatches, by: min(settings.microBatches, settings.microBatchesAtATime)) {
+      let count = min(settings.microBatchesAtATime, settings.microBatches - first)
+      let parts = try parallelMap(count) { index -> (loss: Float, gradients: [Tensor]) in
+        let tape = Tape()
+        let tracked = optimizer.parameters.map { (name: $0.name, tensor: tape.watch($0.tensor)) }
+        let value = try loss(first + index, Weights(named: tracked, source: source))
+        return (value.item, tape.gradients(of: value, for: tracked.map(\.tensor)))
+      }
+      add(parts.map(\.gradients), to: gradients, isFirst: first == 0)
+      sumOfLosses = parts.reduce(sumOfLosses) { $0 + $1.loss }
     }
-    let gradients = meanGradients(parts.map(\.gradients))
     let rate = settings.schedule.rate(step: step, of: settings.steps, peak: settings.learningRate)
     let clipping = clippingScale(gradients, maximum: settings.maximumNorm ?? .infinity)
     optimizer.step(gradients, learningRate: Float(rate), scale: clipping.scale)
     average?.update(optimizer.parameters)
     return Report(
-      step: step, loss: parts.reduce(0) { $0 + $1.loss } / Float(parts.count), gradientNorm: clipping.norm,
+      step: step, loss: sumOfLosses / Float(settings.microBatches), gradientNorm: clipping.norm,
       learningRate: rate)
   }
 
-  private func meanGradients(_ parts: [[Tensor]]) -> [Tensor] {
-    let scale = 1 / Float(parts.count)
-    let sums = optimizer.parameters.map { Tensor(unset: $0.tensor.shape) }
-    parallelFor(sums.count) { index in
-      let sum = sums[index]
-      lethe_affine(parts[0][index].pointer, scale, 0, sum.pointer, sum.count)
-      for part in parts.dropFirst() { lethe_axpy(scale, part[index].pointer, sum.pointer, sum.count) }
+  /// Adds the shares of some micro-batches to the mean gradients, in order; the first of all set them.
+  private func add(_ parts: [[Tensor]], to means: [Tensor], isFirst: Bool) {
+    let scale = 1 / Float(settings.microBatches)
+    parallelFor(means.count) { index in
+      let mean = means[index]
+      if isFirst { lethe_affine(parts[0][index].pointer, scale, 0, mean.pointer, mean.count) }
+      for part in parts.dropFirst(isFirst ? 1 : 0) {
+        lethe_axpy(scale, part[index].pointer, mean.pointer, mean.count)
+      }
     }
-    return sums
   }
 
   /// Saves all that a later process needs to go on from this step to the same bytes.

@@ -87,8 +87,13 @@ extension LayerOperation {
       kernel > 1
     else { return 0 }
     let pixels = height / stride * (width / stride)
-    guard kernel == 3, stride == 1, pixels >= 64 else {
+    guard kernel == 3, stride == 1, pixels >= 16 else {
       return min(batch, 256 / max(pixels, 1) + 1) * inputs * kernel * kernel * pixels
+    }
+    if max(height, width) <= 16 {
+      // Small maps: the points of up to 512 tiles, and of the filters of a panel and some channels.
+      let (tile, points) = pixels >= 64 ? (4, 36) : (2, 16)
+      return points * inputs * min(512, batch * ((height + tile - 1) / tile) * ((width + tile - 1) / tile) + 64)
     }
     // Minimal filtering works on 128 tiles at a time, and keeps the points of all filters where there are more.
     let tiles = batch * ((height + 3) / 4) * ((width + 3) / 4)

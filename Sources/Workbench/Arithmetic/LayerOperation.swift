@@ -45,6 +45,15 @@ public enum LayerOperation: Sendable, Hashable {
     }
   }
 
+  /// The axes of the weight.
+  var weightRank: Int {
+    switch self {
+    case .convolution: 4
+    case .linear: 2
+    default: 1
+    }
+  }
+
   /// Bytes of float32 that have to be moved at least: weights and inputs read once and the result written once. The
   /// score matrix of attention and the columns of a convolution are not among them.
   public var bytes: Int { 4 * (parameters + moved) }

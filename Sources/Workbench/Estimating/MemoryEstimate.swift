@@ -1,4 +1,5 @@
 public import Diffusion
+internal import Erasure
 internal import Tensors
 
 /// The memory that work with a model takes, told before any of it is done from the model's architecture alone. It was
@@ -68,6 +69,20 @@ public struct MemoryEstimate: Sendable {
   public func gradients(samples: Int, _ checkpointing: Checkpointing, withWeights: Bool) -> Int {
     let pass = unet(batch: 1, settings: SamplerSettings())
     return model + samples * pass.gradientBytes(checkpointing, withWeights: withWeights)
+  }
+
+  /// A technique's training, of so many samples at a time.
+  func training(_ memory: TrainingMemory, samples: Int, _ checkpointing: Checkpointing) -> Int {
+    gradients(samples: samples, checkpointing, withWeights: false)
+      + memory.bytes(weights: weights(of: memory.group), samplesAtATime: samples)
+  }
+
+  /// The UNet's weights of a group, biases with them.
+  func weights(of group: ParameterGroup) -> Int {
+    let members = unet(batch: 1, settings: SamplerSettings()).layers.filter { layer in
+      group.contains(layer.name + ".weight", rank: layer.operation.weightRank)
+    }
+    return Self.value * members.reduce(0) { $0 + $1.operation.parameters }
   }
 
   /// A part alone in its process.

@@ -131,15 +131,19 @@ extension Runner {
           held + estimate.drawing(images: $0, texts: settings.isGuided ? 2 : 1, settings, half: false)
         }
       }
-      if stage.work?.gradients ?? 0 > 0 { try fit(stage, beside: held, estimate, budget) }
+      if stage.work?.gradients ?? 0 > 0 {
+        if stage.sumsGradients {
+          try fit(stage, beside: held, estimate, budget)
+        } else {
+          try fit(training: stage.name, stages.technique.trainingMemory, beside: held, estimate, budget)
+        }
+      }
       if stage.sumsGradients { held += estimate.unetGradients }
     }
     if open.contains("edit") {
       try budget.refuse("edit", unless: held + estimate.model)
       if stages.editWork?.gradients ?? 0 > 0 {
-        try budget.fit("edit", samples: 1) {
-          held + estimate.gradients(samples: $0, $1, withWeights: false)
-        }
+        try fit(training: "edit", stages.technique.trainingMemory, beside: held, estimate, budget)
       }
     }
     func drawing(_ stage: String, texts: Int) throws {
@@ -162,14 +166,21 @@ extension Runner {
   private func fit(
     _ stage: Estimate, beside held: Int, _ estimate: MemoryEstimate, _ budget: MemoryBudget
   ) throws {
-    guard stage.sumsGradients else {
-      // A training: the trained tensors are few of the weights, or not known before.
-      return try budget.fit(stage.name, samples: 1) {
-        held + estimate.gradients(samples: $0, $1, withWeights: false)
-      }
-    }
     try budget.fit(stage.name, samples: Parallel.threadCount) { samples, checkpointing in
       held + estimate.unetGradients + estimate.gradients(samples: samples, checkpointing, withWeights: true)
+    }
+  }
+
+  /// - Parameter memory: of the technique's training; nil where it trains few of the weights
+  private func fit(
+    training stage: String, _ memory: TrainingMemory?, beside held: Int, _ estimate: MemoryEstimate,
+    _ budget: MemoryBudget
+  ) throws {
+    guard let memory else {
+      return try budget.fit(stage, samples: 1) { held + estimate.gradients(samples: $0, $1, withWeights: false) }
+    }
+    try budget.fit(stage, samples: memory.samplesAtATime(estimate.weights(of: memory.group))) {
+      held + estimate.training(memory, samples: $0, $1)
     }
   }
 }

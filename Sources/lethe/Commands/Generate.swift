@@ -113,6 +113,8 @@ struct Generate: ParsableCommand, ComputingCommand {
     let progress = ProgressLine()
     let drawing = try order.draw(model, monitor: progress.monitor("drawing"))
     progress.finish()
+    // Weights show the memory of their files: what was drawn from a model that changed meanwhile is of neither.
+    try model.confirmUnchanged()
     let files = try write(drawing.pictures)
     if let saveLatents { try Safetensors.write([(name: "latents", tensor: drawing.latents)], to: saveLatents) }
     let written = files + (saveLatents.map { [$0] } ?? [])
