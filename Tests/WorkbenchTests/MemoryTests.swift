@@ -114,14 +114,16 @@ struct MemoryBudgetTests {
     await #expect(processExitsWith: .success) {
       let bench = try SmallWorkbench()
       let weights = try MemoryEstimate(folder: bench.modelFolder).unetGradients
-      /// The figure of the refusal, in MiB.
+      /// The smallest budget that fits, in MiB.
       func need(_ technique: String, _ config: JSON) throws -> Double {
-        let document = try with(small, "technique", ["name": .string(technique), "config": config])
-        let error = #expect(throws: MemoryError.self) {
-          try bench.runner(Self.afresh).fit(bench.points(document), into: MemoryBudget(ByteCount(1 << 20)))
+        let points = try bench.points(with(small, "technique", ["name": .string(technique), "config": config]))
+        var (refused, fits) = (1 << 20, 1 << 30)
+        while fits - refused > 1 << 12 {
+          let middle = (refused + fits) / 2
+          let isRefused = (try? bench.runner(Self.afresh).fit(points, into: MemoryBudget(ByteCount(middle)))) == nil
+          if isRefused { refused = middle } else { fits = middle }
         }
-        let words = (error?.description ?? "").split(separator: " ")
-        return try #require(words.dropFirst(3).first.flatMap { Double($0) })
+        return Double(fits) / Double(1 << 20)
       }
       let mib = Double(weights) / Double(1 << 20)
       let few = try need("post_prune", ["erase_concept": "circle", "train_method": "xattn-strict"])

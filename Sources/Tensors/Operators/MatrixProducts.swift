@@ -38,7 +38,8 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   if let bias { lethe_fill_rows(bias.pointer, result.pointer, rows, outputs) }
   let product = MatrixProduct(rows, outputs, inputs)
   let whole = weight.widened
-  if rows <= 1024, weight.count <= Storage.largestKept {
+  // To pack a weight for many rows takes no time to speak of.
+  if rows <= 512, weight.count <= Storage.largestKept {
     let packed = whole.storage.kept(.packedTranspose) {
       let packed = Storage(count: MatrixProduct.packedCount(inputs, outputs))
       MatrixProduct.pack(.columns(whole.pointer, inputs), inputs, outputs, packed.pointer)
