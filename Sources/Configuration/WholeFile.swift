@@ -25,10 +25,19 @@ public enum WholeFile {
   ///
   /// - Throws: ``FileError``; nothing is left behind then.
   public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    try write(to: path) { append in bytes.withUnsafeBytes(append) }
+  }
+
+  /// The same piece by piece, for what should not be in memory as a whole.
+  ///
+  /// - Parameter body: hands each piece of the file on, in order
+  public static func write(to path: String, _ body: ((UnsafeRawBufferPointer) -> Void) -> Void) throws(FileError) {
     let temporary = "\(path).\(getpid()).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileError(path, "cannot be written", errno) }
-    var failure = fill(descriptor, with: bytes)
+    var failure: Int32 = 0
+    body { piece in if failure == 0 { failure = append(piece, to: descriptor) } }
+    if failure == 0 && fsync(descriptor) != 0 { failure = errno }
     if close(descriptor) != 0 && failure == 0 { failure = errno }
     if failure == 0 && rename(temporary, path) != 0 { failure = errno }
     guard failure == 0 else {
@@ -71,16 +80,14 @@ public enum WholeFile {
   }
 
   /// - Returns: the error's number, or 0 once all bytes are on the disk.
-  private static func fill(_ descriptor: Int32, with bytes: [UInt8]) -> Int32 {
-    bytes.withUnsafeBytes { buffer in
-      var written = 0
-      while written < buffer.count {
-        let count = Glibc.write(descriptor, buffer.baseAddress! + written, buffer.count - written)
-        if count < 0 && errno == EINTR { continue }
-        if count <= 0 { return count < 0 ? errno : ENOSPC }
-        written += count
-      }
-      return fsync(descriptor) == 0 ? 0 : errno
+  private static func append(_ piece: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
+    var written = 0
+    while written < piece.count {
+      let count = Glibc.write(descriptor, piece.baseAddress! + written, piece.count - written)
+      if count < 0 && errno == EINTR { continue }
+      if count <= 0 { return count < 0 ? errno : ENOSPC }
+      written += count
     }
+    return 0
   }
 }

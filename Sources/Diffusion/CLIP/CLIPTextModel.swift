@@ -15,7 +15,8 @@ public struct CLIPTextModel {
 
   /// - Parameter weights: the weights of a text encoder, with or without the prefix `text_model.`
   public init(_ config: CLIPTextConfig, _ weights: Weights) throws {
-    let weights = weights.containsScope("embeddings") ? weights : weights.scope("text_model")
+    let isBare = ["embeddings", "encoder", "final_layer_norm"].contains(where: weights.containsScope)
+    let weights = isBare ? weights : weights.scope("text_model")
     let width = config.tower.hiddenSize
     self.config = config
     let name = "embeddings.token_embedding.weight"

@@ -1,4 +1,3 @@
-internal import CKernels
 internal import Configuration
 
 /// Writes safetensors files.
@@ -12,6 +11,17 @@ public enum Safetensors {
   public static func encode(
     _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = ["format": "pt"], half: Bool = false
   ) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(tensors.reduce(1 << 16) { $0 + $1.tensor.count * (half ? 2 : 4) })
+    pieces(tensors, metadata, half) { bytes.append(contentsOf: $0) }
+    return bytes
+  }
+
+  /// The same bytes piece by piece: the header, then each tensor.
+  private static func pieces(
+    _ tensors: [(name: String, tensor: Tensor)], _ metadata: [String: String], _ half: Bool,
+    _ append: (UnsafeRawBufferPointer) -> Void
+  ) {
     let sorted = tensors.sorted { $0.name < $1.name }
     let width = half ? 2 : 4
     var header: [String: JSON] = metadata.isEmpty ? [:] : ["__metadata__": .object(metadata.mapValues(JSON.string))]
@@ -26,21 +36,16 @@ public enum Safetensors {
     }
     var text = Array(JSON.object(header).canonical().utf8)
     while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
-    return [UInt8](unsafeUninitializedCapacity: 8 + text.count + offset) { bytes, count in
-      let base = UnsafeMutableRawPointer(bytes.baseAddress!)
-      base.storeBytes(of: UInt64(text.count).littleEndian, as: UInt64.self)
-      (base + 8).copyMemory(from: text, byteCount: text.count)
-      var target = base + 8 + text.count
-      for (_, kept) in sorted {
-        let tensor = kept.widened
-        if half {
-          lethe_to_half(tensor.pointer, target.assumingMemoryBound(to: UInt16.self), tensor.count)
-        } else {
-          target.copyMemory(from: tensor.pointer, byteCount: tensor.count * 4)
-        }
-        target += tensor.count * width
+    withUnsafeBytes(of: UInt64(text.count).littleEndian, append)
+    text.withUnsafeBytes(append)
+    for (_, kept) in sorted {
+      let tensor = kept.widened
+      if half {
+        let halves = Storage(halving: tensor.storage)
+        append(UnsafeRawBufferPointer(start: halves.halves, count: tensor.count * width))
+      } else {
+        append(UnsafeRawBufferPointer(start: tensor.pointer, count: tensor.count * width))
       }
-      count = 8 + text.count + offset
     }
   }
 
@@ -51,6 +56,6 @@ public enum Safetensors {
     _ tensors: [(name: String, tensor: Tensor)], to path: String, metadata: [String: String] = ["format": "pt"],
     half: Bool = false
   ) throws {
-    try WholeFile.write(encode(tensors, metadata: metadata, half: half), to: path)
+    try WholeFile.write(to: path) { pieces(tensors, metadata, half, $0) }
   }
 }

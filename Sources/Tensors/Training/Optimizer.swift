@@ -72,12 +72,13 @@ public final class AdamOptimizer {
     }
   }
 
-  /// All that a later process needs to go on: `value.NAME`, `first.NAME` and `second.NAME`.
+  /// All that a later process needs to go on: `value.NAME`, `first.NAME` and `second.NAME`, as they are now; the next
+  /// step changes them.
   public var state: [(name: String, tensor: Tensor)] {
     names.enumerated().flatMap { index, name in
       [
-        ("value.\(name)", values[index].copied()), ("first.\(name)", firstMoments[index].copied()),
-        ("second.\(name)", secondMoments[index].copied()),
+        ("value.\(name)", values[index]), ("first.\(name)", firstMoments[index]),
+        ("second.\(name)", secondMoments[index]),
       ]
     }
   }
@@ -86,12 +87,16 @@ public final class AdamOptimizer {
   ///
   /// - Throws: ``SafetensorsError`` or ``WeightsError`` where the file does not hold this optimiser's tensors.
   public func restore(_ file: SafetensorsFile, stepCount: Int) throws {
-    let weights = try Weights(loading: file)
+    // One at a time: together they would take as much memory as all that is there already.
+    func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+      let read = file.contains(name) ? [name: try file.tensor(name)] : [:]
+      return try Weights(read, source: file.path).tensor(name, shape, .zeros)
+    }
     for (index, name) in names.enumerated() {
       let shape = values[index].shape
-      values[index] = try weights.tensor("value.\(name)", shape, .zeros).copied()
-      firstMoments[index] = try weights.tensor("first.\(name)", shape, .zeros).copied()
-      secondMoments[index] = try weights.tensor("second.\(name)", shape, .zeros).copied()
+      values[index] = try tensor("value.\(name)", shape)
+      firstMoments[index] = try tensor("first.\(name)", shape)
+      secondMoments[index] = try tensor("second.\(name)", shape)
     }
     self.stepCount = stepCount
   }

@@ -93,3 +93,17 @@ public final class PartTimes {
     return result
   }
 }
+
+/// The times of the models that have been asked about: each is loaded and timed once.
+public final class ModelTimes {
+  private var known: [String: PartTimes] = [:]
+
+  public init() {}
+
+  func times(of base: BaseModel, load: () throws -> DiffusionModel) rethrows -> PartTimes {
+    if let times = known[base.identity] { return times }
+    let times = PartTimes(try load())
+    known[base.identity] = times
+    return times
+  }
+}

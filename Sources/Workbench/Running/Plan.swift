@@ -112,18 +112,18 @@ extension Runner {
   /// The plans of points with the time that each of their stages will take on this machine. Where the store knows no
   /// stages of a kind, passes of the model are timed: for a large model that takes a while itself.
   ///
-  /// - Parameter measuring: told of a base model before it is loaded to be timed
+  /// - Parameters:
+  ///   - times: what has been timed already, and is from now on
+  ///   - measuring: told of a base model before it is loaded to be timed
   public func plansWithTimes(
-    _ points: [ExperimentPoint], measuring: @escaping (BaseModel) -> Void = { _ in }
+    _ points: [ExperimentPoint], times: ModelTimes = ModelTimes(), measuring: @escaping (BaseModel) -> Void = { _ in }
   ) throws -> [Plan] {
     let entries = KnownEntries(store.cache)
-    var times: [String: PartTimes] = [:]
     let estimator = TimeEstimator(entries) { base in
-      if let known = times[base.identity] { return known }
-      measuring(base)
-      let found = PartTimes(try self.models.load(base))
-      times[base.identity] = found
-      return found
+      try times.times(of: base) {
+        measuring(base)
+        return try self.models.load(base)
+      }
     }
     return try points.map { point in
       let stages = try stages(of: point)
@@ -136,7 +136,8 @@ extension Runner {
   }
 
   /// What the parts of a point's base model take on this machine.
-  public func partTimes(of point: ExperimentPoint) throws -> PartTimes {
-    PartTimes(try models.load(models.base(point.baseModel, from: point.folder)))
+  public func partTimes(of point: ExperimentPoint, in times: ModelTimes) throws -> PartTimes {
+    let base = try models.base(point.baseModel, from: point.folder)
+    return try times.times(of: base) { try models.load(base) }
   }
 }
