@@ -19,7 +19,9 @@ void lethe_keep_freed_memory(void) {
 // A pass through a small network takes and gives back thousands of blocks of a few sizes. Each thread keeps those that
 // it gave back, the last on top, so that it waits for no other and finds what is still in its cache.
 
-enum { STEPS = 8, SMALLEST = 6, OCTAVES = 18 - 9 + 1, CLASSES = (OCTAVES + 1) * STEPS, DEPTH = 16, MOST_BYTES = 8 << 20 };
+enum { STEPS = 8, SMALLEST = 6, OCTAVES = 18 - 9 + 1, CLASSES = (OCTAVES + 1) * STEPS };
+// Blocks of one size, and bytes of all, that a thread keeps.
+enum { DEPTH = 16, MOST_BYTES = 8 << 20 };
 
 static _Thread_local struct {
   void *blocks[CLASSES][DEPTH];

@@ -6,20 +6,20 @@
 // them. No tile size, processor, cut into threads or neighbour in a batch changes a bit of it.
 
 // One step along k of all values of a tile.
-#define STEP(p)                                                                                          \
-  do {                                                                                                   \
-    wide values[2];                                                                                      \
-    UNROLL for (int j = 0; j < vectors; j++) values[j] = *(const wide *)(b + (p) * LETHE_PANEL + 16 * j); \
-    UNROLL for (int i = 0; i < rows; i++) {                                                              \
-      float value = a[by_columns ? (ptrdiff_t)(p) * a_stride + i : i * a_stride + (ptrdiff_t)(p)];       \
-      wide factor = WIDE_VALUE(value);                                                                   \
-      UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = WIDE_FUSED(factor, values[j], sums[i][j]);   \
-    }                                                                                                    \
+#define STEP(p)                                                                                               \
+  do {                                                                                                        \
+    wide values[2];                                                                                           \
+    UNROLL for (int j = 0; j < vectors; j++) values[j] = *(const wide *)(b + (p) * LETHE_PANEL + 16 * j);     \
+    UNROLL for (int i = 0; i < rows; i++) {                                                                   \
+      float value = a[by_columns ? (ptrdiff_t)(p) * a_stride + i : i * a_stride + (ptrdiff_t)(p)];            \
+      wide factor = WIDE_VALUE(value);                                                                        \
+      UNROLL for (int j = 0; j < vectors; j++) sums[i][j] = WIDE_FUSED(factor, values[j], sums[i][j]);        \
+    }                                                                                                         \
   } while (0)
 
-// c (rows x 16 * vectors) = or += a * b. All of c stays in registers: rows, vectors and by_columns are constants where it
-// is used. The values of a lie in rows a_stride apart, or in columns. Four steps at a time, since a core that shares its
-// decoder with another thread has more to do with counting than with sums.
+// c (rows x 16 * vectors) = or += a * b. All of c stays in registers: rows, vectors and by_columns are constants where
+// it is used. The values of a lie in rows a_stride apart, or in columns. Four steps at a time, since a core that shares
+// its decoder with another thread has more to do with counting than with sums.
 INLINE void tile(
   const int by_columns, const int rows, const int vectors, size_t k, const float *a, ptrdiff_t a_stride,
   const float *b, float *c, size_t c_row, int accumulate) {
@@ -48,7 +48,7 @@ INLINE void edge_tile(
   int adds = is_whole && accumulate;
 #define ROWS(count)                                                                               \
   case count:                                                                                     \
-    if (count <= most_rows) tile(by_columns, count, vectors, k, a, a_stride, b, out, out_row, adds); \
+    if (count <= most_rows) tile(by_columns, count, vectors, k, a, a_stride, b, out, out_row, adds);          \
     break;
   switch (rows) {
     ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
@@ -120,15 +120,15 @@ INLINE void product(
 }
 
 #define ARGUMENTS m, n, k, a, by_columns ? a_step : a_row, panels, panel_stride, c, c_row, accumulate
-#define PRODUCT(name, is_wide)                                                                             \
-  static void name(                                                                                        \
-    size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *panels,  \
-    size_t panel_stride, float *c, size_t c_row, int accumulate) {                                         \
-    int by_columns = a_step != 1;                                                                          \
-    if (by_columns)                                                                                        \
-      product(is_wide, 1, ARGUMENTS);                                                                      \
-    else                                                                                                   \
-      product(is_wide, 0, ARGUMENTS);                                                                      \
+#define PRODUCT(name, is_wide)                                                                                \
+  static void name(                                                                                           \
+    size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *panels,     \
+    size_t panel_stride, float *c, size_t c_row, int accumulate) {                                            \
+    int by_columns = a_step != 1;                                                                             \
+    if (by_columns)                                                                                           \
+      product(is_wide, 1, ARGUMENTS);                                                                         \
+    else                                                                                                      \
+      product(is_wide, 0, ARGUMENTS);                                                                         \
   }
 
 // No clones: a tile that fills the registers of one processor is too large for the other.

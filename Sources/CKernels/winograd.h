@@ -3,9 +3,9 @@
 #include "wide.h"
 
 // The minimal filterings F(4 x 4, 3 x 3) and F(2 x 2, 3 x 3) of Lavin and Gray ("Fast Algorithms for Convolutional
-// Neural Networks", 2015, sections 4.1 and 4.3) along one axis: a tile of 4 or 2 values of the output, the 6 or 4 values
-// of the input that it comes from, and a filter of 3 taps become 6 or 4 points each. `x(i)` is read and `at(p)` set,
-// sixteen values at a time.
+// Neural Networks", 2015, sections 4.1 and 4.3) along one axis: a tile of 4 or 2 values of the output, the 6 or 4
+// values of the input that it comes from, and a filter of 3 taps become 6 or 4 points each. `x(i)` is read and `at(p)`
+// set, sixteen values at a time.
 
 #define TIMES(factor, x, y) WIDE_FUSED(WIDE_VALUE(factor), x, y)
 
@@ -109,12 +109,16 @@
   } while (0)
 
 // By the size of the tile, a constant where they are used.
-#define INPUT_POINTS(tile, d, at) do { if ((tile) == 4) INPUT_POINTS_4(d, at); else INPUT_POINTS_2(d, at); } while (0)
-#define FILTER_POINTS(tile, g, at) do { if ((tile) == 4) FILTER_POINTS_4(g, at); else FILTER_POINTS_2(g, at); } while (0)
-#define OUTPUT_VALUES(tile, m, at) do { if ((tile) == 4) OUTPUT_VALUES_4(m, at); else OUTPUT_VALUES_2(m, at); } while (0)
+#define INPUT_POINTS(tile, d, at) \
+  do { if ((tile) == 4) INPUT_POINTS_4(d, at); else INPUT_POINTS_2(d, at); } while (0)
+#define FILTER_POINTS(tile, g, at) \
+  do { if ((tile) == 4) FILTER_POINTS_4(g, at); else FILTER_POINTS_2(g, at); } while (0)
+#define OUTPUT_VALUES(tile, m, at) \
+  do { if ((tile) == 4) OUTPUT_VALUES_4(m, at); else OUTPUT_VALUES_2(m, at); } while (0)
 #define GRADIENT_POINTS(tile, g, at) \
   do { if ((tile) == 4) GRADIENT_POINTS_4(g, at); else GRADIENT_POINTS_2(g, at); } while (0)
-#define TAP_VALUES(tile, m, at) do { if ((tile) == 4) TAP_VALUES_4(m, at); else TAP_VALUES_2(m, at); } while (0)
+#define TAP_VALUES(tile, m, at) \
+  do { if ((tile) == 4) TAP_VALUES_4(m, at); else TAP_VALUES_2(m, at); } while (0)
 
 // The points of a filter along both axes from its nine taps, turned by 180 degrees where asked for.
 INLINE void filter_points(
