@@ -46,9 +46,9 @@ INLINE void edge_tile(
   float *out = is_whole ? c : whole;
   size_t out_row = is_whole ? c_row : LETHE_PANEL;
   int adds = is_whole && accumulate;
-#define ROWS(count)                                                                               \
-  case count:                                                                                     \
-    if (count <= most_rows) tile(by_columns, count, vectors, k, a, a_stride, b, out, out_row, adds);          \
+#define ROWS(count)                                                                                  \
+  case count:                                                                                        \
+    if (count <= most_rows) tile(by_columns, count, vectors, k, a, a_stride, b, out, out_row, adds); \
     break;
   switch (rows) {
     ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
@@ -96,7 +96,7 @@ INLINE void panel_product(
 INLINE void product(
   const int is_wide, const int by_columns, size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_stride,
   const float *panels, size_t panel_stride, float *c, size_t c_row, int accumulate) {
-  float together[by_columns ? ROWS_TOGETHER * LETHE_PRODUCT_DEPTH : 1] __attribute__((aligned(64)));
+  float together[ROWS_TOGETHER * LETHE_PRODUCT_DEPTH] __attribute__((aligned(64)));
   for (size_t first = 0; first < k; first += LETHE_PRODUCT_DEPTH) {
     size_t depth = k - first < LETHE_PRODUCT_DEPTH ? k - first : LETHE_PRODUCT_DEPTH;
     for (size_t i = 0; i < m; i += ROWS_TOGETHER) {
@@ -119,16 +119,14 @@ INLINE void product(
   }
 }
 
-#define ARGUMENTS m, n, k, a, by_columns ? a_step : a_row, panels, panel_stride, c, c_row, accumulate
-#define PRODUCT(name, is_wide)                                                                                \
-  static void name(                                                                                           \
-    size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *panels,     \
-    size_t panel_stride, float *c, size_t c_row, int accumulate) {                                            \
-    int by_columns = a_step != 1;                                                                             \
-    if (by_columns)                                                                                           \
-      product(is_wide, 1, ARGUMENTS);                                                                         \
-    else                                                                                                      \
-      product(is_wide, 0, ARGUMENTS);                                                                         \
+#define PRODUCT(name, is_wide)                                                                            \
+  static void name(                                                                                       \
+    size_t m, size_t n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *panels, \
+    size_t panel_stride, float *c, size_t c_row, int accumulate) {                                        \
+    if (a_step == 1)                                                                                      \
+      product(is_wide, 0, m, n, k, a, a_row, panels, panel_stride, c, c_row, accumulate);                 \
+    else                                                                                                  \
+      product(is_wide, 1, m, n, k, a, a_step, panels, panel_stride, c, c_row, accumulate);                \
   }
 
 // No clones: a tile that fills the registers of one processor is too large for the other.

@@ -108,6 +108,10 @@
     at(2) = even + m(3);                                                              \
   } while (0)
 
+// A function whose first argument is the size of the tile, compiled for each.
+#define BY_TILE(tile, function, ...) \
+  do { if ((tile) == 4) function(4, __VA_ARGS__); else function(2, __VA_ARGS__); } while (0)
+
 // By the size of the tile, a constant where they are used.
 #define INPUT_POINTS(tile, d, at) \
   do { if ((tile) == 4) INPUT_POINTS_4(d, at); else INPUT_POINTS_2(d, at); } while (0)

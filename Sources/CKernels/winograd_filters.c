@@ -39,10 +39,7 @@ INLINE void filters(
 WIDE_KERNEL void lethe_winograd_filter(
   int tile, const float *weight, size_t row_stride, int is_turned, size_t outputs, size_t channels,
   float *restrict points, size_t point_stride, size_t channel_stride) {
-  if (tile == 4)
-    filters(4, weight, row_stride, is_turned, outputs, channels, points, point_stride, channel_stride);
-  else
-    filters(2, weight, row_stride, is_turned, outputs, channels, points, point_stride, channel_stride);
+  BY_TILE(tile, filters, weight, row_stride, is_turned, outputs, channels, points, point_stride, channel_stride);
 }
 
 // Filters of sixteen channels of one output lie side by side.
@@ -70,10 +67,7 @@ INLINE void turned_filters(
 WIDE_KERNEL void lethe_winograd_turned_filter(
   int tile, const float *weight, size_t row_stride, size_t outputs, size_t channels, float *restrict points,
   size_t point_stride, size_t output_stride) {
-  if (tile == 4)
-    turned_filters(4, weight, row_stride, outputs, channels, points, point_stride, output_stride);
-  else
-    turned_filters(2, weight, row_stride, outputs, channels, points, point_stride, output_stride);
+  BY_TILE(tile, turned_filters, weight, row_stride, outputs, channels, points, point_stride, output_stride);
 }
 
 INLINE void filter_taps(
@@ -122,8 +116,5 @@ INLINE void filter_taps(
 WIDE_KERNEL void lethe_winograd_taps(
   int tile, const float *points, size_t point_stride, size_t channel_stride, size_t outputs, size_t channels,
   int accumulate, float *restrict weight, size_t row_stride) {
-  if (tile == 4)
-    filter_taps(4, points, point_stride, channel_stride, outputs, channels, accumulate, weight, row_stride);
-  else
-    filter_taps(2, points, point_stride, channel_stride, outputs, channels, accumulate, weight, row_stride);
+  BY_TILE(tile, filter_taps, points, point_stride, channel_stride, outputs, channels, accumulate, weight, row_stride);
 }

@@ -60,28 +60,31 @@ INLINE void clear(wide *map, size_t count) {
   for (size_t i = 0; i < count; i++) map[i] = (wide){0};
 }
 
-INLINE void input(const int tile, const float *planes, size_t channels, const lethe_map *m, float *restrict points,
-                  size_t point_stride, size_t tile_stride) {
-  const int count = tile + 2;
+// The points of every tile: of an input, whose tiles are two values longer than those of the output and overlap, or of
+// an output's gradient.
+INLINE void tile_points(
+  const int tile, const int is_gradient, const float *planes, size_t channels, const lethe_map *m,
+  float *restrict points, size_t point_stride, size_t tile_stride) {
+  const int count = tile + 2, extent = is_gradient ? tile : count;
   wide map[MAP] __attribute__((aligned(64)));
-  size_t side = m->columns * tile + 2;
-  clear(map, (m->rows * tile + 2) * side);
+  size_t side = m->columns * tile + (extent - tile);
+  clear(map, (m->rows * tile + (extent - tile)) * side);
   read_map(planes, channels, m->height, m->width, m->padding, side, map);
   for (size_t ty = 0; ty < m->rows; ty++)
     for (size_t tx = 0; tx < m->columns; tx++, points += tile_stride) {
       const wide *d = map + (ty * side + tx) * tile;
       wide half[6][6];
-      UNROLL for (int j = 0; j < count; j++) {
+      UNROLL for (int j = 0; j < extent; j++) {
 #define D(i) d[(i) * side + j]
 #define AT(p) half[p][j]
-        INPUT_POINTS(tile, D, AT);
+        if (is_gradient) GRADIENT_POINTS(tile, D, AT); else INPUT_POINTS(tile, D, AT);
 #undef AT
 #undef D
       }
       UNROLL for (int i = 0; i < count; i++) {
 #define D(j) half[i][j]
 #define AT(p) *(wide *)(points + (count * i + (p)) * point_stride)
-        INPUT_POINTS(tile, D, AT);
+        if (is_gradient) GRADIENT_POINTS(tile, D, AT); else INPUT_POINTS(tile, D, AT);
 #undef AT
 #undef D
       }
@@ -91,14 +94,18 @@ INLINE void input(const int tile, const float *planes, size_t channels, const le
 WIDE_KERNEL void lethe_small_input(
   const float *planes, size_t channels, const lethe_map *map, float *restrict points, size_t point_stride,
   size_t tile_stride) {
-  if (map->tile == 4)
-    input(4, planes, channels, map, points, point_stride, tile_stride);
-  else
-    input(2, planes, channels, map, points, point_stride, tile_stride);
+  BY_TILE(map->tile, tile_points, 0, planes, channels, map, points, point_stride, tile_stride);
 }
 
-INLINE void output(const int tile, const float *points, size_t point_stride, size_t tile_stride, const float *bias,
-                   size_t channels, const lethe_map *m, float *restrict planes) {
+WIDE_KERNEL void lethe_small_gradient(
+  const float *planes, size_t channels, const lethe_map *map, float *restrict points, size_t point_stride,
+  size_t tile_stride) {
+  BY_TILE(map->tile, tile_points, 1, planes, channels, map, points, point_stride, tile_stride);
+}
+
+INLINE void tile_values(
+  const int tile, const float *points, size_t point_stride, size_t tile_stride, const float *bias, size_t channels,
+  const lethe_map *m, float *restrict planes) {
   const int count = tile + 2;
   wide map[MAP] __attribute__((aligned(64))), offset = {0};
   if (bias)
@@ -131,45 +138,5 @@ INLINE void output(const int tile, const float *points, size_t point_stride, siz
 WIDE_KERNEL void lethe_small_output(
   const float *points, size_t point_stride, size_t tile_stride, const float *bias, size_t channels,
   const lethe_map *map, float *restrict planes) {
-  if (map->tile == 4)
-    output(4, points, point_stride, tile_stride, bias, channels, map, planes);
-  else
-    output(2, points, point_stride, tile_stride, bias, channels, map, planes);
-}
-
-INLINE void gradient(const int tile, const float *planes, size_t channels, const lethe_map *m, float *restrict points,
-                     size_t point_stride, size_t tile_stride) {
-  const int count = tile + 2;
-  wide map[MAP] __attribute__((aligned(64)));
-  size_t side = m->columns * tile;
-  clear(map, m->rows * tile * side);
-  read_map(planes, channels, m->height, m->width, 0, side, map);
-  for (size_t ty = 0; ty < m->rows; ty++)
-    for (size_t tx = 0; tx < m->columns; tx++, points += tile_stride) {
-      const wide *g = map + (ty * side + tx) * tile;
-      wide half[6][4];
-      UNROLL for (int j = 0; j < tile; j++) {
-#define G(i) g[(i) * side + j]
-#define AT(p) half[p][j]
-        GRADIENT_POINTS(tile, G, AT);
-#undef AT
-#undef G
-      }
-      UNROLL for (int i = 0; i < count; i++) {
-#define G(j) half[i][j]
-#define AT(p) *(wide *)(points + (count * i + (p)) * point_stride)
-        GRADIENT_POINTS(tile, G, AT);
-#undef AT
-#undef G
-      }
-    }
-}
-
-WIDE_KERNEL void lethe_small_gradient(
-  const float *planes, size_t channels, const lethe_map *map, float *restrict points, size_t point_stride,
-  size_t tile_stride) {
-  if (map->tile == 4)
-    gradient(4, planes, channels, map, points, point_stride, tile_stride);
-  else
-    gradient(2, planes, channels, map, points, point_stride, tile_stride);
+  BY_TILE(map->tile, tile_values, points, point_stride, tile_stride, bias, channels, map, planes);
 }

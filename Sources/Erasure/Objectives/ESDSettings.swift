@@ -51,6 +51,9 @@ public struct ESDSettings: Configuration, Equatable {
 
   private static func words(of concepts: [String]) -> [String] { concepts.flatMap { wordLists[$0] ?? [$0] } }
 
+  /// What the training holds where it trains the weights themselves.
+  var trainingMemory: TrainingMemory { TrainingMemory(.weights, of: trainMethod, samples: batchSize) }
+
   /// What the training takes: for each sample a point of a trajectory, the target's texts, and a gradient.
   ///
   /// - Parameter steps: DDIM steps of a whole trajectory

@@ -75,9 +75,7 @@ extension NPESDConfiguration: Technique {
       seed: seed)
   }
 
-  public var trainingMemory: TrainingMemory? {
-    TrainingMemory(.weights, of: training.trainMethod, samples: training.batchSize)
-  }
+  public var trainingMemory: TrainingMemory? { training.trainingMemory }
 
   public var editWork: ModelWork? { neurons(seed: 0).work }
 

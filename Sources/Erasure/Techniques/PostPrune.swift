@@ -40,9 +40,7 @@ extension PostPruneConfiguration: Technique {
     loadPath == nil ? [ESDTraining(training, steps: samplerSettings.steps, seed: seed).estimate] : []
   }
 
-  public var trainingMemory: TrainingMemory? {
-    TrainingMemory(.weights, of: training.trainMethod, samples: training.batchSize)
-  }
+  public var trainingMemory: TrainingMemory? { training.trainingMemory }
 
   public var editWork: ModelWork? { .nothing }
 

@@ -41,9 +41,7 @@ extension PrePruneConfiguration: Technique {
     return [ESDTraining(training, steps: samplerSettings.steps, seed: seed, prunedShare: pruneRatio).estimate]
   }
 
-  public var trainingMemory: TrainingMemory? {
-    TrainingMemory(.weights, of: training.trainMethod, samples: training.batchSize)
-  }
+  public var trainingMemory: TrainingMemory? { training.trainingMemory }
 
   public var editWork: ModelWork? { .nothing }
 

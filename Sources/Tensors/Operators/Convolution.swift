@@ -40,10 +40,8 @@ private struct Convolution {
   let inputCount: Int
   /// A 1 x 1 kernel that visits every pixel: the image is its own matrix of columns.
   let isPointwise: Bool
-  /// The same convolution by minimal filtering, and its gradient by the input, where that pays: on small maps and on
-  /// larger ones.
-  private var small: (forward: SmallMapConvolution, backward: SmallMapConvolution)?
-  private var winograd: (forward: WinogradConvolution, backward: WinogradConvolution)?
+  /// The same convolution by minimal filtering, and its gradient by the input, where that pays.
+  private var filtering: (forward: any MinimalFiltering, backward: any MinimalFiltering)?
 
   init(_ x: [Int], _ weight: [Int], stride: Int, padding: Int) {
     let outHeight = (x[2] + 2 * padding - weight[2]) / stride + 1
@@ -59,32 +57,16 @@ private struct Convolution {
     inputCount = x[1] * x[2] * x[3]
     isPointwise = weight[2] == 1 && weight[3] == 1 && stride == 1 && padding == 0
     guard weight[2] == 3, weight[3] == 3, stride == 1, padding <= 2 else { return }
-    if SmallMapConvolution.pays(height: x[2], width: x[3], padding: padding) {
-      small = (
-        SmallMapConvolution(
-          batch: x[0], inputs: x[1], outputs: weight[0], height: x[2], width: x[3], padding: padding,
-          isTransposed: false),
-        SmallMapConvolution(
-          batch: x[0], inputs: weight[0], outputs: x[1], height: outHeight, width: outWidth, padding: 2 - padding,
-          isTransposed: true)
-      )
-    } else if WinogradConvolution.pays(height: x[2], width: x[3], padding: padding) {
-      winograd = (
-        WinogradConvolution(
-          batch: x[0], inputs: x[1], outputs: weight[0], height: x[2], width: x[3], padding: padding,
-          isTransposed: false),
-        WinogradConvolution(
-          batch: x[0], inputs: weight[0], outputs: x[1], height: outHeight, width: outWidth, padding: 2 - padding,
-          isTransposed: true)
-      )
-    }
+    let extents = FilteringExtents(
+      batch: x[0], inputs: x[1], outputs: weight[0], height: x[2], width: x[3], padding: padding)
+    let methods: [any MinimalFiltering.Type] = [SmallMapConvolution.self, WinogradConvolution.self]
+    filtering = methods.first { $0.pays(extents) }.map { ($0.init(extents), $0.init(extents.transposed)) }
   }
 
   var outputShape: [Int] { [batch, outputs, window.out_height, window.out_width] }
 
   func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ result: Tensor) {
-    if let small { return small.forward.forward(x, weight, bias: bias, result) }
-    if let winograd { return winograd.forward.forward(x, weight, bias: bias, result) }
+    if let filtering { return filtering.forward.forward(x, weight, bias: bias, result) }
     if isPointwise {
       return share(batch) { item in
         let out = result.pointer + item * outputs * pixels
@@ -111,10 +93,9 @@ private struct Convolution {
   }
 
   func inputGradient(_ gradient: Tensor, _ weight: Tensor, shape: [Int]) -> Tensor {
-    if small != nil || winograd != nil {
+    if let filtering {
       let result = Tensor(unset: shape)
-      small?.backward.forward(gradient, weight, bias: nil, result)
-      winograd?.backward.forward(gradient, weight, bias: nil, result)
+      filtering.backward.forward(gradient, weight, bias: nil, result)
       return result
     }
     if isPointwise {
@@ -145,12 +126,8 @@ private struct Convolution {
 
   func weightGradient(_ gradient: Tensor, _ x: Tensor, shape: [Int]) -> Tensor {
     let result = Tensor(unset: shape)
-    if let small, small.forward.gradientPays {
-      small.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
-      return result
-    }
-    if let winograd, winograd.forward.gradientPays {
-      winograd.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
+    if let filtering, filtering.forward.gradientPays {
+      filtering.forward.weightGradient(gradient.pointer, x.pointer, result.pointer)
       return result
     }
     for items in groups {

@@ -1,40 +1,23 @@
 internal import CKernels
 
-/// Convolutions of 3 x 3 filters with a stride of 1 on small maps, by the minimal filtering F(4 x 4, 3 x 3), or by
-/// F(2 x 2, 3 x 3) on the smallest (Lavin and Gray, 2015): like ``WinogradConvolution``, but with channels where that
-/// has tiles, which small maps have too few of to fill a register.
-///
-/// A value depends on its own image and filter alone.
-struct SmallMapConvolution {
-  let batch: Int
-  let inputs: Int
-  let outputs: Int
-  let height: Int
-  let width: Int
-  let padding: Int
-  /// Whether the filters are those of the gradient by the input: turned by 180 degrees, inputs and outputs exchanged.
-  let isTransposed: Bool
+/// The minimal filtering F(4 x 4, 3 x 3), or F(2 x 2, 3 x 3) on the smallest maps: like ``WinogradConvolution``, but with
+/// channels where that has tiles, which small maps have too few of to fill a register.
+struct SmallMapConvolution: MinimalFiltering {
+  let extents: FilteringExtents
+
+  init(_ extents: FilteringExtents) { self.extents = extents }
 
   private static let panel = MatrixProduct.panel
-  /// Channels in the lanes of a transform.
-  private static let lanes = 16
   /// Inputs whose filters are transformed at a time where they are not kept: their points stay in a core's second cache.
   private static let inputBlock = 64
-  /// What keeps the points of one tile from falling on each other in a cache, in values.
-  private static let skew = 32
 
-  private var outHeight: Int { height + 2 * padding - 2 }
-  private var outWidth: Int { width + 2 * padding - 2 }
-
-  /// Whether a map is small, and not so small that the transforms do not repay themselves; it depends on one image,
-  /// never on the batch.
-  static func pays(height: Int, width: Int, padding: Int) -> Bool {
-    let (outHeight, outWidth) = (height + 2 * padding - 2, width + 2 * padding - 2)
+  static func pays(_ extents: FilteringExtents) -> Bool {
+    let (outHeight, outWidth) = (extents.outHeight, extents.outWidth)
     // The way back has input and output exchanged.
-    return max(height, width, outHeight, outWidth) <= Int(LETHE_SMALL_MAP) && outHeight * outWidth >= 16
+    return max(extents.height, extents.width, outHeight, outWidth) <= Int(LETHE_SMALL_MAP)
+      && outHeight * outWidth >= 16
   }
 
-  /// Whether the gradient by the filters, whose products run along the tiles of all images, repays its transforms.
   var gradientPays: Bool { batch * tiles >= 16 }
 
   /// Height and width of a tile of the output. Larger ones take fewer multiplications, and more memory for the points of
@@ -53,40 +36,33 @@ struct SmallMapConvolution {
     lethe_map(tile: tile, height: outHeight, width: outWidth, padding: 0, rows: tileRows, columns: tileColumns)
   }
 
-  private func wholeVectors(_ count: Int) -> Int {
-    (count + SmallMapConvolution.lanes - 1) / SmallMapConvolution.lanes * SmallMapConvolution.lanes
-  }
-
-  /// Images whose points are in memory at a time: those of small weights stay in a core's cache, and for large ones, which
-  /// are transformed anew for each group, there are as many as repay that.
-  private func groups(_ weights: Int) -> [Range<Int>] {
-    let size = max(1, (weights <= Storage.largestKept ? 64 : 512) / tiles)
+  /// Images whose points are in memory at a time.
+  private func groups(ofTiles most: Int) -> [Range<Int>] {
+    let size = max(1, most / tiles)
     return stride(from: 0, to: batch, by: size).map { $0..<min($0 + size, batch) }
   }
 
-  /// - Parameters:
-  ///   - x: (batch, inputs, height, width)
-  ///   - weight: (outputs, inputs, 3, 3), or (inputs, outputs, 3, 3) for the gradient by the input
   func forward(_ x: Tensor, _ weight: Tensor, bias: Tensor?, _ result: Tensor) {
     let kept = keptFilterPoints(weight)
     // Outputs that a thread takes at a time.
-    let size = Parallel.isInsideItem && kept != nil ? 4 * SmallMapConvolution.panel : SmallMapConvolution.panel
-    for group in groups(weight.count) {
-      let pointStride = group.count * tiles * wholeVectors(inputs) + SmallMapConvolution.skew
+    let size = Parallel.isInsideItem && kept != nil ? 4 * Self.panel : Self.panel
+    // Few tiles stay in a core's cache; filters that are transformed anew for each group need more to repay that.
+    for group in groups(ofTiles: kept != nil ? 64 : 512) {
+      let pointStride = group.count * tiles * wholeVectors(inputs) + Self.skew
       let inputPoints = Storage(count: points * pointStride)
       transform(x.pointer, group, inputPoints.pointer, pointStride)
       parallelPieces(outputs, size: size) { block in
         let pitch = wholeVectors(block.count)
-        let outputStride = group.count * tiles * pitch + SmallMapConvolution.skew
+        let outputStride = group.count * tiles * pitch + Self.skew
         let outputPoints = Storage(count: points * outputStride)
         if let kept {
-          let filters = kept.pointer + block.lowerBound / SmallMapConvolution.panel * panelStride(inputs)
+          let filters = kept.pointer + block.lowerBound / Self.panel * panelStride(inputs)
           multiply(
             group, 0..<inputs, inputPoints.pointer, pointStride, filters, outputPoints.pointer, outputStride, pitch)
         } else {
-          let filters = Storage(count: panelStride(SmallMapConvolution.inputBlock))
-          for first in stride(from: 0, to: inputs, by: SmallMapConvolution.inputBlock) {
-            let channels = first..<min(first + SmallMapConvolution.inputBlock, inputs)
+          let filters = Storage(count: panelStride(Self.inputBlock))
+          for first in stride(from: 0, to: inputs, by: Self.inputBlock) {
+            let channels = first..<min(first + Self.inputBlock, inputs)
             filterPoints(weight.pointer, block, channels, filters.pointer)
             multiply(
               group, channels, inputPoints.pointer, pointStride, filters.pointer, outputPoints.pointer, outputStride,
@@ -102,17 +78,24 @@ struct SmallMapConvolution {
   private func transform(
     _ x: UnsafePointer<Float>, _ group: Range<Int>, _ target: UnsafeMutablePointer<Float>, _ pointStride: Int
   ) {
-    let blocks = (inputs + SmallMapConvolution.lanes - 1) / SmallMapConvolution.lanes
-    var map = inputMap
-    withUnsafePointer(to: &map) { map in
-      parallelPieces(group.count * blocks, size: 4) { piece in
-        for index in piece {
-          let (item, channel) = (index / blocks, index % blocks * SmallMapConvolution.lanes)
-          lethe_small_input(
-            x + ((group.lowerBound + item) * inputs + channel) * height * width,
-            min(SmallMapConvolution.lanes, inputs - channel), map,
-            target + item * tiles * wholeVectors(inputs) + channel, pointStride, wholeVectors(inputs))
-        }
+    let (map, pitch) = (inputMap, wholeVectors(inputs))
+    forEachVector(of: inputs, group) { index, item, channels in
+      withUnsafePointer(to: map) {
+        lethe_small_input(
+          x + (item * inputs + channels.lowerBound) * height * width, channels.count, $0,
+          target + index * tiles * pitch + channels.lowerBound, pointStride, pitch)
+      }
+    }
+  }
+
+  /// Runs `body` for each image of a group and each vector of its channels, in parallel: the image's place in the group
+  /// and in the batch, and the channels.
+  private func forEachVector(of channels: Int, _ group: Range<Int>, _ body: (Int, Int, Range<Int>) -> Void) {
+    let vectors = wholeVectors(channels) / Self.lanes
+    parallelPieces(group.count * vectors, size: 4) { piece in
+      for number in piece {
+        let (index, first) = (number / vectors, number % vectors * Self.lanes)
+        body(index, group.lowerBound + index, first..<min(first + Self.lanes, channels))
       }
     }
   }
@@ -136,13 +119,12 @@ struct SmallMapConvolution {
     _ group: Range<Int>, _ block: Range<Int>, _ outputPoints: UnsafePointer<Float>, _ outputStride: Int, _ pitch: Int,
     _ bias: UnsafePointer<Float>?, _ result: UnsafeMutablePointer<Float>
   ) {
-    var map = outputMap
-    withUnsafePointer(to: &map) { map in
+    withUnsafePointer(to: outputMap) { map in
       for (index, item) in group.enumerated() {
-        for output in stride(from: block.lowerBound, to: block.upperBound, by: SmallMapConvolution.lanes) {
+        for output in stride(from: block.lowerBound, to: block.upperBound, by: Self.lanes) {
           lethe_small_output(
             outputPoints + index * tiles * pitch + output - block.lowerBound, outputStride, pitch,
-            bias.map { $0 + output }, min(SmallMapConvolution.lanes, block.upperBound - output), map,
+            bias.map { $0 + output }, min(Self.lanes, block.upperBound - output), map,
             result + (item * outputs + output) * outHeight * outWidth)
         }
       }
@@ -152,7 +134,7 @@ struct SmallMapConvolution {
   // MARK: Filters
 
   /// Between the points of one panel of outputs, each of which is packed as a product over so many channels reads it.
-  private func filterStride(_ channels: Int) -> Int { channels * SmallMapConvolution.panel + SmallMapConvolution.skew }
+  private func filterStride(_ channels: Int) -> Int { channels * Self.panel + Self.skew }
   private func panelStride(_ channels: Int) -> Int { points * filterStride(channels) }
 
   /// The points of small weights, made once; nil where those of a panel and some channels are made and used at once.
@@ -161,12 +143,12 @@ struct SmallMapConvolution {
     let form = Storage.Form.panelsOfFilterPoints(
       tile: tile, inputs: inputs, outputs: outputs, isTransposed: isTransposed)
     return weight.storage.kept(form) {
-      let panels = (outputs + SmallMapConvolution.panel - 1) / SmallMapConvolution.panel
+      let panels = (outputs + Self.panel - 1) / Self.panel
       let storage = Storage(count: panels * panelStride(inputs))
-      parallelPieces(outputs, size: SmallMapConvolution.panel) { block in
+      parallelPieces(outputs, size: Self.panel) { block in
         filterPoints(
           weight.pointer, block, 0..<inputs,
-          storage.pointer + block.lowerBound / SmallMapConvolution.panel * panelStride(inputs))
+          storage.pointer + block.lowerBound / Self.panel * panelStride(inputs))
       }
       return storage
     }
@@ -179,33 +161,32 @@ struct SmallMapConvolution {
     if isTransposed {
       lethe_winograd_turned_filter(
         Int32(tile), weight + (channels.lowerBound * outputs + block.lowerBound) * 9, outputs * 9, channels.count,
-        block.count, target, filterStride(channels.count), SmallMapConvolution.panel)
+        block.count, target, filterStride(channels.count), Self.panel)
     } else {
       lethe_winograd_filter(
         Int32(tile), weight + (block.lowerBound * inputs + channels.lowerBound) * 9, inputs * 9, 0, block.count,
-        channels.count, target, filterStride(channels.count), SmallMapConvolution.panel)
+        channels.count, target, filterStride(channels.count), Self.panel)
     }
   }
 
   // MARK: Gradient
 
-  /// The gradient by the filters, (outputs, inputs, 3, 3), from that of the output.
   func weightGradient(
     _ gradient: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ result: UnsafeMutablePointer<Float>
   ) {
-    for group in groups(0) {
+    for group in groups(ofTiles: 64) {
       let count = group.count * tiles
-      let inputStride = count * wholeVectors(inputs) + SmallMapConvolution.skew
+      let inputStride = count * wholeVectors(inputs) + Self.skew
       let inputPoints = Storage(count: points * inputStride)
       transform(x, group, inputPoints.pointer, inputStride)
-      let panels = (outputs + SmallMapConvolution.panel - 1) / SmallMapConvolution.panel
-      let panelStride = count * SmallMapConvolution.panel
-      let gradientStride = panels * panelStride + SmallMapConvolution.skew
+      let panels = (outputs + Self.panel - 1) / Self.panel
+      let panelStride = count * Self.panel
+      let gradientStride = panels * panelStride + Self.skew
       let gradientPoints = Storage(count: points * gradientStride)
       transformGradient(gradient, group, gradientPoints.pointer, gradientStride, panelStride)
       parallelPieces(inputs, size: 32) { block in
         let pitch = wholeVectors(outputs)
-        let sumStride = block.count * pitch + SmallMapConvolution.skew
+        let sumStride = block.count * pitch + Self.skew
         let sums = Storage(count: points * sumStride)
         let product = MatrixProduct(block.count, pitch, count)
         for point in 0..<points {
@@ -226,19 +207,13 @@ struct SmallMapConvolution {
     _ gradient: UnsafePointer<Float>, _ group: Range<Int>, _ target: UnsafeMutablePointer<Float>, _ pointStride: Int,
     _ panelStride: Int
   ) {
-    let blocks = (outputs + SmallMapConvolution.lanes - 1) / SmallMapConvolution.lanes
-    var map = outputMap
-    withUnsafePointer(to: &map) { map in
-      parallelPieces(group.count * blocks, size: 4) { piece in
-        for index in piece {
-          let (item, output) = (index / blocks, index % blocks * SmallMapConvolution.lanes)
-          let (panel, lane) = output.quotientAndRemainder(dividingBy: SmallMapConvolution.panel)
-          lethe_small_gradient(
-            gradient + ((group.lowerBound + item) * outputs + output) * outHeight * outWidth,
-            min(SmallMapConvolution.lanes, outputs - output), map,
-            target + panel * panelStride + item * tiles * SmallMapConvolution.panel + lane, pointStride,
-            SmallMapConvolution.panel)
-        }
+    let map = outputMap
+    forEachVector(of: outputs, group) { index, item, channels in
+      let (panel, lane) = channels.lowerBound.quotientAndRemainder(dividingBy: Self.panel)
+      withUnsafePointer(to: map) {
+        lethe_small_gradient(
+          gradient + (item * outputs + channels.lowerBound) * outHeight * outWidth, channels.count, $0,
+          target + panel * panelStride + index * tiles * Self.panel + lane, pointStride, Self.panel)
       }
     }
   }

@@ -1,39 +1,25 @@
 internal import CKernels
 
-/// Convolutions of 3 x 3 filters with a stride of 1 by the minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray, 2015): a
-/// quarter of the multiplications, at the price of transforms on the way in and out.
+/// The minimal filtering F(4 x 4, 3 x 3): a quarter of the multiplications.
 ///
 /// Tiles of all images of a batch are worked on in groups, whose points stay in a core's caches; the filters of a few
-/// outputs at a time are transformed when they are needed. A value depends on its own image and filter alone.
-struct WinogradConvolution {
-  let batch: Int
-  let inputs: Int
-  let outputs: Int
-  let height: Int
-  let width: Int
-  let padding: Int
-  /// Whether the filters are those of the gradient by the input: turned by 180 degrees, inputs and outputs exchanged.
-  let isTransposed: Bool
+/// outputs at a time are transformed when they are needed.
+struct WinogradConvolution: MinimalFiltering {
+  let extents: FilteringExtents
+
+  init(_ extents: FilteringExtents) { self.extents = extents }
 
   private static let points = 36
   /// Tiles of a group; a multiple of the panel's width.
   private static let groupSize = 128
   /// Outputs whose filters are transformed at a time; a multiple of the sixteen that the transform takes together.
   private static let outputBlock = 32
-  /// What keeps the points of one tile from falling on each other in a cache, in values.
-  private static let skew = 32
 
-  private var outHeight: Int { height + 2 * padding - 2 }
-  private var outWidth: Int { width + 2 * padding - 2 }
   private var tileRows: Int { (outHeight + 3) / 4 }
   private var tileColumns: Int { (outWidth + 3) / 4 }
 
-  /// Whether the transforms repay themselves; it depends on one image, never on the batch.
-  static func pays(height: Int, width: Int, padding: Int) -> Bool {
-    (height + 2 * padding - 2) * (width + 2 * padding - 2) >= 64
-  }
+  static func pays(_ extents: FilteringExtents) -> Bool { extents.outHeight * extents.outWidth >= 64 }
 
-  /// The same of the gradient by the filters, whose products run along the tiles of all images.
   var gradientPays: Bool { batch * tileRows * tileColumns >= 16 }
 
   /// Rows of tiles of one image that belong to a group.
@@ -78,9 +64,6 @@ struct WinogradConvolution {
       rows: segment.rows.count, columns: tileColumns)
   }
 
-  /// - Parameters:
-  ///   - x: (batch, inputs, height, width)
-  ///   - weight: (outputs, inputs, 3, 3), or (inputs, outputs, 3, 3) for the gradient by the input
   func forward(_ x: Tensor, _ weight: Tensor, bias: Tensor?, _ result: Tensor) {
     let groups = groups(of: WinogradConvolution.groupSize)
     let most = groups.map { ($0.tiles + MatrixProduct.panel - 1) / MatrixProduct.panel }.max() ?? 0
@@ -160,8 +143,6 @@ struct WinogradConvolution {
   /// Room for the points of a block of filters.
   private var filterBlock: Int { WinogradConvolution.points * filterStride(WinogradConvolution.outputBlock) }
 
-  private func wholeVectors(_ count: Int) -> Int { (count + 15) / 16 * 16 }
-
   private func filterStride(_ block: Int) -> Int {
     (isTransposed ? block * wholeVectors(inputs) : inputs * wholeVectors(block)) + WinogradConvolution.skew
   }
@@ -191,7 +172,7 @@ struct WinogradConvolution {
     }
   }
 
-  /// The gradient by the filters, (outputs, inputs, 3, 3), from that of the output: the filtering F(3 x 3, 4 x 4).
+  /// The filtering F(3 x 3, 4 x 4).
   func weightGradient(
     _ gradient: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ result: UnsafeMutablePointer<Float>
   ) {
