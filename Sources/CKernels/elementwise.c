@@ -36,10 +36,6 @@ KERNEL void lethe_accumulate_squares(const float *x, float *restrict y, size_t c
   for (size_t i = 0; i < count; i++) y[i] = fused(x[i], x[i], y[i]);
 }
 
-void lethe_fill_rows(const float *row, float *out, size_t rows, size_t columns) {
-  for (size_t r = 0; r < rows; r++) memcpy(out + r * columns, row, columns * sizeof(float));
-}
-
 KERNEL void lethe_fill_each_row(const float *values, float *restrict out, size_t rows, size_t columns) {
   for (size_t r = 0; r < rows; r++) {
     float value = values[r];

@@ -62,22 +62,18 @@ INLINE void edge_tile(
     }
 }
 
-// At most `most` rows a tile, and all tiles about as high as each other: one of a row or two alone would wait for its
-// own sums.
-INLINE size_t tile_rows(size_t m, size_t most) {
-  size_t tiles = (m + most - 1) / most;
-  return tiles > 0 ? (m + tiles - 1) / tiles : 1;
-}
-
 // One panel. Twelve rows of two vectors fill the 32 registers of AVX-512; the 16 of AVX2 hold six rows of half as much.
+// All tiles are about as high as each other: one of a row or two alone would wait for its own sums.
 INLINE void panel_product(
   const int is_wide, const int by_columns, size_t m, size_t columns, size_t k, const float *a, ptrdiff_t a_stride,
   const float *b, float *c, size_t c_row, int accumulate) {
   const int most_rows = is_wide ? 12 : 6;
-  size_t height = tile_rows(m, most_rows), width = is_wide && columns > 16 ? LETHE_PANEL : 16;
+  size_t tiles = (m + most_rows - 1) / most_rows, higher = m % tiles;
+  size_t width = is_wide && columns > 16 ? LETHE_PANEL : 16;
   for (size_t j = 0; j < columns; j += width)
-    for (size_t i = 0; i < m; i += height) {
-      size_t rows = m - i < height ? m - i : height, there = columns - j < width ? columns - j : width;
+    for (size_t t = 0, i = 0, rows; t < tiles; t++, i += rows) {
+      rows = m / tiles + (t < higher ? 1 : 0);
+      size_t there = columns - j < width ? columns - j : width;
       const float *factor = a + (by_columns ? (ptrdiff_t)i : (ptrdiff_t)i * a_stride);
       float *out = c + i * c_row + j;
       if (is_wide && width == LETHE_PANEL)

@@ -20,8 +20,6 @@ void lethe_affine(const float *x, float scale, float offset, float *out, size_t 
 void lethe_axpy(float scale, const float *x, float *y, size_t count);
 /// y[i] += x[i] * x[i]
 void lethe_accumulate_squares(const float *x, float *y, size_t count);
-/// Fills `rows` rows of `columns` values with the same row.
-void lethe_fill_rows(const float *row, float *out, size_t rows, size_t columns);
 /// Fills row r with the single value values[r].
 void lethe_fill_each_row(const float *values, float *out, size_t rows, size_t columns);
 

@@ -35,7 +35,6 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   precondition(x.extent(-1) == inputs, "a linear layer of shape \(weight.shape) on a tensor of shape \(x.shape)")
   let rows = x.shape.dropLast().reduce(1, *)
   let result = Tensor(unset: x.shape.dropLast() + [outputs])
-  if let bias { lethe_fill_rows(bias.pointer, result.pointer, rows, outputs) }
   let product = MatrixProduct(rows, outputs, inputs)
   let whole = weight.widened
   // To pack a weight for many rows takes no time to speak of.
@@ -45,10 +44,9 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
       MatrixProduct.pack(.columns(whole.pointer, inputs), inputs, outputs, packed.pointer)
       return packed
     }
-    product(.rows(x.pointer, inputs), packed: packed.pointer, result.pointer, outputs, accumulates: bias != nil)
+    product(.rows(x.pointer, inputs), packed: packed.pointer, result.pointer, outputs, bias: bias?.pointer)
   } else {
-    product(
-      .rows(x.pointer, inputs), .columns(whole.pointer, inputs), result.pointer, outputs, accumulates: bias != nil)
+    product(.rows(x.pointer, inputs), .columns(whole.pointer, inputs), result.pointer, outputs, bias: bias?.pointer)
   }
   return result.recorded(from: [x, weight] + (bias.map { [$0] } ?? [])) {
     [x = x.detached, weight = weight.detached, needs = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)]

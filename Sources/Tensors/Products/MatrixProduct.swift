@@ -41,31 +41,50 @@ struct MatrixProduct {
 
   /// - Parameters:
   ///   - c: rows `width` apart
+  ///   - bias: n values that are added to each row
   ///   - accumulates: whether c is added to
   func callAsFunction(
-    _ a: Factor, _ b: Factor, _ c: UnsafeMutablePointer<Float>, _ width: Int, accumulates: Bool = false
+    _ a: Factor, _ b: Factor, _ c: UnsafeMutablePointer<Float>, _ width: Int, bias: UnsafePointer<Float>? = nil,
+    accumulates: Bool = false
   ) {
-    let cut = blocks
-    let columnBlocks = (n + cut.columns - 1) / cut.columns
-    parallelFor(columnBlocks * ((m + cut.rows - 1) / cut.rows)) { index in
-      let (row, column) = (index / columnBlocks * cut.rows, index % columnBlocks * cut.columns)
-      block(
-        row..<min(row + cut.rows, m), column..<min(column + cut.columns, n), a, b, c, width, accumulates: accumulates)
+    forEachBlock { rows, columns in
+      fill(rows, columns, c, width, bias)
+      block(rows, columns, a, b, c, width, accumulates: accumulates || bias != nil)
     }
   }
 
   /// The same with b packed into panels one after the other.
   func callAsFunction(
     _ a: Factor, packed panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, _ width: Int,
-    accumulates: Bool = false
+    bias: UnsafePointer<Float>? = nil
   ) {
+    forEachBlock { rows, columns in
+      fill(rows, columns, c, width, bias)
+      MatrixProduct(rows.count, columns.count, k).withPacked(
+        Factor(pointer: a.pointer + rows.lowerBound * a.row, row: a.row, step: a.step),
+        panels + columns.lowerBound * k, panelStride: k * MatrixProduct.panel,
+        c + rows.lowerBound * width + columns.lowerBound, width, accumulates: bias != nil)
+    }
+  }
+
+  /// Runs `body` for blocks of rows and columns of c, in parallel.
+  private func forEachBlock(_ body: (Range<Int>, Range<Int>) -> Void) {
     let cut = blocks
     let columnBlocks = (n + cut.columns - 1) / cut.columns
     parallelFor(columnBlocks * ((m + cut.rows - 1) / cut.rows)) { index in
       let (row, column) = (index / columnBlocks * cut.rows, index % columnBlocks * cut.columns)
-      MatrixProduct(min(cut.rows, m - row), min(cut.columns, n - column), k).withPacked(
-        Factor(pointer: a.pointer + row * a.row, row: a.row, step: a.step), panels + column * k,
-        panelStride: k * MatrixProduct.panel, c + row * width + column, width, accumulates: accumulates)
+      body(row..<min(row + cut.rows, m), column..<min(column + cut.columns, n))
+    }
+  }
+
+  /// A product is added to the bias, which every thread writes where it works next.
+  private func fill(
+    _ rows: Range<Int>, _ columns: Range<Int>, _ c: UnsafeMutablePointer<Float>, _ width: Int,
+    _ bias: UnsafePointer<Float>?
+  ) {
+    guard let bias else { return }
+    for row in rows {
+      (c + row * width + columns.lowerBound).update(from: bias + columns.lowerBound, count: columns.count)
     }
   }
 
