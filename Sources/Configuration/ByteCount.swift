@@ -31,9 +31,12 @@ public struct ByteCount: Sendable, Hashable, Comparable, CustomStringConvertible
 
   public static func < (left: ByteCount, right: ByteCount) -> Bool { left.bytes < right.bytes }
 
-  /// With one decimal in the largest unit of powers of 1,024: `7.4 GiB`.
+  /// Every one of them: `7945689498 bytes`.
+  public var exact: String { bytes == 1 ? "1 byte" : "\(bytes) bytes" }
+
+  /// With one decimal in the largest unit of powers of 1,024: `7.4 GiB`; below the first of them `12 bytes`.
   public var description: String {
-    guard bytes >= 1024 else { return "\(bytes) bytes" }
+    guard bytes >= 1024 else { return exact }
     var size = Double(bytes)
     for unit in ["KiB", "MiB", "GiB"] {
       size /= 1024

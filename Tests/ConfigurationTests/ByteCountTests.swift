@@ -31,7 +31,8 @@ struct ByteCountTests {
 
   @Test("are written in the largest unit that leaves a whole part")
   func words() {
-    #expect(ByteCount(12).description == "12 bytes")
+    #expect([0, 1, 12].map { ByteCount($0).description } == ["0 bytes", "1 byte", "12 bytes"])
+    #expect([1, 4096].map { ByteCount($0).exact } == ["1 byte", "4096 bytes"])
     #expect(ByteCount(8 << 30).description == "8.0 GiB")
     #expect(ByteCount(7_945_689_498).description == "7.4 GiB")
     #expect(ByteCount((1 << 30) - 1).description == "1.0 GiB")

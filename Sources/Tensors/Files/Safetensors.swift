@@ -43,14 +43,14 @@ public final class SafetensorsFile {
     self.mapping = mapping
     guard mapping.count >= 8 else {
       throw SafetensorsError(
-        path, "not a safetensors file: it has \(mapping.count) bytes, and its header length takes 8")
+        path, "not a safetensors file: it has \(ByteCount(mapping.count)), and its header length takes 8")
     }
     let headerLength = mapping.bytes.loadUnaligned(as: UInt64.self).littleEndian
     guard headerLength <= UInt64(mapping.count - 8) else {
       throw SafetensorsError(
         path,
-        "truncated or not a safetensors file: its header of \(headerLength) bytes ends past the file's "
-          + "\(mapping.count)")
+        "truncated or not a safetensors file: its header of \(ByteCount(Int(clamping: headerLength)).exact) ends past "
+          + "the file's \(mapping.count)")
     }
     dataStart = 8 + Int(headerLength)
     let header = try SafetensorsFile.parseHeader(mapping.bytes[8..<dataStart], path)
@@ -131,7 +131,7 @@ public final class SafetensorsFile {
       let extents = shape.map { $0! }
       guard byteCount(extents, elementByteCount) == last - first else {
         throw SafetensorsError(
-          path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(last - first) bytes")
+          path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(ByteCount(last - first).exact)")
       }
       if let element { entries[name] = Entry(element: element, shape: extents, offset: first) }
       if first < last { ranges.append((first..<last, name)) }

@@ -106,7 +106,8 @@ struct ZipArchive {
       Int(local) + localSize + Int(mapping.integer(Int(local) + 26, as: UInt16.self))
       + Int(mapping.integer(Int(local) + 28, as: UInt16.self))
     guard start <= mapping.count, size <= UInt64(mapping.count - start) else {
-      throw FileError(path, "truncated: its entry \"\(name)\" of \(size) bytes ends past the file's \(mapping.count)")
+      let length = ByteCount(Int(clamping: size)).exact
+      throw FileError(path, "truncated: its entry \"\(name)\" of \(length) ends past the file's \(mapping.count)")
     }
     return (name, start..<start + Int(size), extra + extraLength + commentLength)
   }

@@ -36,7 +36,7 @@ struct CollectGarbage: ParsableCommand {
         "kept": .integer(report.kept), "too_young": .integer(report.tooYoung),
       ],
       else: {
-        "\(verb) \(report.objects.count) objects (\(StoreText.size(report.bytes))) and \(report.temporaryFiles.count)"
+        "\(verb) \(report.objects.count) objects (\(ByteCount(report.bytes))) and \(report.temporaryFiles.count)"
           + " temporary files; kept \(report.kept) objects, and \(report.tooYoung) for being young"
       })
   }

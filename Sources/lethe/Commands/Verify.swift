@@ -30,7 +30,7 @@ struct Verify: ParsableCommand {
 
   private func text(_ report: VerificationReport) -> String {
     let counts =
-      "\(report.objects) objects (\(StoreText.size(report.bytes))), \(report.runs) runs,"
+      "\(report.objects) objects (\(ByteCount(report.bytes))), \(report.runs) runs,"
       + " \(report.entries) cache entries, \(report.conflicts) conflicts"
     guard !report.isSound else { return "\(counts): \(Style.green("sound"))" }
     let problems = report.problems.count

@@ -14,7 +14,7 @@ enum ModelText {
         continue
       }
       columns.add(
-        model.name, summary.family, parameters(summary.parameters), StoreText.size(summary.bytes),
+        model.name, summary.family, parameters(summary.parameters), ByteCount(summary.bytes).description,
         summary.precision.rawValue, model.digest?.short ?? "", model.folder)
     }
     return columns.text(wrapsLast: false)
@@ -30,12 +30,12 @@ enum ModelText {
     columns.add("family", summary.family)
     columns.add("pictures", "\(summary.resolution) x \(summary.resolution) pixels")
     columns.add("scheduler", "\(summary.scheduler), predicts \(summary.predictionType)")
-    columns.add("weights", "\(parameters(summary.parameters)) parameters, \(StoreText.size(summary.bytes))")
+    columns.add("weights", "\(parameters(summary.parameters)) parameters, \(ByteCount(summary.bytes))")
     columns.add("card", summary.card.map { "\($0.name): \($0.description)" } ?? "none")
     var parts = Columns(["part", "tensors", "parameters", "bytes", "precision"], numbers: [1, 2, 3])
     for part in summary.parts {
       parts.add(
-        part.name, "\(part.tensors)", "\(part.parameters)", StoreText.size(part.bytes), part.precision.rawValue)
+        part.name, "\(part.tensors)", "\(part.parameters)", ByteCount(part.bytes).description, part.precision.rawValue)
     }
     return "\(Style.bold(model.name)), a model\n\n\(columns.text())\n\n\(parts.text())"
   }

@@ -1,3 +1,4 @@
+import Configuration
 import Synchronization
 
 /// The file that is being hashed, on standard error; nothing for files that take less than two seconds.
@@ -19,7 +20,7 @@ final class HashingProgress: Sendable {
       let seconds = state.began.duration(to: .now) / .seconds(1)
       let name = path.split(separator: "/").suffix(2).joined(separator: "/")
       state.line.update(
-        "hashing \(name)", fraction: fraction, note: "of \(StoreText.size(total))",
+        "hashing \(name)", fraction: fraction, note: "of \(ByteCount(total))",
         secondsLeft: seconds / fraction * (1 - fraction))
     }
   }
