@@ -57,7 +57,7 @@ struct TorchFileTests {
     #expect(error?.message.contains(sentence) == true, "\(error?.message ?? "")")
   }
 
-  /// A zip archive of a pickle alone, kept as it is.
+  /// A zip archive of a pickle alone, kept as it is and, as PyTorch can be told to, without its checksum.
   private func archive(_ pickle: [UInt8]) -> [UInt8] {
     func bytes(_ numbers: [(UInt32, Int)]) -> [UInt8] {
       numbers.flatMap { number, size in (0..<size).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
@@ -95,6 +95,27 @@ struct TorchFileTests {
       try WholeFile.write(archive([0x80, 2] + Array("\(name))R.".utf8)), to: folder + "/b.ckpt")
       let error = #expect(throws: FileError.self) { try TorchFile(folder + "/b.ckpt") }
       #expect(error?.message.contains("a call of pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint") == true)
+    }
+  }
+
+  @Test("a pickle whose bytes are not those that its checksum was made of is refused, unless none was written")
+  func checksum() throws {
+    let whole = try Array(Data(contentsOf: URL(fileURLWithPath: Fixtures.path("torch/plain.pt"))))
+    // A name in the pickle, which stands nowhere else: another letter makes a file that says nothing of its damage.
+    let name = Array("transposed".utf8)
+    let place = try #require((0..<whole.count).first { whole[$0...].starts(with: name) })
+    var damaged = whole
+    damaged[place] = UInt8(ascii: "T")
+    try withScratchFolder { folder in
+      try WholeFile.write(damaged, to: folder + "/a.pt")
+      let error = #expect(throws: FileError.self) { try TorchFile(folder + "/a.pt") }
+      #expect(error?.message.contains("/data.pkl\" is damaged: its checksum (CRC-32) is not the one") == true)
+
+      // The pickle is the first entry of the directory.
+      let entry = try #require((0..<whole.count).first { whole[$0...].starts(with: Array("PK\u{1}\u{2}".utf8)) })
+      for byte in 16..<20 { damaged[entry + byte] = 0 }
+      try WholeFile.write(damaged, to: folder + "/b.pt")
+      #expect(try TorchFile(folder + "/b.pt").contains("Transposed"))
     }
   }
 

@@ -38,6 +38,7 @@ public final class TorchFile {
     guard let pickle = archive.entries.filter({ $0.key.hasSuffix("/data.pkl") }).min(by: { $0.key < $1.key }) else {
       throw FileError(path, "has no entry data.pkl, as the files of PyTorch do")
     }
+    try archive.confirmChecksum(of: pickle.key, path: path)
     let folder = pickle.key.dropLast("data.pkl".count)
     if let order = archive.entries[folder + "byteorder"], mapping.bytes[order].elementsEqual("big".utf8) {
       throw FileError(path, "was written by a processor with the other byte order")

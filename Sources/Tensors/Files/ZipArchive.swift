@@ -1,3 +1,4 @@
+internal import CZlib
 internal import Configuration
 
 /// The entries of a zip archive that keeps its files as they are.
@@ -8,6 +9,7 @@ struct ZipArchive {
   let mapping: FileMapping
   /// The bytes of each entry, by its name.
   let entries: [String: Range<Int>]
+  private let checksums: [String: UInt32]
 
   private static let endSignature: UInt32 = 0x0605_4b50
   private static let wideEndSignature: UInt32 = 0x0606_4b50
@@ -27,11 +29,13 @@ struct ZipArchive {
     self.mapping = mapping
     let directory = try Self.directory(mapping, path)
     var entries: [String: Range<Int>] = [:]
+    var checksums: [String: UInt32] = [:]
     var offset = directory.start
     for _ in 0..<directory.count {
       guard offset + Self.entrySize <= mapping.count, mapping.integer(offset, as: UInt32.self) == Self.entrySignature
       else { throw FileError(path, "truncated: its directory of \(directory.count) entries ends early") }
       let (name, range, next) = try Self.entry(at: offset, mapping, path)
+      checksums[name] = mapping.integer(offset + 16, as: UInt32.self)
       guard entries.updateValue(range, forKey: name) == nil else {
         throw FileError(path, "has two entries \"\(name)\"")
       }
@@ -42,6 +46,21 @@ struct ZipArchive {
       throw FileError(path, "two of its entries overlap")
     }
     self.entries = entries
+    self.checksums = checksums
+  }
+
+  /// Holds an entry's bytes against the checksum (CRC-32) in the directory. For a small entry: those of tensors are
+  /// gigabytes. PyTorch writes 0 where it was told to leave checksums out.
+  ///
+  /// - Throws: `FileError` where they do not agree.
+  func confirmChecksum(of name: String, path: String) throws(FileError) {
+    guard let range = entries[name], let written = checksums[name], written != 0 else { return }
+    let bytes = UnsafeRawBufferPointer(rebasing: mapping.bytes[range]).bindMemory(to: UInt8.self)
+    let found = UInt32(crc32_z(0, bytes.baseAddress, bytes.count))
+    guard found == written else {
+      throw FileError(
+        path, "its entry \"\(name)\" is damaged: its checksum (CRC-32) is not the one that was written with it")
+    }
   }
 
   /// Where the directory begins, and how many entries it has.
