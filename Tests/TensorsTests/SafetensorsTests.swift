@@ -88,7 +88,7 @@ struct SafetensorsTests {
   }
 
   static let malformed: [Malformed] = [
-    Malformed("an empty file", bytes: [], words: ["0 bytes"]),
+    Malformed("an empty file", bytes: [], words: ["is empty"]),
     Malformed("a single byte", bytes: [1], words: ["it has 1 byte,"]),
     Malformed("fewer bytes than the header length takes", bytes: [1, 2, 3], words: ["3 bytes"]),
     Malformed("a header length past the end", bytes: [200, 0, 0, 0, 0, 0, 0, 0, 123, 125], words: ["200", "past"]),

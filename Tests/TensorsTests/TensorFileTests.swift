@@ -132,4 +132,30 @@ struct TensorFileTests {
     #expect(said.contains("lethe: error: /"))
     #expect(said.contains("/cut.safetensors: was cut short while it was being read\n"))
   }
+
+  @Test(
+    "what is no checkpoint is told as what it is and not as an old one",
+    arguments: [
+      ("", "is empty"), ("\n <!DOCTYPE HTML>\n<html lang=\"en\">", "starts like an HTML page"),
+      ("<html><head>", "starts like an HTML page"),
+      ("version https://git-lfs.github.com/spec/v1\n", "is only the pointer"),
+      ("a diary", "is no checkpoint that Lethe knows: neither a zip archive, as PyTorch writes them, nor a safete"),
+      ("\u{2}\0\0\0\0\0\0\0{}", "looks like a safetensors file, which is read as one where its name ends in .s"),
+    ])
+  func foreign(content: String, sentence: String) throws {
+    try withScratchFolder { folder in
+      try WholeFile.write(content, to: "\(folder)/model.ckpt")
+      let error = #expect(throws: FileError.self) { try TensorFile("\(folder)/model.ckpt") }
+      #expect(error?.description.hasPrefix("\(folder)/model.ckpt: \(sentence)") == true, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test("an HTML page under the name of safetensors is told as one")
+  func page() throws {
+    try withScratchFolder { folder in
+      try WholeFile.write("<!doctype html><title>Not found</title>", to: "\(folder)/model.safetensors")
+      let error = #expect(throws: SafetensorsError.self) { try TensorFile("\(folder)/model.safetensors") }
+      #expect(error?.description.hasPrefix("\(folder)/model.safetensors: starts like an HTML page") == true)
+    }
+  }
 }

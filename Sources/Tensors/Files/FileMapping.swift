@@ -13,7 +13,8 @@ final class FileMapping {
   private let stamp: FileStamp
   var count: Int { bytes.count }
 
-  /// - Throws: `FileError` for a file that is not there, is none, or cannot be mapped.
+  /// - Throws: `FileError` for a file that is not there, is none, is empty, cannot be mapped, or is what stands in the
+  ///   place of one: an HTML page, a pointer.
   init(_ path: String) throws(FileError) {
     // Without waiting: what is no file, a pipe for example, is refused and not read.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -26,10 +27,7 @@ final class FileMapping {
     self.path = path
     stamp = FileStamp(status)
     let size = Int(status.st_size)
-    guard size > 0 else {
-      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-      return
-    }
+    guard size > 0 else { throw FileError(path, "is empty") }
     guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
       throw FileError(path, "cannot be mapped into memory: \(String(cString: strerror(errno)))")
     }
@@ -38,6 +36,16 @@ final class FileMapping {
     guard !bytes.starts(with: Array("version https://git-lfs".utf8)) else {
       throw FileError(path, "is only the pointer that git-lfs leaves in a file's place; `git lfs pull` brings the file")
     }
+    guard !startsLikePage else {
+      throw FileError(
+        path, "starts like an HTML page, as sites send in a file's place where they ask for a login or have no file")
+    }
+  }
+
+  private var startsLikePage: Bool {
+    let start = String(decoding: bytes.prefix(64), as: UTF8.self).lowercased()
+      .drop { $0.isWhitespace || $0 == "\u{feff}" }
+    return start.hasPrefix("<!doctype html") || start.hasPrefix("<html")
   }
 
   deinit {

@@ -29,11 +29,7 @@ public final class TorchFile {
   /// - Throws: `FileError` where the file is missing, truncated, no such archive, or has anything else in it.
   public init(_ path: String) throws(FileError) {
     let mapping = try FileMapping(path)
-    guard ZipArchive.isArchive(mapping) else {
-      throw FileError(
-        path,
-        "is no file of PyTorch 1.6 or newer, which are zip archives; torch.load and torch.save make one of an older")
-    }
+    guard ZipArchive.isArchive(mapping) else { throw FileError(path, Self.means(mapping)) }
     let archive = try ZipArchive(mapping, path: path)
     guard let pickle = archive.entries.filter({ $0.key.hasSuffix("/data.pkl") }).min(by: { $0.key < $1.key }) else {
       throw FileError(path, "has no entry data.pkl, as the files of PyTorch do")
@@ -49,6 +45,22 @@ public final class TorchFile {
     metadata = try Self.metadata(archive, folder + Self.metadataName)
     self.path = path
     self.mapping = mapping
+  }
+
+  /// What a file is that is no archive.
+  private static func means(_ mapping: FileMapping) -> String {
+    // After a byte each for the protocol of a pickle and its version: the number that PyTorch began its files with.
+    let number: [UInt8] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9]
+    if mapping.bytes.first == 0x80, mapping.bytes.dropFirst(2).starts(with: number) {
+      return "is no file of PyTorch 1.6 or newer, which are zip archives; torch.load and torch.save make one of an "
+        + "older"
+    }
+    if mapping.count > 8, mapping.bytes[8] == UInt8(ascii: "{"),
+      mapping.integer(0, as: UInt64.self) <= UInt64(mapping.count - 8)
+    {
+      return "looks like a safetensors file, which is read as one where its name ends in .safetensors"
+    }
+    return "is no checkpoint that Lethe knows: neither a zip archive, as PyTorch writes them, nor a safetensors file"
   }
 
   /// An entry beside the pickle, which other readers pass over.
