@@ -136,6 +136,31 @@ struct TorchFileTests {
     let bytes = TorchFile.encode(tensors, metadata: ["lethe.base": "abc"])
     let expected = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Fixtures.path("torch/written.pt"))))
     #expect(bytes == expected)
+    try withScratchFolder { folder in
+      try TorchFile.write(tensors, to: folder + "/t.pt", metadata: ["lethe.base": "abc"])
+      #expect(try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/t.pt"))) == expected)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["t.pt"])
+    }
+  }
+
+  @Test("a file is written tensor by tensor: the memory that it takes is that of the largest, and not of all")
+  func memory() async {
+    await #expect(processExitsWith: .success) {
+      let tensors = (0..<64).map { (name: "w\($0)", tensor: Tensor.ones([1 << 19])) }
+      try withScratchFolder { folder in
+        let before = try peak()
+        try TorchFile.write(tensors, to: folder + "/t.pt", half: true)
+        #expect(try peak() - before < 16 << 20)
+      }
+    }
+  }
+
+  @Test("a folder that is not there is told, and nothing is left behind")
+  func unwritable() throws {
+    try withScratchFolder { folder in
+      let error = #expect(throws: FileError.self) { try TorchFile.write([("a", Tensor(1))], to: folder + "/no/t.pt") }
+      #expect(error?.description == "\(folder)/no/t.pt: cannot be written: No such file or directory")
+    }
   }
 
   @Test("reads back the bits it wrote, and writes the same tensors as the same bytes", arguments: [false, true])
@@ -156,4 +181,11 @@ struct TorchFileTests {
       #expect(TorchFile.encode(tensors) == TorchFile.encode(tensors.reversed()))
     }
   }
+}
+
+/// The most memory that this process has held, in bytes.
+private func peak() throws -> Int {
+  let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+  let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+  return try #require(line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }) * 1024
 }

@@ -38,15 +38,7 @@ public enum Safetensors {
     while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
     withUnsafeBytes(of: UInt64(text.count).littleEndian, append)
     text.withUnsafeBytes(append)
-    for (_, kept) in sorted {
-      let tensor = kept.widened
-      if half {
-        let halves = Storage(halving: tensor.storage)
-        append(UnsafeRawBufferPointer(start: halves.halves, count: tensor.count * width))
-      } else {
-        append(UnsafeRawBufferPointer(start: tensor.pointer, count: tensor.count * width))
-      }
-    }
+    for (_, tensor) in sorted { tensor.withFileBytes(half: half, append) }
   }
 
   /// Writes a file of which a reader sees all or nothing.

@@ -1,4 +1,3 @@
-internal import CKernels
 internal import CZlib
 public import Configuration
 
@@ -13,18 +12,30 @@ extension TorchFile {
   public static func encode(
     _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], half: Bool = false
   ) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(byteCount(tensors, half: half))
+    pieces(tensors, metadata, half) { bytes.append(contentsOf: $0) }
+    return bytes
+  }
+
+  /// The same bytes piece by piece: what stands before each entry, each entry, and the directory.
+  private static func pieces(
+    _ tensors: [(name: String, tensor: Tensor)], _ metadata: [String: String], _ half: Bool,
+    _ append: (UnsafeRawBufferPointer) -> Void
+  ) {
     let sorted = tensors.sorted { $0.name < $1.name }
-    var archive = ZipWriter(capacity: byteCount(sorted, half: half))
-    archive.add("archive/data.pkl", PickleWriter.stateDictionary(sorted, half: half))
-    archive.add("archive/byteorder", Array("little".utf8))
+    var archive = ZipWriter()
+    func add(_ name: String, _ content: [UInt8]) { content.withUnsafeBytes { archive.add(name, $0, append) } }
+    add("archive/data.pkl", PickleWriter.stateDictionary(sorted, half: half))
+    add("archive/byteorder", Array("little".utf8))
     for (index, entry) in sorted.enumerated() {
-      numbers(entry.tensor, half: half) { archive.add("archive/data/\(index)", $0) }
+      entry.tensor.withFileBytes(half: half) { archive.add("archive/data/\(index)", $0, append) }
     }
-    archive.add("archive/version", Array("3\n".utf8))
+    add("archive/version", Array("3\n".utf8))
     if !metadata.isEmpty {
-      archive.add("archive/\(metadataName)", Array(JSON.object(metadata.mapValues(JSON.string)).canonical().utf8))
+      add("archive/\(metadataName)", Array(JSON.object(metadata.mapValues(JSON.string)).canonical().utf8))
     }
-    return archive.finished()
+    archive.finish(append)
   }
 
   /// Writes a file of which a reader sees all or nothing.
@@ -37,23 +48,12 @@ extension TorchFile {
       throw FileError(
         path, "cannot be written: a file of PyTorch takes up to 4 GiB here; one ending in .safetensors can be larger")
     }
-    try WholeFile.write(encode(tensors, metadata: metadata, half: half), to: path)
+    try WholeFile.write(to: path) { pieces(tensors, metadata, half, $0) }
   }
 
   /// What a file takes at most: numbers, and for each tensor what stands in the pickle, in the directory and before it.
   private static func byteCount(_ tensors: [(name: String, tensor: Tensor)], half: Bool) -> Int {
     tensors.reduce(1 << 16) { $0 + $1.tensor.count * (half ? 2 : 4) + $1.name.utf8.count + 20 * $1.tensor.rank + 512 }
-  }
-
-  private static func numbers(_ tensor: Tensor, half: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
-    tensor.withUnsafeValues { values in
-      guard half else { return body(UnsafeRawBufferPointer(values)) }
-      let halves = [UInt16](unsafeUninitializedCapacity: values.count) { buffer, count in
-        if let source = values.baseAddress { lethe_to_half(source, buffer.baseAddress!, values.count) }
-        count = values.count
-      }
-      halves.withUnsafeBytes(body)
-    }
   }
 }
 
@@ -132,36 +132,36 @@ private struct PickleWriter {
     for number in numbers { integer(number) }
     code("t")
   }
-
 }
 
 /// A zip archive of entries that are kept as they are, each beginning at a multiple of 64 bytes as PyTorch aligns them.
+/// What is written goes on at once, and only the directory is kept.
 private struct ZipWriter {
-  private var bytes: [UInt8] = []
+  private var position = 0
   private var directory: [UInt8] = []
   private var count = 0
-
-  /// - Parameter capacity: about the bytes that the archive will have
-  init(capacity: Int) { bytes.reserveCapacity(capacity) }
 
   /// The years of a zip archive begin with 1980; the same tensors are to give the same bytes at any time.
   private static let firstOfJanuary1980: UInt16 = 1 << 5 | 1
 
-  mutating func add(_ name: String, _ content: [UInt8]) { content.withUnsafeBytes { add(name, $0) } }
-
-  mutating func add(_ name: String, _ content: UnsafeRawBufferPointer) {
-    let local = bytes.count
+  mutating func add(
+    _ name: String, _ content: UnsafeRawBufferPointer, _ append: (UnsafeRawBufferPointer) -> Void
+  ) {
+    let local = position
     let sum = crc32_z(0, content.bindMemory(to: UInt8.self).baseAddress, content.count)
     let unpadded = local + 30 + name.utf8.count
     // An extra field of its own kind fills the gap; it takes four bytes at least.
     let padding = (64 - (unpadded + 4) % 64) % 64
-    bytes.append(littleEndian: UInt32(0x0403_4b50))
-    bytes += described(content.count, UInt32(sum), name, extra: 4 + padding)
-    bytes += Array(name.utf8)
-    bytes.append(littleEndian: UInt16(0x4246))
-    bytes.append(littleEndian: UInt16(padding))
-    bytes += [UInt8](repeating: 0x5a, count: padding)
-    bytes += content
+    var before: [UInt8] = []
+    before.append(littleEndian: UInt32(0x0403_4b50))
+    before += described(content.count, UInt32(sum), name, extra: 4 + padding)
+    before += Array(name.utf8)
+    before.append(littleEndian: UInt16(0x4246))
+    before.append(littleEndian: UInt16(padding))
+    before += [UInt8](repeating: 0x5a, count: padding)
+    before.withUnsafeBytes(append)
+    append(content)
+    position += before.count + content.count
 
     directory.append(littleEndian: UInt32(0x0201_4b50))
     directory.append(littleEndian: UInt16(0))
@@ -173,17 +173,17 @@ private struct ZipWriter {
     count += 1
   }
 
-  consuming func finished() -> [UInt8] {
-    let start = bytes.count
-    bytes += directory
-    bytes.append(littleEndian: UInt32(0x0605_4b50))
-    bytes += [0, 0, 0, 0]
-    bytes.append(littleEndian: UInt16(count))
-    bytes.append(littleEndian: UInt16(count))
-    bytes.append(littleEndian: UInt32(directory.count))
-    bytes.append(littleEndian: UInt32(start))
-    bytes += [0, 0]
-    return bytes
+  /// Writes the directory, which ends the archive.
+  consuming func finish(_ append: (UnsafeRawBufferPointer) -> Void) {
+    let length = directory.count
+    directory.append(littleEndian: UInt32(0x0605_4b50))
+    directory += [0, 0, 0, 0]
+    directory.append(littleEndian: UInt16(count))
+    directory.append(littleEndian: UInt16(count))
+    directory.append(littleEndian: UInt32(length))
+    directory.append(littleEndian: UInt32(position))
+    directory += [0, 0]
+    directory.withUnsafeBytes(append)
   }
 
   /// What stands alike before an entry and in the directory.
@@ -201,7 +201,6 @@ private struct ZipWriter {
     bytes.append(littleEndian: UInt16(extra))
     return bytes
   }
-
 }
 
 extension [UInt8] {
