@@ -49,11 +49,16 @@ public struct Weights {
     var problems: Problems?
     let source: String
     let stream: RandomStream?
+    /// What the file has of weights in a data type that is not read.
+    let unread: [String: UnreadTensor]
 
-    init(_ tensors: [String: Tensor], source: String, stream: RandomStream?) {
+    init(
+      _ tensors: [String: Tensor], source: String, stream: RandomStream? = nil, unread: [String: UnreadTensor] = [:]
+    ) {
       self.tensors = tensors
       self.source = source
       self.stream = stream
+      self.unread = unread
     }
   }
 
@@ -65,16 +70,18 @@ public struct Weights {
     self.prefix = prefix
   }
 
-  /// - Parameter source: the file or folder that errors name
-  public init(_ tensors: [String: Tensor], source: String) {
-    self.init(Contents(tensors, source: source, stream: nil))
+  /// - Parameters:
+  ///   - source: the file or folder that errors name
+  ///   - unread: what the file has under the name of a weight and in a data type that is not read
+  public init(_ tensors: [String: Tensor], source: String, unread: [String: UnreadTensor] = [:]) {
+    self.init(Contents(tensors, source: source, unread: unread))
   }
 
   /// All tensors of a safetensors file, widened to float32.
   public init(loading file: SafetensorsFile) throws {
     var tensors: [String: Tensor] = [:]
     for name in file.names { tensors[name] = try file.tensor(name) }
-    self.init(tensors, source: file.path)
+    self.init(tensors, source: file.path, unread: file.unread)
   }
 
   /// All tensors of a model's file as float32.
@@ -83,7 +90,7 @@ public struct Weights {
   /// - Throws: `SafetensorsError`, `FileError` or ``WeightsError`` for a file that cannot be read, has values that are
   ///   not finite, or changes while it is read.
   public init(loading file: TensorFile, isMapped: Bool = false) throws {
-    self.init(try file.finiteTensors(isMapped: isMapped), source: file.path)
+    self.init(try file.finiteTensors(isMapped: isMapped), source: file.path, unread: file.unread)
   }
 
   /// Weights of a new model, made as its layers ask for them.
@@ -125,6 +132,9 @@ public struct Weights {
     }
     guard let stream = contents.stream else {
       if noted({ $0.missing.append(name) }, shape) { return Tensor(unset: shape) }
+      if let tensor = contents.unread[name] {
+        throw WeightsError(description: "\(tensor.path): '\(tensor.name)' \(tensor.problem)")
+      }
       let hint = nearest(to: name, among: contents.tensors.keys.sorted()).map { " (is it '\($0)'?)" } ?? ""
       throw WeightsError(description: "\(contents.source): has no weight '\(name)'\(hint)")
     }
@@ -172,6 +182,9 @@ public struct Weights {
   /// The weight of that full name, if there is one.
   public subscript(fullName: String) -> Tensor? { contents.tensors[fullName] }
 
+  /// What the file has under the full name of a weight that is missing, in a data type that is not read.
+  public func unread(_ fullName: String) -> UnreadTensor? { contents.unread[fullName] }
+
   /// The file or folder these weights come from.
   public var source: String { contents.source }
 
@@ -182,12 +195,12 @@ public struct Weights {
       precondition(tensors[name]?.shape == tensor.shape, "'\(name)' of shape \(tensor.shape) replaces no weight")
       tensors[name] = tensor
     }
-    return Weights(Contents(tensors, source: contents.source, stream: nil), prefix: prefix)
+    return Weights(Contents(tensors, source: contents.source), prefix: prefix)
   }
 
   /// These weights with `transform` applied to each.
   public func mapValues(_ transform: (Tensor) -> Tensor) -> Weights {
-    Weights(Contents(contents.tensors.mapValues(transform), source: contents.source, stream: nil), prefix: prefix)
+    Weights(Contents(contents.tensors.mapValues(transform), source: contents.source), prefix: prefix)
   }
 
   /// These weights, watched by a tape.
@@ -203,7 +216,7 @@ public struct Weights {
       return (name, staysHalf ? half : half.widened)
     }
     let tensors = Dictionary(rounded, uniquingKeysWith: { $1 })
-    return Weights(Contents(tensors, source: contents.source, stream: nil), prefix: prefix)
+    return Weights(Contents(tensors, source: contents.source), prefix: prefix)
   }
 
   /// The memory of all weights' values as they are kept.

@@ -157,6 +157,23 @@ import Testing
   }
 
   @Test(arguments: [
+    ("first", "model.diffusion_model.out.0.weight"), ("first", "model.diffusion_model.input_blocks.0.0.weight"),
+    ("second", "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"),
+  ])
+  func `weights of integers are told by their data type and the name that the file gives them`(
+    model: String, name: String
+  ) throws {
+    try withCheckpoint(model) { path, _ in
+      try makeIntegers(of: [name], in: path)
+      let sentence = refusal(path)
+      #expect(
+        sentence.hasPrefix(
+          "\(path): `\(name)`: has the data type I32, which Lethe does not read as weights; it reads F32, F16, BF16"),
+        "\(sentence)")
+    }
+  }
+
+  @Test(arguments: [
     ("conditioner.embedders.0.transformer.text_model.final_layer_norm.weight", "is a Stable Diffusion XL model"),
     ("model.diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale", "is a Flux model"),
     ("model.diffusion_model.joint_blocks.0.context_block.attn.proj.bias", "is a Stable Diffusion 3 model"),

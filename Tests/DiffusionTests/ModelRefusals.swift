@@ -1,3 +1,4 @@
+import Configuration
 import Diffusion
 import Foundation
 import TestSupport
@@ -19,4 +20,16 @@ func refusal(_ path: String) -> String {
   } catch {
     return "\(error)"
   }
+}
+
+/// Has a safetensors file call tensors integers that take as many bytes.
+func makeIntegers(of names: [String], in path: String) throws {
+  var bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
+  let end = 8 + bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+  var header = try JSON.parse(bytes[8..<end], file: path).object ?? [:]
+  for name in names { header[name] = try header[name]?.setting("dtype", to: "I32") }
+  var text = Array(JSON.object(header).canonical().utf8)
+  text += [UInt8](repeating: UInt8(ascii: " "), count: end - 8 - text.count)
+  bytes.replaceSubrange(8..<end, with: text)
+  try WholeFile.write(bytes, to: path)
 }

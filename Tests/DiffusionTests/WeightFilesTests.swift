@@ -114,6 +114,35 @@ import Testing
     }
   }
 
+  private static let notRead = "has the data type I32, which Lethe does not read as weights; it reads F32, F16, BF16"
+    + " and F64"
+
+  @Test func `weights of integers are told by their data type and not as missing`() throws {
+    try withModelFolder { folder in
+      let path = "\(folder)/unet/diffusion_pytorch_model.safetensors"
+      try makeIntegers(of: ["conv_in.weight"], in: path)
+      #expect(refusal(folder) == "\(path): `conv_in.weight`: \(Self.notRead)")
+      try makeIntegers(of: ["conv_in.bias", "conv_out.weight"], in: path)
+      let sentence = refusal(folder)
+      #expect(sentence.hasSuffix("\(Self.notRead); 2 more weights are like it"), "\(sentence)")
+      // The part alone says it too.
+      let error = #expect(throws: WeightsError.self) { try UNet2DConditionModel.read(folder: folder) }
+      #expect(error?.description == "\(path): 'conv_in.weight' \(Self.notRead)")
+    }
+  }
+
+  @Test func `of weights in several pieces the piece is named that has the integers`() throws {
+    try withModelFolder { folder in
+      let (place, tensors) = try taken("vae", of: folder)
+      try Safetensors.write(tensors, to: "\(place)/piece.safetensors")
+      let map = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, JSON.string("piece.safetensors")) })
+      let index: JSON = ["weight_map": .object(map)]
+      try WholeFile.write(index.canonical(), to: "\(place)/diffusion_pytorch_model.safetensors.index.json")
+      try makeIntegers(of: ["quant_conv.bias"], in: "\(place)/piece.safetensors")
+      #expect(refusal(folder) == "\(place)/piece.safetensors: `quant_conv.bias`: \(Self.notRead)")
+    }
+  }
+
   @Test func `a value that is not a number is refused by its tensor and file`() throws {
     try withModelFolder { folder in
       let (place, tensors) = try taken("vae", of: folder)

@@ -21,6 +21,12 @@ struct TorchFileTests {
       #expect(tensor.shape == wanted.shape, "\(name)")
       #expect(bits(tensor) == bits(wanted), "\(name)")
     }
+    #expect(file.unread.mapValues(\.dataType) == ["position_ids": "I64", "flags": "BOOL"])
+    #expect(file.unread["position_ids"]?.shape == [7])
+    let error = #expect(throws: FileError.self) { try file.tensor("flags") }
+    #expect(
+      error?.message == "tensor 'flags' has the data type BOOL, which Lethe does not read as weights; it reads F32, "
+        + "F16, BF16 and F64")
   }
 
   @Test("reads a module's state_dict, which carries more than its tensors")

@@ -48,11 +48,12 @@ struct Checkpoint {
     let folder = Self.folder(of: path)
     stamps = FileStamps(of: ModelFiles.list(of: path).map { "\(folder)/\($0)" })
     file = try TensorFile(path)
-    if let family = ModelFamily.of(weights: file.names) {
+    let all = file.names + file.unread.keys
+    if let family = ModelFamily.of(weights: all) {
       throw ModelFolderError(file: path, "is \(family); \(ModelFamily.opened)")
     }
     for (prefix, part) in [(Self.unet, "UNet"), (Self.autoencoder, "autoencoder"), (Self.text, "text encoder")]
-    where !file.names.contains(where: { $0.hasPrefix(prefix) }) {
+    where !all.contains(where: { $0.hasPrefix(prefix) }) {
       throw ModelFolderError(
         file: path, "is no whole Stable Diffusion model: it has no weights of the \(part), which begin with \(prefix)")
     }
@@ -97,7 +98,11 @@ struct Checkpoint {
     for (name, tensor) in found {
       for (name, tensor) in try names.converted(name, tensor, file: path) { tensors[name] = tensor }
     }
-    return Weights(tensors, source: path)
+    var unread: [String: UnreadTensor] = [:]
+    for (name, tensor) in file.unread where name.hasPrefix(prefix) && !names.isPassedOver(name) {
+      for name in names.converted(name) { unread[name] = tensor }
+    }
+    return Weights(tensors, source: path, unread: unread)
   }
 
   static func prefix(_ part: ModelFolder.Part) -> String {

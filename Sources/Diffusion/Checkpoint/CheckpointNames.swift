@@ -37,20 +37,29 @@ struct CheckpointNames {
   /// A weight under diffusers' name, or three that are one in the file. A name that is not known stays as it is, and is
   /// refused with all others that the model does not ask for.
   func converted(_ name: String, _ tensor: Tensor, file: String) throws -> [(name: String, tensor: Tensor)] {
-    for (fused, kind) in [("in_proj_weight", "weight"), ("in_proj_bias", "bias")] where name.hasSuffix("." + fused) {
+    let names = converted(name)
+    if names.count == 3 {
       guard tensor.rank > 0, tensor.shape[0] % 3 == 0 else {
         throw ModelFolderError(file: file, key: name, "has the shape \(tensor.shape), which are not three in one")
       }
-      let scope = renamed(String(name.dropLast(fused.count + 1)))
       let width = tensor.shape[0] / 3
-      return ["q_proj", "k_proj", "v_proj"].enumerated().map { index, layer in
-        ("\(scope).\(layer).\(kind)", tensor.slice(axis: 0, index * width..<(index + 1) * width))
+      return names.enumerated().map { index, name in
+        (name, tensor.slice(axis: 0, index * width..<(index + 1) * width))
       }
     }
-    let new = renamed(name)
+    let new = names[0]
     // The attention of the autoencoder is a convolution of extent one in the file.
     let isPointwise = new.contains(".mid_block.attentions.") && tensor.rank == 4 && tensor.shape[2...] == [1, 1]
     return [(new, isPointwise ? tensor.reshaped(Array(tensor.shape[..<2])) : tensor)]
+  }
+
+  /// Diffusers' names of what a weight of the file holds: one, or three that are one in the file.
+  func converted(_ name: String) -> [String] {
+    for (fused, kind) in [("in_proj_weight", "weight"), ("in_proj_bias", "bias")] where name.hasSuffix("." + fused) {
+      let scope = renamed(String(name.dropLast(fused.count + 1)))
+      return ["q_proj", "k_proj", "v_proj"].map { "\(scope).\($0).\(kind)" }
+    }
+    return [renamed(name)]
   }
 
   private func renamed(_ name: String) -> String {

@@ -6,6 +6,7 @@ internal import Tensors
 /// Stable Diffusion 1's UNet, which has eight of them on every level.
 struct CheckpointShapes {
   private let shapes: [String: [Int]]
+  private let unread: [String: UnreadTensor]
   private let path: String
   /// Whether the text encoder has the names of OpenCLIP, as Stable Diffusion 2 has it.
   let isOpenCLIP: Bool
@@ -14,7 +15,8 @@ struct CheckpointShapes {
 
   init(_ file: TensorFile) throws {
     path = file.path
-    shapes = try file.names.reduce(into: [:]) { $0[$1] = try file.shape(of: $1) }
+    unread = file.unread
+    shapes = try file.names.reduce(into: file.unread.mapValues(\.shape)) { $0[$1] = try file.shape(of: $1) }
     isOpenCLIP = shapes[Checkpoint.text + "model.token_embedding.weight"] != nil
   }
 
@@ -135,6 +137,7 @@ struct CheckpointShapes {
   }
 
   private func extent(_ name: String, _ axis: Int, of rank: Int) throws -> Int {
+    if let tensor = unread[name] { throw refuse(name, tensor.problem) }
     guard let shape = shapes[name] else { throw refuse(name, "there is no such weight in this file") }
     guard shape.count == rank, shape[axis] > 0 else {
       throw refuse(name, "has the shape \(shape), where \(rank) axes were expected")

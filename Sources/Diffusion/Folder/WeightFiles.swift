@@ -56,15 +56,17 @@ struct WeightFiles {
     guard path.hasSuffix(".json") else { return try Weights(loading: TensorFile(path), isMapped: true) }
     let places = try pieces()
     var tensors: [String: Tensor] = [:]
+    var unread: [String: UnreadTensor] = [:]
     for name in Set(places.values).sorted() {
       let file = try TensorFile("\(folder)/\(name)")
       let wanted = places.filter { $0.value == name }.keys.sorted()
-      if let missing = wanted.first(where: { !file.contains($0) }) {
+      if let missing = wanted.first(where: { !file.contains($0) && file.unread[$0] == nil }) {
         throw ModelFolderError(file: path, key: missing, "this weight is not in \(file.path), as the index says")
       }
       tensors.merge(try file.finiteTensors(isMapped: true) { places[$0] == name }) { $1 }
+      unread.merge(file.unread.filter { places[$0.key] == name }) { $1 }
     }
-    return Weights(tensors, source: path)
+    return Weights(tensors, source: path, unread: unread)
   }
 
   /// The file of each weight, as the index has them. Rows of integers are left out, as they are from the files.

@@ -13,6 +13,13 @@ extension Weights {
   /// - Throws: ``ModelFolderError``
   func refuseProblems() throws {
     let problems = takeProblems()
+    let unread = problems.missing.compactMap { self.unread($0) }
+    if let first = unread.first {
+      // Several weights of the model may be one in the file.
+      let others = Set(unread.map(\.name)).count - 1
+      let rest = others == 0 ? "" : "; \(others) more weight\(others == 1 ? " is" : "s are") like it"
+      throw ModelFolderError(file: first.path, key: first.name, first.problem + rest)
+    }
     let surplus = surplus
     let shapes = problems.misshapen.map { "'\($0.name)' has \($0.shape), the configuration asks for \($0.expected)" }
     switch (problems.missing.count, problems.misshapen.count, surplus.count) {

@@ -10,7 +10,8 @@ public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
 ///
 /// The layout is eight bytes of header length (little-endian), a JSON header that maps each name to dtype, shape and
 /// byte range, and the bytes. F32, F16, BF16 and F64 are read as float32 (``TensorElement``). Tensors of integers (the
-/// row numbers that old text encoders keep) are passed over. The whole header is checked when the file is opened.
+/// row numbers that old text encoders keep) are passed over (``unread``). The whole header is checked when the file is
+/// opened.
 public final class SafetensorsFile {
   private static let integerByteCounts = [
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
@@ -25,6 +26,8 @@ public final class SafetensorsFile {
   public let path: String
   /// The names of all tensors, sorted.
   public let names: [String]
+  /// The tensors that are passed over, by name.
+  public let unread: [String: UnreadTensor]
   /// The free text that the writer left beside the tensors.
   public let metadata: [String: String]
   private let entries: [String: Entry]
@@ -54,7 +57,7 @@ public final class SafetensorsFile {
     }
     dataStart = 8 + Int(headerLength)
     let header = try SafetensorsFile.parseHeader(mapping.bytes[8..<dataStart], path)
-    (entries, metadata) = try SafetensorsFile.readEntries(header, dataCount: mapping.count - dataStart, path)
+    (entries, unread, metadata) = try SafetensorsFile.readEntries(header, dataCount: mapping.count - dataStart, path)
     names = entries.keys.sorted()
   }
 
@@ -86,6 +89,7 @@ public final class SafetensorsFile {
 
   private func entry(_ name: String) throws -> Entry {
     if let entry = entries[name] { return entry }
+    if let tensor = unread[name] { throw SafetensorsError(path, "tensor '\(name)' \(tensor.problem)") }
     let hint = nearest(to: name, among: names).map { " (is it '\($0)'?)" } ?? ""
     throw SafetensorsError(path, "has no tensor '\(name)'\(hint)")
   }
@@ -105,8 +109,9 @@ public final class SafetensorsFile {
 
   private static func readEntries(
     _ header: [String: JSON], dataCount: Int, _ path: String
-  ) throws -> ([String: Entry], [String: String]) {
+  ) throws -> ([String: Entry], [String: UnreadTensor], [String: String]) {
     var entries: [String: Entry] = [:]
+    var unread: [String: UnreadTensor] = [:]
     var metadata: [String: String] = [:]
     var ranges: [(range: Range<Int>, name: String)] = []
     for (name, value) in header.sorted(by: { $0.key < $1.key }) {
@@ -120,7 +125,7 @@ public final class SafetensorsFile {
       else { throw SafetensorsError(path, "tensor '\(name)' lacks a dtype, a shape or two data_offsets") }
       let element = TensorElement(rawValue: type)
       guard let elementByteCount = element?.byteCount ?? integerByteCounts[type] else {
-        throw SafetensorsError(path, "tensor '\(name)' has the dtype \(type); F32, F16, BF16 and F64 are read")
+        throw SafetensorsError(path, "tensor '\(name)' has the dtype \(type); \(TensorElement.listed) are read")
       }
       guard first >= 0, first <= last, last <= dataCount else {
         throw SafetensorsError(
@@ -133,14 +138,18 @@ public final class SafetensorsFile {
         throw SafetensorsError(
           path, "tensor '\(name)' of shape \(extents) in \(type) does not fill its \(ByteCount(last - first).exact)")
       }
-      if let element { entries[name] = Entry(element: element, shape: extents, offset: first) }
+      if let element {
+        entries[name] = Entry(element: element, shape: extents, offset: first)
+      } else {
+        unread[name] = UnreadTensor(name: name, dataType: type, shape: extents, path: path)
+      }
       if first < last { ranges.append((first..<last, name)) }
     }
     ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
     for (a, b) in zip(ranges, ranges.dropFirst()) where a.range.upperBound > b.range.lowerBound {
       throw SafetensorsError(path, "the bytes of tensors '\(a.name)' and '\(b.name)' overlap")
     }
-    return (entries, metadata)
+    return (entries, unread, metadata)
   }
 
   /// The bytes that a tensor takes, or nil where their number does not fit.

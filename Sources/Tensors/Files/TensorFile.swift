@@ -35,6 +35,14 @@ public enum TensorFile {
     }
   }
 
+  /// The tensors that are passed over, by name.
+  public var unread: [String: UnreadTensor] {
+    switch self {
+    case .safetensors(let file): file.unread
+    case .torch(let file): file.unread
+    }
+  }
+
   /// The free text beside the tensors.
   public var metadata: [String: String] {
     switch self {

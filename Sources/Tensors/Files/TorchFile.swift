@@ -4,11 +4,15 @@ public import Configuration
 ///
 /// Such a file is a zip archive of a pickle and of the numbers that its tensors are views of. The pickle is read by
 /// ``PickleReader``, which runs nothing. A checkpoint of a training, with its tensors under `state_dict`, is read as
-/// these alone. Tensors of integers are passed over, as ``SafetensorsFile`` does. Numbers are read as float32
-/// (``TensorElement``).
+/// these alone. Tensors of integers are passed over (``unread``), as ``SafetensorsFile`` does. Numbers are read as
+/// float32 (``TensorElement``).
 public final class TorchFile {
   private static let elements: [String: TensorElement] = [
     "FloatStorage": .float32, "HalfStorage": .float16, "BFloat16Storage": .bfloat16, "DoubleStorage": .float64,
+  ]
+  private static let integers = [
+    "LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8",
+    "BoolStorage": "BOOL",
   ]
 
   private struct Entry {
@@ -21,6 +25,8 @@ public final class TorchFile {
   public let path: String
   /// The names of all tensors, sorted.
   public let names: [String]
+  /// The tensors that are passed over, by name.
+  public let unread: [String: UnreadTensor]
   /// The free text that Lethe left beside the tensors.
   public let metadata: [String: String]
   private let entries: [String: Entry]
@@ -40,7 +46,7 @@ public final class TorchFile {
       throw FileError(path, "was written by a processor with the other byte order")
     }
     let content = try PickleReader.read(UnsafeRawBufferPointer(rebasing: mapping.bytes[pickle.value]), path: path)
-    entries = try Self.entries(of: Self.dictionary(content, path), in: archive, folder: String(folder), path)
+    (entries, unread) = try Self.entries(of: Self.dictionary(content, path), in: archive, folder: String(folder), path)
     names = entries.keys.sorted()
     metadata = try Self.metadata(archive, folder + Self.metadataName)
     self.path = path
@@ -86,10 +92,16 @@ public final class TorchFile {
 
   private static func entries(
     of dictionary: [(key: String, value: PickledValue)], in archive: ZipArchive, folder: String, _ path: String
-  ) throws(FileError) -> [String: Entry] {
+  ) throws(FileError) -> ([String: Entry], [String: UnreadTensor]) {
     var entries: [String: Entry] = [:]
+    var unread: [String: UnreadTensor] = [:]
     for (name, value) in dictionary {
-      guard case .tensor(let view) = value, let element = elements[view.storage.type] else { continue }
+      guard case .tensor(let view) = value else { continue }
+      guard let element = elements[view.storage.type] else {
+        let type = integers[view.storage.type] ?? view.storage.type
+        unread[name] = UnreadTensor(name: name, dataType: type, shape: view.shape, path: path)
+        continue
+      }
       guard let bytes = archive.entries[folder + "data/" + view.storage.key] else {
         throw FileError(path, "tensor '\(name)' lies in an entry \"\(view.storage.key)\" that is not there")
       }
@@ -101,7 +113,7 @@ public final class TorchFile {
       guard entries[name] == nil else { throw FileError(path, "has two tensors '\(name)'") }
       entries[name] = Entry(element: element, start: bytes.lowerBound, view: view)
     }
-    return entries
+    return (entries, unread)
   }
 
   /// Refuses a view that reaches outside its storage.
@@ -161,6 +173,7 @@ public final class TorchFile {
 
   private func entry(_ name: String) throws(FileError) -> Entry {
     if let entry = entries[name] { return entry }
+    if let tensor = unread[name] { throw FileError(path, "tensor '\(name)' \(tensor.problem)") }
     let hint = nearest(to: name, among: names).map { " (is it '\($0)'?)" } ?? ""
     throw FileError(path, "has no tensor '\(name)'\(hint)")
   }

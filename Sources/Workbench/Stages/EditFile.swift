@@ -157,7 +157,8 @@ struct EditFile {
     try refuseOther(base, than: file.metadata[Self.baseKey], by: file.metadata[Self.techniqueKey])
     let names = model.unetWeights.names
     if let missing = names.first(where: { !file.contains($0) }) {
-      throw ModelFolderError(file: path, key: missing, "this weight of the UNet is not in the file")
+      throw ModelFolderError(
+        file: path, key: missing, file.unread[missing]?.problem ?? "this weight of the UNet is not in the file")
     }
     for name in file.names {
       guard let weight = model.unetWeights[name] else {
