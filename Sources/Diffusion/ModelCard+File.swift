@@ -14,9 +14,10 @@ extension ModelCard {
   /// The card of a model's folder, nil where it has none.
   public static func load(folder: String) throws(ModelCardError) -> ModelCard? {
     let file = (folder as NSString).appendingPathComponent(fileName)
-    guard FileManager.default.fileExists(atPath: file) else { return nil }
+    guard FileManager.default.fileExists(atPath: file) || isReadingForbidden(file) else { return nil }
     guard let data = FileManager.default.contents(atPath: file) else {
-      throw ModelCardError(file: file, key: "", message: "cannot be read")
+      let reason = isReadingForbidden(file) ? ": no permission" : ""
+      throw ModelCardError(file: file, key: "", message: "cannot be read" + reason)
     }
     return try decode([UInt8](data), file: file)
   }

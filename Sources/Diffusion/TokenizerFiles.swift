@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Foundation
 
 /// What the files of a tokenizer folder say, checked for shape but not yet put to use.
@@ -18,7 +19,7 @@ struct TokenizerFiles {
   init(folder: String) throws(TokenizerError) {
     func path(_ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
     guard FileManager.default.fileExists(atPath: folder) else {
-      throw TokenizerError(file: folder, message: "there is no such tokenizer folder")
+      throw Self.missing(folder, "there is no such tokenizer folder")
     }
     let ids: [String: Int]
     // In tokenizer.json each added token says for itself whether upper case counts.
@@ -41,7 +42,7 @@ struct TokenizerFiles {
       ids = try Self.vocabulary(model["vocab"] as? [String: Any] ?? [:], file: vocabularyFile)
       merges = try Self.merges(list: model["merges"] as? [Any] ?? [], file: vocabularyFile)
     } else {
-      throw TokenizerError(file: path("vocab.json"), message: "is missing (and there is no tokenizer.json either)")
+      throw Self.missing(path("vocab.json"), "is missing (and there is no tokenizer.json either)")
     }
     var vocabulary = [String](repeating: "", count: ids.count)
     for (token, id) in ids {
@@ -88,9 +89,14 @@ struct TokenizerFiles {
     modelMaxLength = length
   }
 
+  /// What is not found, or cannot be looked for.
+  private static func missing(_ path: String, _ message: String) -> TokenizerError {
+    TokenizerError(file: path, message: isReadingForbidden(path) ? "cannot be read: no permission" : message)
+  }
+
   private static func object(_ file: String) throws(TokenizerError) -> [String: Any] {
     guard let data = FileManager.default.contents(atPath: file) else {
-      throw TokenizerError(file: file, message: "cannot be read")
+      throw missing(file, "cannot be read")
     }
     do {
       guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
@@ -120,10 +126,10 @@ struct TokenizerFiles {
   /// `merges.txt`: an optional first line `#version: ...`, then one merge a line.
   private static func merges(text file: String) throws(TokenizerError) -> [(String, String)] {
     guard FileManager.default.fileExists(atPath: file) else {
-      throw TokenizerError(file: file, message: "is missing: vocab.json alone does not say how words are cut")
+      throw missing(file, "is missing: vocab.json alone does not say how words are cut")
     }
     guard let data = FileManager.default.contents(atPath: file) else {
-      throw TokenizerError(file: file, message: "cannot be read")
+      throw missing(file, "cannot be read")
     }
     var merges: [(String, String)] = []
     let lines = String(decoding: data, as: UTF8.self)

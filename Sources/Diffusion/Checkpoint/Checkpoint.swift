@@ -78,7 +78,8 @@ struct Checkpoint {
   var tokenizer: String {
     get throws {
       let folder = Self.folder(of: path) + "/tokenizer"
-      guard FileManager.default.fileExists(atPath: folder) else {
+      // One that is hidden is for whoever reads it to refuse.
+      guard FileManager.default.fileExists(atPath: folder) || isReadingForbidden(folder) else {
         throw ModelFolderError(
           file: path,
           "has no tokenizer, as no such file has: put the tokenizer folder of its model (vocab.json, merges.txt) at "

@@ -27,7 +27,8 @@ struct ModelFolder {
     self.path = path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw ModelFolderError(file: path, "there is no such model folder")
+      throw ModelFolderError(
+        file: path, isReadingForbidden(path) ? "cannot be read: no permission" : "there is no such model folder")
     }
     guard isFolder.boolValue else {
       let endings = ([".safetensors"] + TensorFile.torchEndings).joined(separator: ", ")

@@ -29,6 +29,9 @@ struct WeightFiles {
   init(folder: String, _ part: ModelFolder.Part) throws {
     let names = Self.names(part)
     guard let name = names.first(where: { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }) else {
+      if let name = names.first(where: { isReadingForbidden("\(folder)/\($0)") }) {
+        throw ModelFolderError(file: "\(folder)/\(name)", "cannot be read: no permission")
+      }
       throw ModelFolderError(
         file: "\(folder)/\(names[0])",
         "this file of the model folder is missing, and so are its variants (.fp16, .bin, and the index of several)")

@@ -14,7 +14,8 @@ public enum PNG {
   /// Reads any PNG as 8-bit red, green, blue; an alpha channel is laid over white.
   public static func read(_ path: String) throws(ImageFileError) -> RGBImage {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw ImageFileError(file: path, message: "cannot be read: no such file, or no permission")
+      throw ImageFileError(
+        file: path, message: "cannot be read: \(isReadingForbidden(path) ? "no permission" : "no such file")")
     }
     return try decode([UInt8](data), file: path)
   }

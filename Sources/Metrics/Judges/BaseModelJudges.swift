@@ -61,8 +61,10 @@ extension MetricContext {
     }
     let folder = modelFolder + "/" + relative
     guard FileManager.default.fileExists(atPath: folder + "/config.json") else {
-      throw MetricError(
-        "\(metric): the judge \"\(name)\" of \"\(card.name)\" is missing: there is no \(folder)/config.json")
+      let problem =
+        isReadingForbidden(folder + "/config.json")
+        ? "cannot be read: no permission for \(folder)" : "is missing: there is no \(folder)/config.json"
+      throw MetricError("\(metric): the judge \"\(name)\" of \"\(card.name)\" \(problem)")
     }
     if let other = NamedJudge.Kind(folder: folder), other != kind {
       let fitting = card.judges.filter { NamedJudge.Kind(folder: modelFolder + "/" + $0.value) == kind }.keys.sorted()

@@ -59,7 +59,8 @@ public final class FileDigests: Sendable {
   public func digest(ofFolder path: String) throws(StoreError) -> Digest {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw StoreError(.unreadable, "cannot read \(path): there is no such file or folder")
+      let reason = isReadingForbidden(path) ? "no permission" : "there is no such file or folder"
+      throw StoreError(.unreadable, "cannot read \(path): \(reason)")
     }
     guard isFolder.boolValue else { return try digest(ofFile: path) }
     var files: [String: JSON] = [:]

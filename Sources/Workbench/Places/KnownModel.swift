@@ -67,9 +67,7 @@ extension Locations {
   ) throws -> KnownModel {
     try refuse(name, taken: taken)
     let full = URL(fileURLWithPath: folder).standardizedFileURL.path
-    guard Self.isModel(full) else {
-      throw NotFound(description: "there is no model in the folder \(folder): it has no model_index.json")
-    }
+    guard Self.isModel(full) else { throw Self.noModel(at: folder) }
     // All that drawing with it would refuse is refused now.
     _ = try DiffusionModel(folder: full)
     let model = KnownModel(name: name, folder: full, isRegistered: true, digests: digests)

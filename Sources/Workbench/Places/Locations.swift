@@ -93,9 +93,11 @@ public struct Locations: Sendable {
       do { registered = try registry.folders() } catch { throw NotFound(description: "\(error)") }
       if let folder = registered[model] {
         guard Self.isModel(folder) else {
-          throw NotFound(
-            description: "the model \"\(model)\" is registered as the folder \(folder), which is no model any more: it "
-              + "has no model_index.json; lethe models remove \(model) forgets it")
+          let which =
+            isReadingForbidden(folder + "/model_index.json")
+            ? "cannot be read: no permission"
+            : "is no model any more: it has no model_index.json; lethe models remove \(model) forgets it"
+          throw NotFound(description: "the model \"\(model)\" is registered as the folder \(folder), which \(which)")
         }
         return folder
       }
@@ -106,13 +108,21 @@ public struct Locations: Sendable {
       throw NotFound(description: "there is no base model \"\(model)\"" + known)
     }
     let path = model.hasPrefix("/") || start == "." || start.isEmpty ? model : start + "/" + model
-    guard Self.isModel(path) || ModelFiles.isSingleFile(path) else {
-      throw NotFound(
-        description: TensorFile.isNamed(path)
-          ? "there is no model file \(path)"
-          : "there is no base model in the folder \(path): it has no model_index.json")
-    }
+    guard Self.isModel(path) || ModelFiles.isSingleFile(path) else { throw Self.noModel(at: path) }
     return path
+  }
+
+  /// Why a path is not taken for that of a model.
+  static func noModel(at path: String) -> NotFound {
+    if TensorFile.isNamed(path) {
+      return NotFound(
+        description: isReadingForbidden(path)
+          ? "the model file \(path) cannot be read: no permission" : "there is no model file \(path)")
+    }
+    return NotFound(
+      description: isReadingForbidden(path + "/model_index.json")
+        ? "the model folder \(path) cannot be read: no permission"
+        : "there is no base model in the folder \(path): it has no model_index.json")
   }
 
   static func isModel(_ folder: String) -> Bool {

@@ -24,7 +24,7 @@ public struct ModelRegistry: Sendable {
   ///
   /// - Throws: `JSONError` for a file that is no JSON, ``Refusal`` for one that is no registry.
   public func folders() throws -> [String: String] {
-    guard FileManager.default.fileExists(atPath: file) else { return [:] }
+    guard FileManager.default.fileExists(atPath: file) || isReadingForbidden(file) else { return [:] }
     let json = try JSON.read(file)
     guard json["format"]?.string == Self.format, let models = json["models"]?.object else {
       throw damaged("it is not a registry of the format \"\(Self.format)\"")

@@ -79,7 +79,7 @@ struct ModelRegistryTests {
       func register() throws {
         _ = try locations.register("tiny", folder: model, taken: [], digests: digests(folder))
       }
-      #expect(refusal(register).hasPrefix("there is no model in the folder \(model)"))
+      #expect(refusal(register).hasPrefix("there is no base model in the folder \(model)"))
       try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: model)
       let config = model + "/unet/config.json"
       let text = try String(contentsOfFile: config, encoding: .utf8)
@@ -88,6 +88,28 @@ struct ModelRegistryTests {
       let sentence = refusal(register)
       #expect(sentence.contains("unet/diffusion_pytorch_model.safetensors"), "\(sentence)")
       #expect(try locations.modelNames.isEmpty)
+    }
+  }
+
+  @Test(
+    "a model folder without permission is told as that and not as missing, named, by its path and by its parts",
+    .enabled(if: geteuid() != 0))
+  func forbidden() throws {
+    try withScratchFolder { folder in
+      let (locations, model) = (locations(folder), folder + "/tiny")
+      try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: model)
+      _ = try locations.register("tiny", folder: model, taken: [], digests: digests(folder))
+      #expect(chmod(model + "/unet", 0) == 0)
+      let part = refusal { _ = try DiffusionModel(folder: model) }
+      #expect(part.hasPrefix(model + "/unet/") && part.hasSuffix("cannot be read: no permission"), "\(part)")
+      #expect(chmod(model + "/unet", 0o700) == 0 && chmod(model, 0) == 0)
+      defer { chmod(model, 0o700) }
+      let path = refusal { _ = try locations.modelFolder(model, from: "") }
+      #expect(path == "the model folder \(model) cannot be read: no permission")
+      let named = refusal { _ = try locations.modelFolder("tiny", from: "") }
+      #expect(named.hasSuffix("is registered as the folder \(model), which cannot be read: no permission"), "\(named)")
+      let again = refusal { _ = try locations.register("again", folder: model, taken: [], digests: digests(folder)) }
+      #expect(again == path)
     }
   }
 
