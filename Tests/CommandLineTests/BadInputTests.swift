@@ -140,6 +140,8 @@ struct BadInputTests {
     expectRefusal(try desk.lethe("models", "add", "mine"), "Missing expected argument '<folder>'")
     expectRefusal(try desk.lethe("models", "remove", "mine"), "no model \"mine\" is registered")
     expectRefusal(try desk.lethe("models", "show", "mine"), "there is no base model \"mine\"")
+    #expect(!desk.exists("lethe-store"), "what is refused leaves nothing behind")
+    try FileManager.default.createDirectory(atPath: desk.path("lethe-store"), withIntermediateDirectories: true)
     try desk.write("lethe-store/models.json", "{")
     expectRefusal(try desk.lethe("models"), "lethe-store/models.json")
     expectRefusal(try desk.lethe("generate", "a circle", "--model", "mine"), "lethe-store/models.json")

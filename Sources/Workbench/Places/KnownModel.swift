@@ -56,7 +56,7 @@ extension Locations {
   }
 
   /// Gives a model folder a name, by which it can be used from then on. The folder has to open as a model, and its
-  /// files are hashed once.
+  /// files are hashed once. The store is made where it is missing.
   ///
   /// - Parameters:
   ///   - folder: seen from where the program was started
@@ -72,6 +72,8 @@ extension Locations {
     _ = try DiffusionModel(folder: full)
     let model = KnownModel(name: name, folder: full, isRegistered: true, digests: digests)
     if let problem = model.problem { throw ModelRegistry.Refusal(description: problem) }
+    // What is refused leaves no store behind.
+    _ = try Store.open(store)
     digests.save()
     try registry.add(name, folder: full)
     return model

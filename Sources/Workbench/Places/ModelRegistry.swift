@@ -61,13 +61,14 @@ public struct ModelRegistry: Sendable {
   /// - Throws: ``Refusal`` for a name that is not registered.
   @discardableResult
   public func remove(_ name: String) throws -> String {
+    func unknown(among names: [String]) -> Refusal {
+      Refusal(description: "no model \"\(name)\" is registered in \(file)" + suggestion(for: name, among: names))
+    }
+    // A change begins with the files of a store, which a refusal should not leave.
+    guard FileManager.default.fileExists(atPath: file) else { throw unknown(among: []) }
     var removed = ""
     try change { folders in
-      guard let folder = folders.removeValue(forKey: name) else {
-        throw Refusal(
-          description: "no model \"\(name)\" is registered in \(file)"
-            + suggestion(for: name, among: folders.keys.sorted()))
-      }
+      guard let folder = folders.removeValue(forKey: name) else { throw unknown(among: folders.keys.sorted()) }
       removed = folder
     }
     return removed

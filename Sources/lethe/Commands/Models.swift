@@ -57,7 +57,6 @@ struct ModelsAdd: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    _ = try store.open(create: true)
     let model = try store.locations.register(
       name, folder: folder, taken: Catalogue.standard.names, digests: store.digests())
     output.print(ModelText.json(model), else: { ModelText.table([model]) })
