@@ -55,11 +55,11 @@ extension Locations {
     return known
   }
 
-  /// Gives a model folder a name, by which it can be used from then on. The folder has to open as a model, and its
-  /// files are hashed once. The store is made where it is missing.
+  /// Gives a model a name, by which it can be used from then on. It has to open, and its files are hashed once. The
+  /// store is made where it is missing.
   ///
   /// - Parameters:
-  ///   - folder: seen from where the program was started
+  ///   - folder: the model's, or its file where it is a single one, seen from where the program was started
   ///   - taken: names that mean something else already, of techniques and metrics for example
   /// - Throws: ``ModelRegistry/Refusal`` for a name that cannot be given; what the folder is refused for.
   public func register(
@@ -67,7 +67,7 @@ extension Locations {
   ) throws -> KnownModel {
     try refuse(name, taken: taken)
     let full = URL(fileURLWithPath: folder).standardizedFileURL.path
-    guard Self.isModel(full) else { throw Self.noModel(at: folder) }
+    guard Self.isModel(full) || ModelFiles.isSingleFile(full) else { throw Self.noModel(at: folder) }
     // All that drawing with it would refuse is refused now.
     _ = try DiffusionModel(folder: full)
     let model = KnownModel(name: name, folder: full, isRegistered: true, digests: digests)

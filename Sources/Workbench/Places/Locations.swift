@@ -92,12 +92,8 @@ public struct Locations: Sendable {
       let registered: [String: String]
       do { registered = try registry.folders() } catch { throw NotFound(description: "\(error)") }
       if let folder = registered[model] {
-        guard Self.isModel(folder) else {
-          let which =
-            isReadingForbidden(folder + "/model_index.json")
-            ? "cannot be read: no permission"
-            : "is no model any more: it has no model_index.json; lethe models remove \(model) forgets it"
-          throw NotFound(description: "the model \"\(model)\" is registered as the folder \(folder), which \(which)")
+        guard Self.isModel(folder) || ModelFiles.isSingleFile(folder) else {
+          throw Self.noModel(at: folder, registeredAs: model)
         }
         return folder
       }
@@ -123,6 +119,18 @@ public struct Locations: Sendable {
       description: isReadingForbidden(path + "/model_index.json")
         ? "the model folder \(path) cannot be read: no permission"
         : "there is no base model in the folder \(path): it has no model_index.json")
+  }
+
+  /// The same for one that has a name.
+  private static func noModel(at path: String, registeredAs name: String) -> NotFound {
+    let isFile = TensorFile.isNamed(path)
+    let (kind, reason) =
+      isFile
+      ? ("file", "is not there any more") : ("folder", "is no model any more: it has no model_index.json")
+    let which =
+      isReadingForbidden(isFile ? path : path + "/model_index.json")
+      ? "cannot be read: no permission" : "\(reason); lethe models remove \(name) forgets it"
+    return NotFound(description: "the model \"\(name)\" is registered as the \(kind) \(path), which \(which)")
   }
 
   static func isModel(_ folder: String) -> Bool {

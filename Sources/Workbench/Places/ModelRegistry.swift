@@ -2,7 +2,8 @@ internal import Configuration
 internal import Foundation
 internal import Store
 
-/// The model folders that the user of a store has given names: the file `models.json` of the store.
+/// The model folders, and models in single files, that the user of a store has given names: the file `models.json` of
+/// the store, where `folder` is either.
 ///
 /// A registered name means its folder wherever an experiment or a command names a model. The registry holds no model:
 /// folders stay where they are, and whoever moves one registers it anew.

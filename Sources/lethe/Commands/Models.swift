@@ -4,10 +4,10 @@ import Workbench
 
 struct Models: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the models that can be named, and give names to model folders.",
+    abstract: "List the models that can be named, and give names to model folders and files.",
     discussion: """
-      A model is a folder in the layout of diffusers. One that has been given a name is used by it wherever a command \
-      or an experiment names a model:
+      A model is a folder in the layout of diffusers, or a Stable Diffusion 1 or 2 in a single file. One that has been \
+      given a name is used by it wherever a command or an experiment names a model:
 
         lethe models add sd14 ~/models/stable-diffusion-v1-4
         lethe models
@@ -16,7 +16,7 @@ struct Models: ParsableCommand {
         lethe plan experiments/ssd.json --base-model sd14
         lethe models remove sd14
 
-      Names belong to a store (its file models.json); the folders stay where they are. A model's files are hashed \
+      Names belong to a store (its file models.json); the models stay where they are. A model's files are hashed \
       once, and again when their size, times or inode change.
       """,
     subcommands: [ModelsList.self, ModelsAdd.self, ModelsRemove.self, ModelsShow.self],
@@ -39,18 +39,19 @@ struct ModelsList: ParsableCommand {
 struct ModelsAdd: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "add",
-    abstract: "Give a model folder a name.",
+    abstract: "Give a model a name.",
     discussion: """
-      The folder has to open as a model, and its files are hashed once, which takes some seconds for each 4 GiB. It \
-      stays where it is.
+      It has to open as a model, and its files are hashed once, which takes some seconds for each 4 GiB. It stays \
+      where it is.
 
         lethe models add sd14 ~/models/stable-diffusion-v1-4
+        lethe models add sd15 ~/models/v1-5-pruned.safetensors
       """)
 
   @Argument(help: "The name: letters, digits, \"-\", \"_\" and \".\".")
   var name: String
 
-  @Argument(help: "A folder in the layout of diffusers.")
+  @Argument(help: "A folder in the layout of diffusers, or a single file.")
   var folder: String
 
   @OptionGroup var store: StoreOptions
@@ -65,7 +66,7 @@ struct ModelsAdd: ParsableCommand {
 
 struct ModelsRemove: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "remove", abstract: "Forget the name of a model folder; the folder stays as it is.",
+    commandName: "remove", abstract: "Forget the name of a model; the model stays as it is.",
     discussion: """
         lethe models remove sd14
       """)

@@ -6,7 +6,7 @@ import Workbench
 /// Models as `lethe models` prints them.
 enum ModelText {
   static func table(_ models: [KnownModel]) -> String {
-    guard !models.isEmpty else { return "no models; lethe models add NAME FOLDER gives one a name" }
+    guard !models.isEmpty else { return "no models; lethe models add NAME PATH gives one a name" }
     var columns = Columns(["name", "family", "parameters", "bytes", "precision", "digest", "folder"], numbers: [2, 3])
     for model in models {
       guard let summary = model.summary else {

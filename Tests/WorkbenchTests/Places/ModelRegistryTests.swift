@@ -49,6 +49,48 @@ struct ModelRegistryTests {
     }
   }
 
+  /// A model in a single file, with the folders beside it that it needs.
+  private func writeSingleFile(_ path: String) throws {
+    let fixture = try JSON.read(Fixtures.path("checkpoint.json"))["first"]
+    var weights = fixture?["others"]?.object ?? [:]
+    for part in ["text_encoder", "unet", "vae"] {
+      for (_, origin) in fixture?[part]?["weights"]?.object ?? [:] {
+        weights[try #require(origin[0]?.string)] = origin[1]
+      }
+    }
+    try Safetensors.write(
+      weights.map { name, shape in
+        (name: name, tensor: RandomStream(seed: 1, name).normal(shape.array?.compactMap(\.integer) ?? []))
+      }, to: path)
+    try FileManager.default.copyItem(
+      atPath: Fixtures.path("tiny-diffusers/tokenizer"),
+      toPath: (path as NSString).deletingLastPathComponent + "/tokenizer")
+  }
+
+  @Test("a model in a single file is given a name as a folder is, and a file that is gone is told as one")
+  func singleFile() throws {
+    try withScratchFolder { folder in
+      let (locations, model) = (locations(folder), folder + "/sd.safetensors")
+      func register(_ path: String) throws -> KnownModel {
+        try locations.register("sd", folder: path, taken: [], digests: digests(folder))
+      }
+      #expect(refusal { _ = try register(model) } == "there is no model file \(model)")
+      #expect(!FileManager.default.fileExists(atPath: locations.store))
+      try writeSingleFile(model)
+      let known = try register(model)
+      #expect(known.folder == model && known.summary?.parts.count == 3)
+      #expect(try locations.modelFolder("sd", from: "anywhere") == model)
+      #expect(try locations.knownModel("sd", digests(folder)).digest == known.digest)
+      #expect(try locations.knownModels(digests(folder)).map(\.problem) == [nil])
+
+      try FileManager.default.removeItem(atPath: model)
+      let gone = refusal { _ = try locations.modelFolder("sd", from: "") }
+      #expect(
+        gone == "the model \"sd\" is registered as the file \(model), which is not there any more; lethe models "
+          + "remove sd forgets it")
+    }
+  }
+
   @Test(
     "a name that looks like a path, has other characters, is reserved or means something else already is refused",
     arguments: [
