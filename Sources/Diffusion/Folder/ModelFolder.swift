@@ -35,7 +35,7 @@ struct ModelFolder {
       throw ModelFolderError(
         file: path, "is no model: neither a folder in the layout of diffusers nor a single file (\(endings))")
     }
-    stamps = FileStamps(of: ModelFiles.list(of: path).map { "\(path)/\($0)" })
+    stamps = FileStamps(ofModel: path)
     let index = try ConfigurationFile(path: "\(path)/model_index.json")
     let pipeline = try index.string("_class_name")
     if let family = ModelFamily.named(pipeline) {
@@ -81,13 +81,16 @@ extension DiffusionModel.Architecture {
 }
 
 /// Files as they were when a model began to be read.
-struct FileStamps {
+public struct FileStamps {
   private let stamps: [(path: String, stamp: FileStamp?)]
 
   init(of paths: [String]) { stamps = paths.map { ($0, FileStamp($0)) } }
 
+  /// Those of a diffusers folder, for whoever reads parts of it alone; see ``DiffusionModel/confirmUnchanged()``.
+  public init(ofModel folder: String) { self.init(of: ModelFiles.list(of: folder).map { "\(folder)/\($0)" }) }
+
   /// - Throws: ``ModelFolderError`` naming a file that is not as it was.
-  func confirmUnchanged() throws {
+  public func confirmUnchanged() throws {
     for (path, stamp) in stamps where FileStamp(path) != stamp {
       throw ModelFolderError(file: path, "changed while the model was being read")
     }

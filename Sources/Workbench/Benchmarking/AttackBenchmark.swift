@@ -66,6 +66,7 @@ public struct AttackBenchmark {
       try parallelMap(Parallel.threadCount) { try ringABell(model, $0) }.reduce(0, +)
     }
     try monitor.advance(to: 3, of: 3)
+    try model.confirmUnchanged()
     return result
   }
 

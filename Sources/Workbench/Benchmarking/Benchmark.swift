@@ -81,6 +81,7 @@ public struct Benchmark {
     try monitor.advance(to: batches.count + 1, of: total)
     result.perFisherSample = try perFisherSample(model, monitor)
     try monitor.advance(to: total, of: total)
+    try model.confirmUnchanged()
     result.productSpeed = ProductSpeed.operationsPerSecond()
     return result
   }

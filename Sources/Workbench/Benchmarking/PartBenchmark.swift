@@ -67,8 +67,10 @@ public struct PartBenchmark {
   /// - Parameters:
   ///   - folder: a diffusers folder; only the part that works is read
   ///   - monitor: progress in passes
-  /// - Throws: `CancellationError` between two passes, or the error of a folder that cannot be read.
+  /// - Throws: `CancellationError` between two passes, or the error of a folder that cannot be read, or changed
+  ///   meanwhile.
   public func run(folder: String, monitor: WorkMonitor) throws -> Result {
+    let stamps = FileStamps(ofModel: folder)
     var result = Result(work: work)
     result.bytesBeforeLoading = PeakMemory.current
     result.threads = Parallel.threadCount
@@ -96,6 +98,7 @@ public struct PartBenchmark {
         [result.batch, vae.config.latentChannels, result.latentSize, result.latentSize])
       try measure(&result, monitor) { _ = vae.decode(latents) }
     }
+    try stamps.confirmUnchanged()
     result.productSpeed = ProductSpeed.operationsPerSecond()
     return result
   }

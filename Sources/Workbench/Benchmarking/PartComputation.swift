@@ -34,11 +34,12 @@ public struct PartComputation {
   ///   - folder: a diffusers folder; a part is read when it is needed, and dropped after that
   ///   - inputs: a file with the inputs of all parts that were asked for
   ///   - monitor: progress in parts
-  /// - Throws: ``PartInputError`` for an input that does not fit, the error of a file that cannot be read, or
-  ///   `CancellationError` between two parts.
+  /// - Throws: ``PartInputError`` for an input that does not fit, the error of a file that cannot be read or changed
+  ///   meanwhile, or `CancellationError` between two parts.
   public func run(
     folder: String, inputs: SafetensorsFile, monitor: WorkMonitor
   ) throws -> [(name: String, tensor: Tensor)] {
+    let stamps = FileStamps(ofModel: folder)
     let inputs = PartInputs(file: inputs)
     var outputs: [(name: String, tensor: Tensor)] = []
     for (done, part) in parts.enumerated() {
@@ -55,6 +56,7 @@ public struct PartComputation {
       }
     }
     try monitor.advance(to: parts.count, of: parts.count)
+    try stamps.confirmUnchanged()
     return outputs
   }
 

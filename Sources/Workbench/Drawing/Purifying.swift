@@ -13,7 +13,7 @@ extension Runner {
   ///     itself
   ///   - monitor: progress in steps
   /// - Throws: ``ReproductionError`` for a run without an edit, ``PictureOrderError`` for a picture of another size
-  ///   than the model draws.
+  ///   than the model draws, `ModelFolderError` for a base model that changed meanwhile.
   public func purify(
     _ picture: RGBImage, by run: Digest, prompt: String, invertsWithBase: Bool, monitor: WorkMonitor
   ) throws -> Purification.Result {
@@ -26,7 +26,10 @@ extension Runner {
     }
     let purification = Purification(
       inverting: try invertsWithBase ? baseModel(of: run) : edited, drawing: edited, settings: settings, prompt: prompt)
-    return try purification(picture, progress: monitor.progress, isCancelled: monitor.isCancelled)
+    let result = try purification(picture, progress: monitor.progress, isCancelled: monitor.isCancelled)
+    // Weights show the memory of their files: what was drawn from a model that changed meanwhile is of neither.
+    try models.confirmUnchanged()
+    return result
   }
 
   /// The prompt that purification takes where nobody says what the picture shows: the concepts that the run erases.

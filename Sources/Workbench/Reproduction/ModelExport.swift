@@ -10,7 +10,8 @@ extension Runner {
   ///
   /// - Returns: the digest of the run's base model.
   /// - Throws: ``ReproductionError`` for a run without an edit and for an edit of inference time that no weights
-  ///   express; `ConfigurationError` for a folder that is not empty.
+  ///   express; `ConfigurationError` for a folder that is not empty; `ModelFolderError` for a base model that changed
+  ///   meanwhile.
   public func export(_ run: Digest, to folder: String) throws -> Digest {
     let record = try store.run(run)
     let point = try point(of: record, run: run)
@@ -35,6 +36,13 @@ extension Runner {
     model.card?.sparseAutoencoders = nil
     for (_, place) in base.card?.judges ?? [:] { try Self.copy(place, from: base.folder, to: folder) }
     try model.write(to: folder, half: technique.generation.useFP16)
+    do {
+      try models.confirmUnchanged()
+    } catch {
+      // What was written is of neither model, and is none without its index.
+      try WholeFile.remove("\(folder)/model_index.json")
+      throw error
+    }
     return base.digest
   }
 

@@ -44,6 +44,7 @@ extension Runner {
       attribution(plan.editSeed), modules: modules, trials: trials, share: share)
     let result = try check.run(
       model, values: estimates["attribution"] ?? [:], monitor: monitor.work("check"))
+    try models.confirmUnchanged()
     return AttributionReport(
       weights: result.weights, share: result.share, predicted: result.predicted, actual: result.actual,
       correlation: result.correlation)

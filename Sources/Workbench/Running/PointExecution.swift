@@ -46,7 +46,8 @@ final class PointExecution {
     tensors = [:]
     if let path = plan.technique.savePath {
       try EditFile(point.resolve(path), toBe: "written").write(
-        edit.edit(from: objects), of: model(plan.base), base: plan.base, maker: point.maker(plan.technique))
+        edit.edit(from: objects), of: model(plan.base), base: plan.base, maker: point.maker(plan.technique),
+        confirming: runner.models.confirmUnchanged)
     }
     let key = { plan.key(of: $0, edit: edit) }
     var images = try draw(plan.requests, as: "images", plan, key: key) { try edited(plan, by: edit) }

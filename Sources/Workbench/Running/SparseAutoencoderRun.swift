@@ -83,6 +83,8 @@ extension Runner {
       estimate, EditContext(model: model, seed: seed, monitor: monitor.work(estimate.name), stateFile: state.file))
     let digest = try TensorSet.keep(tensors, in: store.objects)
     let entry = CacheEntry(key: key, outputs: ["tensors": digest], seconds: seconds(since: began))
+    // The key names the model's files as they were.
+    try models.confirmUnchanged()
     try results.put([entry])
     try state.remove()
     return entry

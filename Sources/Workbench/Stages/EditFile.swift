@@ -51,8 +51,11 @@ struct EditFile {
 
   /// Writes an edit, making the folder where it is missing.
   ///
+  /// - Parameter confirming: throws where the model changed while it was written; the file is removed then
   /// - Throws: `ConfigurationError` for an edit that the file cannot hold, `FileError` where it cannot be written.
-  func write(_ edit: ModelEdit, of model: DiffusionModel, base: BaseModel, maker: Maker) throws {
+  func write(
+    _ edit: ModelEdit, of model: DiffusionModel, base: BaseModel, maker: Maker, confirming: () throws -> Void
+  ) throws {
     guard edit.replacedTextEncoderTensors.isEmpty else {
       throw ConfigurationError(
         "\(path) cannot be written: it would hold the UNet alone, and the edit changes the text encoder; lethe export "
@@ -81,6 +84,10 @@ struct EditFile {
         "concepts": maker.concepts.json,
       ]
       try WholeFile.write(Array((header.canonical() + "\n").utf8) + edit.pruned.encoded, to: path)
+    }
+    do { try confirming() } catch {
+      try WholeFile.remove(path)
+      throw error
     }
   }
 
