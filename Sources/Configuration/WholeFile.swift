@@ -61,10 +61,30 @@ public enum WholeFile {
       code = errno
     }
     // Somebody else may have made it meanwhile; and where nothing may be made, what is there is asked for still.
+    guard isFolder(path) else { throw FileError(path, "cannot make this folder", code) }
+  }
+
+  /// Makes the folder that a file is to lie in, unless it is there.
+  public static func makeFolder(for file: String) throws(FileError) {
+    if let folder = parent(of: file) { try makeFolder(folder) }
+  }
+
+  /// Refuses a path that no file could be written to, so that it is known before the work whose result it is to take.
+  /// Nothing is written.
+  ///
+  /// - Parameter makesFolders: whether folders that are missing are made before the file is written
+  /// - Throws: ``FileError`` with the sentence that writing would end with.
+  public static func confirmWritable(_ path: String, makesFolders: Bool = false) throws(FileError) {
+    if isFolder(path) { throw FileError(path, "cannot be written", EISDIR) }
+    var folder = parent(of: path) ?? "."
+    while makesFolders, folder != ".", access(folder, F_OK) != 0, errno == ENOENT { folder = parent(of: folder) ?? "." }
+    guard access(folder, W_OK | X_OK) == 0 else { throw FileError(path, "cannot be written", errno) }
+    guard isFolder(folder) else { throw FileError(path, "cannot be written", ENOTDIR) }
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
     var information = stat()
-    guard stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR else {
-      throw FileError(path, "cannot make this folder", code)
-    }
+    return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
   }
 
   /// Removes a file if it is there.

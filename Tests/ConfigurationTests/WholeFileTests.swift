@@ -37,6 +37,47 @@ struct WholeFileTests {
     }
   }
 
+  @Test("what could not be written is told before there is anything to write, and nothing is made")
+  func confirming() throws {
+    try withFolder {
+      try WholeFile.write("text", to: folder + "/file")
+      try WholeFile.makeFolder(folder + "/taken")
+      func refusal(_ path: String, makesFolders: Bool = false) -> String {
+        do throws(FileError) {
+          try WholeFile.confirmWritable(folder + path, makesFolders: makesFolders)
+          return "none"
+        } catch {
+          return error.description
+        }
+      }
+      #expect(refusal("/new") == "none" && refusal("/file") == "none")
+      #expect(refusal("/taken") == "\(folder)/taken: cannot be written: Is a directory")
+      #expect(refusal("/a/b/c") == "\(folder)/a/b/c: cannot be written: No such file or directory")
+      #expect(refusal("/a/b/c", makesFolders: true) == "none")
+      for makesFolders in [false, true] {
+        let found = refusal("/file/b", makesFolders: makesFolders)
+        #expect(found == "\(folder)/file/b: cannot be written: Not a directory", "\(found)")
+      }
+      #expect(names.sorted() == ["file", "taken"])
+      try WholeFile.confirmWritable("name-of-no-folder")
+      try WholeFile.confirmWritable("folder-of-no-name/file", makesFolders: true)
+    }
+  }
+
+  @Test("a folder that may not be written to is told before there is anything to write", .enabled(if: geteuid() != 0))
+  func forbidden() throws {
+    try withFolder {
+      try WholeFile.makeFolder(folder + "/closed")
+      #expect(chmod(folder + "/closed", 0o500) == 0)
+      for path in ["/closed/a", "/closed/a/b"] {
+        let error = #expect(throws: FileError.self) {
+          try WholeFile.confirmWritable(folder + path, makesFolders: true)
+        }
+        #expect(error?.description == "\(folder)\(path): cannot be written: Permission denied")
+      }
+    }
+  }
+
   @Test("folders are made with those above them, again without complaint, and not over a file")
   func folders() throws {
     try withFolder {

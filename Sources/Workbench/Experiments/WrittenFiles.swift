@@ -11,6 +11,18 @@ extension Component {
   }
 }
 
+extension ExperimentPoint {
+  /// Refuses files that settings name and that could not be written when the work is done. Folders that are missing
+  /// are made then.
+  func checkWrittenFiles() throws(ConfigurationError) {
+    for (keyPath, path) in ([technique] + attacks + metrics).flatMap(\.writtenFiles) {
+      do throws(FileError) { try WholeFile.confirmWritable(resolve(path), makesFolders: true) } catch {
+        throw ConfigurationError(file: file, keyPath: keyPath, error.description)
+      }
+    }
+  }
+}
+
 extension FieldDescription {
   /// Whether the setting names a file that a run writes. What is written changes no result; what is read does.
   var isWrittenFile: Bool { role == .path && !affectsResult }

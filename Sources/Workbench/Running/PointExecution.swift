@@ -34,6 +34,7 @@ final class PointExecution {
     let began = ContinuousClock.now
     let plan = try runner.stages(of: point)
     // Said before hours of work and not after them.
+    try point.checkWrittenFiles()
     if let path = plan.technique.savePath { try EditFile.check(savePath: path, base: plan.base, point: point) }
     finish("base", plan.base.digest, cached: true, since: began, details: plan.base.json)
 
@@ -210,7 +211,10 @@ final class PointExecution {
     let prompts = AdversarialPrompts(targets: attack.targets, found: found)
     let bytes = Array(prompts.csv.utf8)
     outputs.append(RunRecord.Output(name: attack.stageName, digest: try objects.add(bytes)))
-    if let path = attack.attack.generatedPromptsOutput { try WholeFile.write(bytes, to: point.resolve(path)) }
+    if let path = attack.attack.generatedPromptsOutput.map(point.resolve) {
+      try WholeFile.makeFolder(for: path)
+      try WholeFile.write(bytes, to: path)
+    }
     details.merge(prompts.summary(of: attack.targets).object ?? [:]) { $1 }
     finish(
       attack.stageName, PointStages.together(keys, as: attack.stageName).digest,

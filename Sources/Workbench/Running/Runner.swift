@@ -66,14 +66,14 @@ public final class Runner {
 
   /// Refuses what can be seen to be wrong in points before any of them is run: metrics that their base model cannot
   /// answer, attacks that have no room in their prompts, judges that cannot be read, files that are missing or not for
-  /// their base model, and edits in a format that cannot be written. A mistake in the last point is then no loss of
-  /// hours.
+  /// their base model, and files that could not be written. A mistake in the last point is then no loss of hours.
   ///
   /// - Throws: `ConfigurationError`, or what a file is refused for.
   public func check(_ points: [ExperimentPoint]) throws {
     var judges: Set<String> = []
     for point in points {
       let stages = try stages(of: point)
+      try point.checkWrittenFiles()
       for folder in stages.metrics.flatMap(\.judgeFolders) where judges.insert(folder).inserted {
         try checkJudge(folder: folder)
       }

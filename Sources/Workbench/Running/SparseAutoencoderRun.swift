@@ -37,6 +37,7 @@ extension Runner {
     }
     digests.save()
     let target = try path(place, base, layer: filled.autoencoder.layer)
+    try WholeFile.confirmWritable(target, makesFolders: true)
     let sampler = filled.generation.sampler
     let estimate = filled.autoencoder.training(sampler: sampler, seed: UInt64(filled.seed))
     let code = TechniqueCode(code: code, techniqueFiles: catalogue.techniqueFiles)
@@ -66,7 +67,7 @@ extension Runner {
           name: estimate.name, key: key.digest, cached: known != nil, seconds: seconds(since: began),
           details: SparseAutoencoder.Fit(tensors: tensors)?.json),
         RunRecord.Output(name: estimate.name, digest: digest))
-      try WholeFile.makeFolder((target as NSString).deletingLastPathComponent)
+      try WholeFile.makeFolder(for: target)
       try trained.write(to: target)
       if place == .baseModel { try declare(target, of: filled.autoencoder.layer, base) }
     }

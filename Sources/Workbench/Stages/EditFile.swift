@@ -61,8 +61,7 @@ struct EditFile {
         "\(path) cannot be written: it would hold the UNet alone, and the edit changes the text encoder; lethe export "
           + "writes the whole model")
     }
-    let folder = (path as NSString).deletingLastPathComponent
-    if !folder.isEmpty { try WholeFile.makeFolder(folder) }
+    try WholeFile.makeFolder(for: path)
     switch content {
     case .weights:
       let tensors = try edit.applied(to: model).unetWeights.tensors

@@ -39,6 +39,7 @@ struct Forward: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
+    try WholeFile.confirmWritable(results)
     let folder = try store.locations.modelFolder(model, from: ".")
     let file = try SafetensorsFile(inputs)
     Interruption.listen()

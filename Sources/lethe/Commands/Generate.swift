@@ -96,6 +96,7 @@ struct Generate: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
+    for file in [out, saveLatents].compactMap(\.self) { try WholeFile.confirmWritable(file) }
     var (model, settings) = try source()
     if let steps { settings.steps = steps }
     if let guidanceScale { settings.guidanceScale = guidanceScale }

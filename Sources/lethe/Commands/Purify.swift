@@ -58,6 +58,7 @@ struct Purify: ParsableCommand, ComputingCommand {
   }
 
   func run() throws {
+    for file in [out, reconstruction].compactMap(\.self) { try WholeFile.confirmWritable(file) }
     let image = try PNG.read(picture)
     let store = try store.open()
     let runner = self.store.runner(store)

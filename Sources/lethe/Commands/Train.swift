@@ -60,6 +60,7 @@ struct TrainShapes: ParsableCommand, ComputingCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
+    try WholeFile.confirmWritable(out + "/model_index.json", makesFolders: true)
     let training = TrainingRun(
       store: try store.open(create: true), recipe: try ShapesRecipe(folder: recipe, overrides: Train.overrides(set)),
       recipeFolder: recipe)

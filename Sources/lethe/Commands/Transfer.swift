@@ -29,6 +29,7 @@ struct Transfer: ParsableCommand, ComputingCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
+    if let csv { try WholeFile.confirmWritable(csv) }
     let runner = store.runner(try store.open(create: true))
     let points = try experiment.experiments().flatMap { try runner.points(of: $0) }
     guard points.count > 1 else { throw ValidationError("transfer takes two models or more, found \(points.count)") }

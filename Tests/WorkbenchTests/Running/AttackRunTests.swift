@@ -114,6 +114,25 @@ struct AttackRunTests {
     #expect(error?.description.contains("2 points of this experiment would all write prompts.csv") == true)
   }
 
+  @Test("a file for prompts that could not be written is refused before any is searched, and its folder is made")
+  func unwritableFile() throws {
+    let bench = try SmallWorkbench(judged: true)
+    try WholeFile.write("", to: bench.folder + "/occupied")
+    func writing(_ path: String) throws -> JSON {
+      try attacked(limit: 2).setting(
+        "attacks.random_tokens.config.generated_prompts_output", to: .string(path))
+    }
+    let error = #expect(throws: ConfigurationError.self) {
+      try bench.runner().check(bench.points(writing("occupied/prompts.csv")))
+    }
+    #expect(
+      error?.description.hasSuffix(
+        "attacks.random_tokens.config.generated_prompts_output: \(bench.folder)/occupied/prompts.csv: cannot be "
+          + "written: Not a directory") == true)
+    #expect(try bench.run(writing("new/prompts.csv"))[0].record.error == nil)
+    #expect(FileManager.default.fileExists(atPath: bench.folder + "/new/prompts.csv"))
+  }
+
   @Test("an interrupted search goes on with the next prompt")
   func interruption() throws {
     let bench = try SmallWorkbench(judged: true)

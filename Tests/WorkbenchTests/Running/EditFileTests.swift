@@ -70,6 +70,21 @@ struct EditFileTests {
     #expect(try refusal(square).contains("w.safetensors erases \"circle\", and not \"square\""))
   }
 
+  @Test("a file that could not be written is refused by its key before anything is computed")
+  func unwritable() throws {
+    try WholeFile.write("", to: path("occupied"))
+    try WholeFile.makeFolder(path("taken.safetensors"))
+    for (name, reason) in [("occupied/w.safetensors", "Not a directory"), ("taken.safetensors", "Is a directory")] {
+      let document = try with(small, "technique.config.save_path", .string(name))
+      let error = #expect(throws: ConfigurationError.self) { try bench.runner().check(bench.points(document)) }
+      #expect(
+        error?.description
+          == "\(path("ssd.json")): technique.config.save_path: \(path(name)): cannot be written: \(reason)")
+      #expect(try refusal(document) == error?.description)
+    }
+    #expect(try bench.store.cache.list().isEmpty)
+  }
+
   @Test("somebody else's weights, which name no base model, are taken by names and shapes")
   func foreignWeights() throws {
     let first = try bench.run(with(small, "technique.config.save_path", "w.safetensors"))[0]
