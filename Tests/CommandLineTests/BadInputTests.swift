@@ -61,10 +61,10 @@ struct BadInputTests {
   func memory() throws {
     let desk = try Desk()
     try desk.write("ssd.json", Desk.experiment(Desk.ssd))
-    let words = "and --memory gives it 10.0 MiB"
-    for (arguments, stage) in [
-      (["run", "ssd.json"], "fisher.forget would need "), (["generate", "a circle"], "drawing would need "),
-      (["bench", "--part", "unet-gradient"], "unet-gradient would need "),
+    for (arguments, stage, words) in [
+      (["run", "ssd.json"], "stages do not fit into the memory that --memory gives them, 10.0 MiB", "fisher.forget "),
+      (["generate", "a circle"], "drawing would need ", "and --memory gives it 10.0 MiB"),
+      (["bench", "--part", "unet-gradient"], "unet-gradient would need ", "and --memory gives it 10.0 MiB"),
     ] {
       let model = arguments[0] == "run" ? [] : ["--model", "./model"]
       let outcome = try desk.lethe.start(arguments + model + ["--memory", "10MiB"]).finish()

@@ -1,5 +1,6 @@
 import Configuration
 import Diffusion
+import Foundation
 import Store
 import TestSupport
 import Testing
@@ -74,7 +75,7 @@ struct MemoryBudgetTests {
     await #expect(processExitsWith: .success) {
       try Self.fit(SmallWorkbench(), 64 << 30)
       #expect(Checkpointing.current == .bySize)
-      #expect(MemoryLimits.images == 16)
+      #expect(MemoryLimits.images == .max && MemoryLimits.gradients == .max)
     }
   }
 
@@ -96,16 +97,55 @@ struct MemoryBudgetTests {
     }
   }
 
-  @Test("what cannot fit is refused with the stage and what it would need, and nothing is computed")
+  @Test("all stages that cannot fit are told at once with what each would need, and nothing is computed or chosen")
   func refusal() async {
     await #expect(processExitsWith: .success) {
       let bench = try SmallWorkbench()
       let error = #expect(throws: MemoryError.self) { try Self.fit(bench, 1 << 20) }
-      let sentence = error?.description ?? ""
-      #expect(sentence.hasPrefix("fisher.forget would need "))
-      #expect(sentence.hasSuffix(" MiB of memory at least, and --memory gives it 1.0 MiB"))
+      let parts = (error?.description ?? "").components(separatedBy: ": ")
+      #expect(parts.first?.hasPrefix("4 stages do not fit into the memory that --memory gives them, 1.0 MiB") == true)
+      let needs = parts.last?.components(separatedBy: ", ") ?? []
+      #expect(needs.map { $0.prefix { $0 != " " } } == ["fisher.forget", "fisher.retain", "edit", "images"])
+      #expect(needs.allSatisfy { $0.hasSuffix(" MiB") }, "\(needs)")
+      #expect(MemoryLimits.images == .max && Checkpointing.current == .bySize)
       let entries = try bench.store.cache.list()
       #expect(entries.isEmpty)
+    }
+  }
+
+  @Test("one stage that cannot fit is told with what it would need")
+  func oneStage() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      try bench.run(small)
+      // Other images alone.
+      let points = try bench.points(with(small, "metrics.0.config.limit", 9))
+      let error = #expect(throws: MemoryError.self) {
+        try bench.runner().fit(points, into: MemoryBudget(ByteCount(1 << 20)))
+      }
+      let sentence = error?.description ?? ""
+      #expect(sentence.hasPrefix("images would need "))
+      #expect(sentence.hasSuffix(" MiB of memory at least, and --memory gives it 1.0 MiB"))
+    }
+  }
+
+  @Test("of more than ten stages ten are told and the number of the others, and stages of several experiments whose")
+  func manyStages() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let one = try bench.points(small)
+      var others: [ExperimentPoint] = []
+      for name in ["a", "b"] {
+        let experiment = try Experiment(small, file: "\(bench.folder)/\(name).json", catalogue: .small)
+        others += try bench.runner().points(of: experiment)
+      }
+      let error = #expect(throws: MemoryError.self) {
+        try bench.runner(Self.afresh).fit(one + others, into: MemoryBudget(ByteCount(1 << 20)))
+      }
+      let sentence = error?.description ?? ""
+      #expect(sentence.hasPrefix("12 stages do not fit"))
+      #expect(sentence.contains("fisher.forget of ssd ") && sentence.contains("images of a "))
+      #expect(sentence.hasSuffix(" MiB and 2 more"), "\(sentence)")
     }
   }
 

@@ -2,11 +2,24 @@ public import Configuration
 public import Diffusion
 internal import Erasure
 public import Store
-internal import Tensors
 
-/// What would not fit into the memory that a command was given, in one sentence.
+/// What would not fit into the memory that there is, in one sentence.
 public struct MemoryError: Error, Equatable, CustomStringConvertible {
   public let description: String
+
+  /// - Parameter stages: those that do not fit, and the bytes that each needs at least
+  init(_ stages: [(name: String, bytes: Int)], in budget: MemoryBudget) {
+    if stages.count == 1 {
+      description =
+        "\(stages[0].name) would need \(ByteCount(stages[0].bytes)) of memory at least, and --memory gives it "
+        + "\(budget.limit)"
+    } else {
+      let needs = stages.prefix(10).map { "\($0.name) \(ByteCount($0.bytes))" }.joined(separator: ", ")
+      description =
+        "\(stages.count) stages do not fit into the memory that --memory gives them, \(budget.limit); at least they "
+        + "would need: \(needs)" + (stages.count > 10 ? " and \(stages.count - 10) more" : "")
+    }
+  }
 }
 
 /// The memory that one process may take. What bounds it, and changes no result, is chosen for it: first checkpoints on
@@ -19,42 +32,25 @@ public struct MemoryBudget {
 
   public init(_ limit: ByteCount) { self.limit = limit }
 
-  /// A stage that draws.
+  /// Chooses what bounds the memory so that each need fits.
   ///
-  /// - Parameters:
-  ///   - images: as many as would be drawn at a time without a budget
-  ///   - need: bytes, for so many at a time
-  /// - Throws: ``MemoryError`` where not even one image fits.
-  func fit(_ stage: String, images: Int, need: (Int) -> Int) throws {
-    var images = min(images, MemoryLimits.images)
-    while images > 1, need(images) > limit.bytes { images /= 2 }
-    try refuse(stage, unless: need(images))
-    MemoryLimits.images = min(MemoryLimits.images, images)
-  }
-
-  /// A stage that goes back through the UNet.
-  ///
-  /// - Parameters:
-  ///   - samples: as many gradients as would be held at a time without a budget
-  ///   - need: bytes, for so many at a time
-  /// - Throws: ``MemoryError`` where not even one sample fits.
-  func fit(_ stage: String, samples: Int, need: (Int, Checkpointing) -> Int) throws {
-    var (samples, checkpointing) = (min(samples, MemoryLimits.gradients), Checkpointing.current)
-    // Of maps that are small beside the weights a repeated block may take more than what it saves.
-    if need(samples, checkpointing) > limit.bytes, need(samples, .always) < need(samples, checkpointing) {
-      checkpointing = .always
+  /// - Throws: ``MemoryError`` with all that cannot fit; nothing is chosen then.
+  func fit(_ needs: [MemoryNeed]) throws(MemoryError) {
+    var choices = MemoryChoices()
+    var short: [(name: String, bytes: Int)] = []
+    for need in needs {
+      choices.tighten(for: need, within: limit.bytes)
+      let bytes = choices.bytes(need)
+      guard bytes > limit.bytes else { continue }
+      // A stage that draws and trains, or that several points have, is told once.
+      if let known = short.firstIndex(where: { $0.name == need.stage }) {
+        short[known].bytes = max(short[known].bytes, bytes)
+      } else {
+        short.append((need.stage, bytes))
+      }
     }
-    while samples > 1, need(samples, checkpointing) > limit.bytes { samples -= 1 }
-    try refuse(stage, unless: need(samples, checkpointing))
-    Checkpointing.current = checkpointing
-    MemoryLimits.gradients = min(MemoryLimits.gradients, samples)
-  }
-
-  /// - Throws: ``MemoryError`` where `need` bytes are more than there are.
-  func refuse(_ stage: String, unless need: Int) throws {
-    guard need > limit.bytes else { return }
-    throw MemoryError(
-      description: "\(stage) would need \(ByteCount(need)) of memory at least, and --memory gives it \(limit)")
+    guard short.isEmpty else { throw MemoryError(short, in: self) }
+    choices.apply()
   }
 }
 
@@ -64,9 +60,13 @@ extension MemoryBudget {
   /// - Throws: ``MemoryError``, or the error of a folder that cannot be read.
   public func fitDrawing(_ count: Int, _ settings: SamplerSettings, folder: String) throws {
     let estimate = try MemoryEstimate(folder: folder)
-    try fit("drawing", images: min(count, PictureOrder.batchSize)) {
-      estimate.drawing(images: $0, texts: settings.isGuided ? 2 : 1, settings, half: false)
-    }
+    try fit([
+      MemoryNeed(
+        "drawing",
+        .drawing(images: min(count, PictureOrder.batchSize)) {
+          estimate.drawing(images: $0, texts: settings.isGuided ? 2 : 1, settings, half: false)
+        })
+    ])
   }
 
   /// A part that is timed.
@@ -74,7 +74,9 @@ extension MemoryBudget {
   /// - Throws: ``MemoryError``, or the error of a folder that cannot be read.
   public func fit(_ benchmark: PartBenchmark, folder: String) throws {
     let estimate = try MemoryEstimate(folder: folder)
-    try fit(benchmark.work.rawValue, samples: 1) { _, checkpointing in estimate.bytes(of: benchmark, checkpointing) }
+    try fit([
+      MemoryNeed(benchmark.work.rawValue, .gradients(samples: 1) { _, way in estimate.bytes(of: benchmark, way) })
+    ])
   }
 }
 
@@ -95,92 +97,36 @@ extension Runner {
   public func fit(drawing count: Int, by run: Digest, into budget: MemoryBudget) throws {
     let stages = try stages(of: point(of: store.run(run), run: run))
     let estimate = try MemoryEstimate(folder: stages.base.folder)
-    try budget.fit("drawing", images: min(count, PictureOrder.batchSize)) {
-      estimate.drawing(
-        images: $0, texts: stages.technique.textsPerStep, stages.technique.samplerSettings,
-        half: stages.technique.generation.useFP16)
-    }
+    let technique = stages.technique
+    try budget.fit([
+      MemoryNeed(
+        "drawing",
+        .drawing(images: min(count, PictureOrder.batchSize)) {
+          estimate.drawing(
+            images: $0, texts: technique.textsPerStep, technique.samplerSettings, half: technique.generation.useFP16)
+        })
+    ])
   }
 
   /// Chooses what bounds the memory of points that are about to run, so that each stage that the cache does not answer
   /// fits into a budget. What an edit replaces is not counted: it is not known before there is one.
   ///
-  /// - Throws: ``MemoryError`` for the first stage that cannot fit, or what a base model's folder is refused for.
+  /// - Throws: ``MemoryError`` with all stages that cannot fit, or what a base model's folder is refused for.
   public func fit(_ points: [ExperimentPoint], into budget: MemoryBudget) throws {
     let entries = KnownEntries(store.cache)
+    let isOne = Set(points.map(\.experiment)).count == 1
     var estimates: [String: MemoryEstimate] = [:]
+    var needs: [MemoryNeed] = []
     for point in points {
       let stages = try stages(of: point)
       let plan = try Planner(stages, store, entries).plan()
       let open = Set(plan.stages.filter { !$0.isCached || !options.readsCache }.map(\.name)).subtracting(["base"])
       let estimate = try estimates[stages.base.identity] ?? MemoryEstimate(folder: stages.base.folder)
       estimates[stages.base.identity] = estimate
-      try fit(stages, open, estimate, budget)
-    }
-  }
-
-  private func fit(
-    _ stages: PointStages, _ open: Set<String>, _ estimate: MemoryEstimate, _ budget: MemoryBudget
-  ) throws {
-    let (settings, half) = (stages.technique.samplerSettings, stages.technique.generation.useFP16)
-    // Sums that this run has made itself stay until the edit is made of them.
-    var held = 0
-    for stage in stages.estimates where open.contains(stage.name) {
-      if stage.work?.forwards ?? 0 > 0 {
-        try budget.fit(stage.name, images: PictureOrder.batchSize) {
-          held + estimate.drawing(images: $0, texts: settings.isGuided ? 2 : 1, settings, half: false)
-        }
-      }
-      if stage.work?.gradients ?? 0 > 0 {
-        if stage.sumsGradients {
-          try fit(stage, beside: held, estimate, budget)
-        } else {
-          try fit(training: stage.name, stages.technique.trainingMemory, beside: held, estimate, budget)
-        }
-      }
-      if stage.sumsGradients { held += estimate.unetGradients }
-    }
-    if open.contains("edit") {
-      try budget.refuse("edit", unless: held + estimate.model)
-      if stages.editWork?.gradients ?? 0 > 0 {
-        try fit(training: "edit", stages.technique.trainingMemory, beside: held, estimate, budget)
+      needs += stages.memoryNeeds(estimate, batchSize: options.batchSize, where: open.contains).map { need in
+        isOne ? need : MemoryNeed("\(need.stage) of \(point.experiment)", need.work)
       }
     }
-    func drawing(_ stage: String, texts: Int) throws {
-      guard open.contains(stage) else { return }
-      try budget.fit(stage, images: options.batchSize) {
-        estimate.drawing(images: $0, texts: texts, settings, half: half)
-      }
-    }
-    try drawing("images", texts: stages.technique.textsPerStep)
-    try drawing("images.attack", texts: stages.technique.textsPerStep)
-    try drawing("images.base", texts: settings.isGuided ? 2 : 1)
-    for attack in stages.attacks where open.contains(attack.stageName) {
-      if stages.work(of: attack)?.gradients ?? 0 > 0 {
-        try budget.fit(attack.stageName, samples: 1) { estimate.gradients(samples: $0, $1, withWeights: false) }
-      }
-      try drawing(attack.stageName, texts: stages.technique.textsPerStep)
-    }
-  }
-
-  private func fit(
-    _ stage: Estimate, beside held: Int, _ estimate: MemoryEstimate, _ budget: MemoryBudget
-  ) throws {
-    try budget.fit(stage.name, samples: Parallel.threadCount) { samples, checkpointing in
-      held + estimate.unetGradients + estimate.gradients(samples: samples, checkpointing, withWeights: true)
-    }
-  }
-
-  /// - Parameter memory: of the technique's training; nil where it trains few of the weights
-  private func fit(
-    training stage: String, _ memory: TrainingMemory?, beside held: Int, _ estimate: MemoryEstimate,
-    _ budget: MemoryBudget
-  ) throws {
-    guard let memory else {
-      return try budget.fit(stage, samples: 1) { held + estimate.gradients(samples: $0, $1, withWeights: false) }
-    }
-    try budget.fit(stage, samples: memory.samplesAtATime(estimate.weights(of: memory.group))) {
-      held + estimate.training(memory, samples: $0, $1)
-    }
+    try budget.fit(needs)
   }
 }
