@@ -2,6 +2,7 @@ import Configuration
 import Diffusion
 import Foundation
 import Store
+import Tensors
 import TestSupport
 import Testing
 import Workbench
@@ -146,6 +147,53 @@ struct MemoryBudgetTests {
       #expect(sentence.hasPrefix("12 stages do not fit"))
       #expect(sentence.contains("fisher.forget of ssd ") && sentence.contains("images of a "))
       #expect(sentence.hasSuffix(" MiB and 2 more"), "\(sentence)")
+    }
+  }
+
+  @Test("pictures that start from latents count as many as these are, at their size")
+  func latents() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let run = try bench.run(small)[0].run
+      func isRoomy(_ bytes: Int, _ start: PictureOrder.Start, _ run: Digest?) throws -> Bool {
+        let budget = MemoryBudget(ByteCount(bytes))
+        MemoryLimits.images = .max
+        do {
+          if let run {
+            try bench.runner().fit(drawing: start, by: run, into: budget)
+          } else {
+            try budget.fitDrawing(start, SamplerSettings(), folder: bench.modelFolder)
+          }
+        } catch is MemoryError {
+          return false
+        }
+        return MemoryLimits.images == .max
+      }
+      /// The smallest budget, in steps of 4 kB, that bounds nothing.
+      func need(_ start: PictureOrder.Start, of run: Digest? = nil) throws -> Int {
+        var (tight, roomy) = (1 << 20, 1 << 30)
+        while roomy - tight > 1 << 12 {
+          let middle = (tight + roomy) / 2
+          if try isRoomy(middle, start, run) { roomy = middle } else { tight = middle }
+        }
+        return roomy
+      }
+      func latents(_ shape: [Int]) throws -> PictureOrder.Start {
+        let path = bench.folder + "/\(shape.map(String.init).joined(separator: "x")).safetensors"
+        try Safetensors.write([(name: "latents", tensor: Tensor.zeros(shape))], to: path)
+        return .file(path)
+      }
+      for run in [nil, run] {
+        let (one, eight) = (try need(.seed(0, count: 1), of: run), try need(.seed(0, count: 8), of: run))
+        #expect(one < eight)
+        #expect(try need(latents([1, 4, 8, 8]), of: run) == one)
+        #expect(try need(latents([8, 4, 8, 8]), of: run) == eight)
+        #expect(try need(latents([1, 4, 32, 32]), of: run) > one)
+      }
+      // What holds no latents is refused by its name.
+      let wrong = PictureOrder.Start.file(bench.modelFolder + "/unet/diffusion_pytorch_model.safetensors")
+      let error = #expect(throws: SafetensorsError.self) { try need(wrong) }
+      #expect(error?.description.contains("has no tensor 'latents'") == true)
     }
   }
 

@@ -20,6 +20,20 @@ public struct PictureOrder: Sendable {
     case file(String)
   }
 
+  /// How many pictures there will be, and the height and width of their latents where a file decides them.
+  ///
+  /// - Throws: `SafetensorsError` for a file that does not hold latents.
+  static func extent(_ start: Start) throws -> (count: Int, size: (height: Int, width: Int)?) {
+    switch start {
+    case .seed(_, let count): return (count, nil)
+    case .file(let path):
+      let shape = try SafetensorsFile(path).shape(of: "latents")
+      // Others are refused when they are held against the model.
+      guard shape.count == 4, !shape.contains(0) else { return (1, nil) }
+      return (shape[0], (shape[2], shape[3]))
+    }
+  }
+
   public init(prompt: String, settings: SamplerSettings, start: Start) {
     self.prompt = prompt
     self.settings = settings

@@ -63,6 +63,25 @@ public struct MemoryEstimate: Sendable {
     return (half ? halfModel : model) + max(steps, pictures)
   }
 
+  /// Pictures that somebody asks for by hand.
+  ///
+  /// - Throws: `SafetensorsError` for a file that does not hold latents.
+  func drawing(
+    _ start: PictureOrder.Start, texts: Int, _ settings: SamplerSettings, half: Bool
+  ) throws -> MemoryNeed {
+    let (count, size) = try PictureOrder.extent(start)
+    var settings = settings
+    if let size {
+      settings.height = size.height * architecture.vae.reduction
+      settings.width = size.width * architecture.vae.reduction
+    }
+    return MemoryNeed(
+      "drawing",
+      .drawing(images: min(count, PictureOrder.batchSize)) { [settings] in
+        drawing(images: $0, texts: texts, settings, half: half)
+      })
+  }
+
   /// Gradients of the UNet's loss, of so many samples at a time.
   ///
   /// - Parameter withWeights: whether all weights are asked for, rather than the text or few of the weights

@@ -57,16 +57,10 @@ public struct MemoryBudget {
 extension MemoryBudget {
   /// Pictures that are drawn by hand with a model in float32.
   ///
-  /// - Throws: ``MemoryError``, or the error of a folder that cannot be read.
-  public func fitDrawing(_ count: Int, _ settings: SamplerSettings, folder: String) throws {
+  /// - Throws: ``MemoryError``, or the error of a folder or of latents that cannot be read.
+  public func fitDrawing(_ start: PictureOrder.Start, _ settings: SamplerSettings, folder: String) throws {
     let estimate = try MemoryEstimate(folder: folder)
-    try fit([
-      MemoryNeed(
-        "drawing",
-        .drawing(images: min(count, PictureOrder.batchSize)) {
-          estimate.drawing(images: $0, texts: settings.isGuided ? 2 : 1, settings, half: false)
-        })
-    ])
+    try fit([estimate.drawing(start, texts: settings.isGuided ? 2 : 1, settings, half: false)])
   }
 
   /// A part that is timed.
@@ -93,18 +87,14 @@ extension Runner {
 
   /// The same for pictures that the edited model of a past run is about to draw.
   ///
-  /// - Throws: ``MemoryError``, ``ReproductionError``.
-  public func fit(drawing count: Int, by run: Digest, into budget: MemoryBudget) throws {
+  /// - Throws: ``MemoryError``, ``ReproductionError``, or the error of latents that cannot be read.
+  public func fit(drawing start: PictureOrder.Start, by run: Digest, into budget: MemoryBudget) throws {
     let stages = try stages(of: point(of: store.run(run), run: run))
     let estimate = try MemoryEstimate(folder: stages.base.folder)
     let technique = stages.technique
     try budget.fit([
-      MemoryNeed(
-        "drawing",
-        .drawing(images: min(count, PictureOrder.batchSize)) {
-          estimate.drawing(
-            images: $0, texts: technique.textsPerStep, technique.samplerSettings, half: technique.generation.useFP16)
-        })
+      estimate.drawing(
+        start, texts: technique.textsPerStep, technique.samplerSettings, half: technique.generation.useFP16)
     ])
   }
 

@@ -45,7 +45,7 @@ extension Runner {
       throw ErasureError("the training of an autoencoder needs no other estimate")
     }
     if try results.lookup(key) == nil {
-      try budget?.fitDrawing(PictureOrder.batchSize, sampler, folder: base.folder)
+      try budget?.fitDrawing(.seed(0, count: PictureOrder.batchSize), sampler, folder: base.folder)
       _ = try SparseAutoencoder.width(of: filled.autoencoder.layer, in: models.load(base).unetWeights)
     }
     var recorded = RecordedTraining(store: store, name: "sae", file: file, recipe: filled.encode())

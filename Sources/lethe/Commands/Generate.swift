@@ -108,8 +108,7 @@ struct Generate: ParsableCommand, ComputingCommand {
       Console.warn("the model never saw \(unknown.map { "\"\($0)\"" }.joined(separator: ", ")) in training")
     }
     if let warning = model.tokenizer.truncationWarning([prompt, negativePrompt]) { Console.warn(warning) }
-    let order = PictureOrder(
-      prompt: prompt, settings: settings, start: latents.map { .file($0) } ?? .seed(seed, count: count ?? 1))
+    let order = PictureOrder(prompt: prompt, settings: settings, start: start)
     Interruption.listen()
     let progress = ProgressLine()
     let drawing = try order.draw(model, monitor: progress.monitor("drawing"))
@@ -122,18 +121,20 @@ struct Generate: ParsableCommand, ComputingCommand {
     output.print(json(files, settings, model), else: { written.joined(separator: "\n") })
   }
 
+  private var start: PictureOrder.Start { latents.map { .file($0) } ?? .seed(seed, count: count ?? 1) }
+
   /// The model, and how it likes to draw.
   private func source() throws -> (DiffusionModel, SamplerSettings) {
     if let runName {
       let store = try store.open()
       let (runner, run) = (self.store.runner(store), try store.run(named: runName))
-      if let budget = memory.budget { try runner.fit(drawing: count ?? 1, by: run, into: budget) }
+      if let budget = memory.budget { try runner.fit(drawing: start, by: run, into: budget) }
       return try runner.model(of: run)
     }
     let folder = try store.locations.modelFolder(model ?? "shapes", from: ".")
     // Read no weight for what cannot be drawn.
     try memory.budget?.fitDrawing(
-      count ?? 1, SamplerSettings(guidanceScale: guidanceScale ?? SamplerSettings().guidanceScale), folder: folder)
+      start, SamplerSettings(guidanceScale: guidanceScale ?? SamplerSettings().guidanceScale), folder: folder)
     let model = try DiffusionModel(folder: folder)
     for assumption in model.assumptions { Console.warn(assumption) }
     guard let sampler = model.card?.sampler else { return (model, SamplerSettings()) }
