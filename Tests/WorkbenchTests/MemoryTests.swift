@@ -114,6 +114,62 @@ struct MemoryBudgetTests {
     }
   }
 
+  @Test("what cannot fit into this machine is refused without being asked, and told as that")
+  func machine() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let points = try bench.points(small)
+      let error = #expect(throws: MemoryError.self) { try bench.runner().fit(points, into: .machine(of: 1 << 20)) }
+      let sentence = error?.description ?? ""
+      #expect(sentence.hasPrefix("4 stages do not fit into the memory that this machine has, 1.0 MiB; at least they"))
+      #expect(sentence.hasSuffix("; --memory gives another size, to be tried all the same"), "\(sentence)")
+      #expect(MemoryLimits.images == .max && Checkpointing.current == .bySize)
+      // This one is large enough, and nothing is chosen.
+      try bench.runner().fit(points, into: .machine)
+      #expect(MemoryLimits.images == .max && MemoryLimits.gradients == .max && Checkpointing.current == .bySize)
+    }
+  }
+
+  @Test("a model that cannot be read is for the run to say and record, unless a budget was asked for")
+  func unreadable() async {
+    await #expect(processExitsWith: .success) {
+      let bench = try SmallWorkbench()
+      let points = try bench.points(small)
+      try WholeFile.remove(bench.modelFolder + "/vae/diffusion_pytorch_model.safetensors")
+      try bench.runner().fit(points, into: .machine)
+      #expect(throws: (any Error).self) { try bench.runner().fit(points, into: MemoryBudget(ByteCount(64 << 30))) }
+      #expect(try bench.runner().run(points)[0].record.error?.contains("is missing") == true)
+    }
+  }
+
+  @Test(
+    "a machine's memory is the least of its own and of what its control groups allow",
+    arguments: [
+      ("", [:], 1000),
+      ("0::/a/b\n", ["sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/memory.max": "700\n"], 700),
+      ("0::/a/b\n", ["sys/fs/cgroup/a/b/memory.max": "600\n", "sys/fs/cgroup/a/memory.max": "700\n"], 600),
+      // The root of a container, whose path on the host leads nowhere.
+      ("0::/\n", ["sys/fs/cgroup/memory.max": "500\n"], 500),
+      ("0::/of/the/host\n", ["sys/fs/cgroup/memory.max": "500\n"], 500),
+      (
+        "9:cpu,memory:/a\n0::/\n",
+        ["sys/fs/cgroup/memory/a/memory.limit_in_bytes": "400\n", "sys/fs/cgroup/memory.max": "9223372036854771712\n"],
+        400
+      ),
+      ("3:cpuset:/a\n", ["sys/fs/cgroup/memory/a/memory.limit_in_bytes": "400\n"], 1000),
+      ("nonsense\n", ["sys/fs/cgroup/memory.max": "500\n"], 1000),
+      ("0::/\n", ["sys/fs/cgroup/memory.max": "many\n"], 1000),
+    ] as [(String, [String: String], Int)])
+  func controlGroups(groups: String, limits: [String: String], total: Int) throws {
+    try withScratchFolder { root in
+      for (name, text) in limits.merging(["proc/self/cgroup": groups], uniquingKeysWith: { $1 }) {
+        try WholeFile.makeFolder(for: "\(root)/\(name)")
+        try WholeFile.write(text, to: "\(root)/\(name)")
+      }
+      #expect(MachineMemory.limit(physical: 1000, root: root) == total)
+    }
+  }
+
   @Test("one stage that cannot fit is told with what it would need")
   func oneStage() async {
     await #expect(processExitsWith: .success) {

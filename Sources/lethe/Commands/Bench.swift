@@ -163,7 +163,7 @@ struct Bench: ParsableCommand, ComputingCommand {
     benchmark.batch = batch
     benchmark.latentSize = latentSize
     benchmark.repeats = repeats
-    try memory.budget?.fit(benchmark, folder: folder)
+    try memory.budget.fit(benchmark, folder: folder)
     Interruption.listen()
     let progress = ProgressLine()
     let result = try benchmark.run(folder: folder, monitor: progress.monitor(part.rawValue))

@@ -48,7 +48,7 @@ struct CheckCAD: ParsableCommand, ComputingCommand {
     guard let point = points.first, points.count == 1 else {
       throw ValidationError("a check takes one point, and these experiments have \(points.count)")
     }
-    if let budget = memory.budget { try runner.fit([point], into: budget) }
+    try runner.fit([point], into: memory.budget)
     Interruption.listen()
     let report = try runner.checkAttribution(of: point, trials: trials, share: share, monitor: RunProgress().monitor)
     output.print(

@@ -128,12 +128,12 @@ struct Generate: ParsableCommand, ComputingCommand {
     if let runName {
       let store = try store.open()
       let (runner, run) = (self.store.runner(store), try store.run(named: runName))
-      if let budget = memory.budget { try runner.fit(drawing: start, by: run, into: budget) }
+      try runner.fit(drawing: start, by: run, into: memory.budget)
       return try runner.model(of: run)
     }
     let folder = try store.locations.modelFolder(model ?? "shapes", from: ".")
     // Read no weight for what cannot be drawn.
-    try memory.budget?.fitDrawing(
+    try memory.budget.fitDrawing(
       start, SamplerSettings(guidanceScale: guidanceScale ?? SamplerSettings().guidanceScale), folder: folder)
     let model = try DiffusionModel(folder: folder)
     for assumption in model.assumptions { Console.warn(assumption) }

@@ -64,7 +64,7 @@ struct Purify: ParsableCommand, ComputingCommand {
     let runner = self.store.runner(store)
     let run = try store.run(named: runName)
     let prompt = try prompt ?? runner.purificationPrompt(of: run)
-    if let budget = memory.budget { try runner.fit(drawing: .seed(0, count: 1), by: run, into: budget) }
+    try runner.fit(drawing: .seed(0, count: 1), by: run, into: memory.budget)
     Interruption.listen()
     let progress = ProgressLine()
     let result = try runner.purify(

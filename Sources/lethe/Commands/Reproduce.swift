@@ -24,7 +24,7 @@ struct Reproduce: ParsableCommand, ComputingCommand {
     let store = try store.open()
     let run = try store.run(named: hash)
     let runner = self.store.runner(store)
-    if let budget = memory.budget { try runner.fit(reproducing: run, into: budget) }
+    try runner.fit(reproducing: run, into: memory.budget)
     Interruption.listen()
     let reproduction = try runner.reproduce(run, monitor: RunProgress().monitor)
     output.print(reproduction.json, else: { text(reproduction) })

@@ -16,7 +16,8 @@ struct Run: ParsableCommand, ComputingCommand {
         lethe run experiments/ssd.json --base-model ./sd14 --memory 16GiB
         lethe run theirs.json --base-model shapes --overlay mine.json --device cpu
 
-      With --memory a run that cannot fit is refused before anything is computed, with what it would need.
+      A run that cannot fit into the memory of this machine, or into that of --memory, is refused before anything is \
+      computed, with what it would need.
 
       Ends with status 1 if a run failed, with 130 after Ctrl-C and with 143 after kill.
       """)
@@ -45,7 +46,7 @@ struct Run: ParsableCommand, ComputingCommand {
       try store.open(create: true), Runner.Options(readsCache: !noCache, batchSize: batchSize))
     // All of them before the first one starts: a mistake in the last file is seen now and not after hours.
     let points = try experiments.flatMap { try runner.points(of: $0) }
-    if let budget = memory.budget { try runner.fit(points, into: budget) }
+    try runner.fit(points, into: memory.budget)
     try runner.check(points)
     Interruption.listen()
     let outcomes = try runner.run(points, monitor: RunProgress().monitor)

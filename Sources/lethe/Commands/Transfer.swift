@@ -33,7 +33,7 @@ struct Transfer: ParsableCommand, ComputingCommand {
     let runner = store.runner(try store.open(create: true))
     let points = try experiment.experiments().flatMap { try runner.points(of: $0) }
     guard points.count > 1 else { throw ValidationError("transfer takes two models or more, found \(points.count)") }
-    if let budget = memory.budget { try runner.fit(points, into: budget) }
+    try runner.fit(points, into: memory.budget)
     Interruption.listen()
     let matrix: TransferMatrix
     do {
