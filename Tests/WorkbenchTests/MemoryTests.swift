@@ -13,19 +13,15 @@ struct MemoryEstimateTests {
     UNetConfig().arithmetic(batch: batch, height: size, width: size)
   }
 
-  @Test("what the UNet of Stable Diffusion was measured to hold beside its weights is told within a fifth")
+  @Test("what the UNet of Stable Diffusion was measured to hold beside its weights is told, and little more")
   func stableDiffusion() {
     // VmHWM of lethe bench --part, less program and weights; two threads.
-    for (batch, measured) in [(2, 402e6), (4, 711e6)] {
-      let told = Double(pass(batch).forwardBytes)
-      #expect(abs(told / measured - 1) < 0.2, "batch \(batch): \(told)")
+    for (part, told, measured) in [
+      ("unet-forward", pass(2).forwardBytes, 307e6),
+      ("unet-gradient", pass(1).gradientBytes(.bySize, withWeights: true), 3.50e9),
+    ] {
+      #expect((1.0...1.15).contains(Double(told) / measured), "\(part): \(told)")
     }
-  }
-
-  @Test("and what its gradients were measured to take, to a twentieth and never too little")
-  func gradients() {
-    let told = Double(pass(1).gradientBytes(.bySize, withWeights: true))
-    #expect(told / 3.94e9 > 0.98 && told / 3.94e9 < 1.05, "\(told)")
   }
 
   @Test("it grows with the batch and the size, and checkpoints take less")

@@ -1,14 +1,14 @@
 public import Diffusion
 
-/// The memory of a pass beside the weights, told from the layers. What an operator needs for itself counts
-/// twice on the way forward and three times with the way back: so much the allocator was measured to hold, with freed
-/// pieces that no later one fits into.
+/// The memory of a pass beside the weights, told from the layers. What an operator needs for itself counts about twice,
+/// for the allocator holds freed pieces that no later one fits into. Of Stable Diffusion's UNet that is 11 hundredths
+/// above what a forward pass was measured to hold, and 7 above the gradients.
 extension Arithmetic {
   /// The most bytes that a forward pass holds: what waits for the way up, and the widest operator.
   public var forwardBytes: Int {
     let waiting = layers.reduce(0) { $0 + $1.operation.waitingValues }
     let widest = layers.map(\.operation.workingValues).max() ?? 0
-    return MemoryLayout<Float>.size * 2 * (waiting + widest)
+    return Int(1.9 * Double(MemoryLayout<Float>.size * (waiting + widest)))
   }
 
   /// The most bytes that the way forward and back holds: what each operator keeps until the way back comes to it, and
@@ -21,7 +21,7 @@ extension Arithmetic {
     var (gradients, most) = (0, 0)
     for piece in pieces.reversed() {
       if withWeights { gradients += piece.parameters }
-      most = max(most, kept + gradients + 3 * (piece.repeated + piece.widest))
+      most = max(most, kept + gradients + 2 * (piece.repeated + piece.widest))
       kept -= piece.kept
     }
     return MemoryLayout<Float>.size * most
