@@ -22,24 +22,21 @@ public struct TimeEstimate: Equatable, Sendable {
   public static let unknown = TimeEstimate(seconds: nil, basis: nil)
 }
 
-/// Tells how long stages will take: from the past of the store where that knows such stages, scaled by the amount of
-/// work, and else from timing the model's parts.
-final class TimeEstimator {
+/// Tells how long stages will take from the past of the store where that knows such stages, scaled by the amount of
+/// work.
+struct TimeEstimator {
   private let entries: KnownEntries
-  /// The times of a base model's parts; they are measured when first they are asked for.
-  private let times: (BaseModel) throws -> PartTimes
 
-  init(_ entries: KnownEntries, times: @escaping (BaseModel) throws -> PartTimes) {
-    (self.entries, self.times) = (entries, times)
-  }
+  init(_ entries: KnownEntries) { self.entries = entries }
 
-  func estimate(_ open: OpenWork?, on base: BaseModel) throws -> TimeEstimate {
+  /// - Returns: nil where the model's parts have to be timed
+  func estimate(_ open: OpenWork?) throws -> TimeEstimate? {
     guard let open else { return TimeEstimate(seconds: 0, basis: .cache) }
     guard let work = open.work else { return .unknown }
     if let seconds = try past(open, work) { return TimeEstimate(seconds: seconds, basis: .past) }
     // Judges are timed by nobody.
     if work.judgements > 0, work.inForwards == work.judgements { return .unknown }
-    return TimeEstimate(seconds: work == .nothing ? 0 : try times(base).seconds(work), basis: .measurement)
+    return work == .nothing ? TimeEstimate(seconds: 0, basis: .measurement) : nil
   }
 
   /// How many of the latest stages are asked, of which the middle one answers.

@@ -29,11 +29,6 @@ public struct BaseModel: Sendable {
     get throws { try DiffusionModel.Architecture(of: folder).scheduler.scheduler }
   }
 
-  /// Whether loading the model and running it takes seconds and not moments.
-  public var isLarge: Bool {
-    ((try? ModelSummary(folder: folder))?.parameters ?? 0) > 100_000_000
-  }
-
   /// What an experiment depends on of the model.
   public var declaration: BaseDeclaration {
     // One that cannot be read is refused by its file when the model is loaded.

@@ -108,36 +108,4 @@ extension Runner {
   public func plan(_ point: ExperimentPoint) throws -> Plan {
     try Planner(stages(of: point), store, KnownEntries(store.cache)).plan()
   }
-
-  /// The plans of points with the time that each of their stages will take on this machine. Where the store knows no
-  /// stages of a kind, passes of the model are timed: for a large model that takes a while itself.
-  ///
-  /// - Parameters:
-  ///   - times: what has been timed already, and is from now on
-  ///   - measuring: told of a base model before it is loaded to be timed
-  public func plansWithTimes(
-    _ points: [ExperimentPoint], times: ModelTimes = ModelTimes(), measuring: @escaping (BaseModel) -> Void = { _ in }
-  ) throws -> [Plan] {
-    let entries = KnownEntries(store.cache)
-    let estimator = TimeEstimator(entries) { base in
-      try times.times(of: base) {
-        measuring(base)
-        return try self.models.load(base)
-      }
-    }
-    return try points.map { point in
-      let stages = try stages(of: point)
-      var plan = try Planner(stages, store, entries).plan()
-      for index in plan.stages.indices where plan.stages[index].name != "base" {
-        plan.stages[index].estimate = try estimator.estimate(plan.stages[index].open, on: stages.base)
-      }
-      return plan
-    }
-  }
-
-  /// What the parts of a point's base model take on this machine.
-  public func partTimes(of point: ExperimentPoint, in times: ModelTimes) throws -> PartTimes {
-    let base = try models.base(point.baseModel, from: point.folder)
-    return try times.times(of: base) { try models.load(base) }
-  }
 }

@@ -32,7 +32,8 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
     // What running would refuse is no plan.
     try runner.check(points)
     let plans = try times
-      ? runner.plansWithTimes(points, measuring: PlanText.sayMeasuring) : points.map { try runner.plan($0) }
+      ? runner.plansWithTimes(points, times: ModelTimes(progress: TimingBar().update))
+      : points.map { try runner.plan($0) }
     for warning in plans.flatMap(\.point.warnings) { Console.warn(warning) }
     output.print(json(plans)) {
       (plans.map(text) + (times && plans.count > 1 ? ["all: \(PlanText.total(plans))"] : [])).joined(separator: "\n\n")

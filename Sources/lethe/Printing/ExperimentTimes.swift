@@ -9,8 +9,9 @@ struct ExperimentTimes {
     let runner = store.runner(try store.open(create: true))
     let points = try files.flatMap { try runner.points(of: Experiment(reading: $0)) }
     try runner.check(points)
-    let known = ModelTimes()
-    let plans = try runner.plansWithTimes(points, times: known, measuring: PlanText.sayMeasuring)
+    let bar = TimingBar()
+    let known = ModelTimes(progress: bar.update)
+    let plans = try runner.plansWithTimes(points, times: known)
     var models: [(name: String, times: PartTimes)] = []
     for point in points where !models.contains(where: { $0.name == point.baseModel }) {
       models.append((point.baseModel, try runner.partTimes(of: point, in: known)))

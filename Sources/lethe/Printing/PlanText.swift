@@ -23,10 +23,4 @@ enum PlanText {
   private static func duration(_ seconds: Double) -> String {
     seconds < 1 ? "under 1 s" : ProgressLine.duration(seconds)
   }
-
-  /// Says why nothing comes for a while; a model that is timed in a moment is not worth a line.
-  static func sayMeasuring(_ base: BaseModel) {
-    guard base.isLarge else { return }
-    Console.note("lethe: this store has not seen such stages on \(base.name): timing passes of it on this machine")
-  }
 }

@@ -79,6 +79,48 @@ struct PlanTimesTests {
     #expect(abs(plans.expectedTime.seconds - (both - fisher)) < 1e-9)
   }
 
+  @Test("what is timed is told before it is, with all that comes after, and a model is timed once")
+  func progress() throws {
+    let bench = try SmallWorkbench()
+    var told: [TimingProgress] = []
+    let times = ModelTimes { told.append($0) }
+    let points = try bench.points(with(small, "sweep", ["technique.config.alpha": [1, 2]]))
+    _ = try bench.runner().plansWithTimes(points, times: times)
+    // Forward, gradient, decoding; no text is read by itself.
+    #expect(told.count == 4)
+    #expect(told.dropLast().allSatisfy { $0.model == "./models/tiny" && $0.expected > 0 && !$0.isDone })
+    #expect(told.map { $0.after > 0 } == [true, true, false, false])
+    #expect(told.last?.isDone == true)
+    _ = try bench.runner().plansWithTimes(points, times: times)
+    #expect(told.count == 4)
+    // What bench prints beside them: texts are all that is left to time.
+    let parts = try bench.runner().partTimes(of: points[0], in: times).json
+    #expect(told.count == 6 && told[4].after == 0 && told[5].isDone)
+    #expect((parts["gradient"]?.number ?? 0) > (parts["forward"]?.number ?? 0))
+  }
+
+  @Test("nothing is timed of what the cache has or the past tells of")
+  func nothingTimed() throws {
+    let bench = try SmallWorkbench()
+    try bench.run(small)
+    var told = 0
+    let times = ModelTimes { _ in told += 1 }
+    for document in [small, try with(small, "technique.config.num_fisher_samples", 10)] {
+      _ = try bench.runner().plansWithTimes(bench.points(document), times: times)
+    }
+    #expect(told == 0)
+  }
+
+  @Test("of a run that only draws no gradient is timed")
+  func drawing() throws {
+    let bench = try SmallWorkbench()
+    var told = 0
+    let times = ModelTimes { _ in told += 1 }
+    _ = try bench.runner().plansWithTimes(bench.points(smallBase), times: times)
+    // Forward and decoding, and the end.
+    #expect(told == 3)
+  }
+
   @Test("another base model's past is not asked, and another technique's edit neither")
   func unlike() throws {
     let bench = try SmallWorkbench()
