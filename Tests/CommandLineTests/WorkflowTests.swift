@@ -124,6 +124,9 @@ struct WorkflowTests {
     let text = try lethe("plan", "e.json").output
     #expect(text.contains(", measured") && text.contains("  about ") && text.contains("without an estimate"))
     #expect(try !lethe("plan", "e.json", "--no-times").output.contains("measured"))
+    let bounded = try lethe("plan", "e.json", "--memory", "8GiB", "--json")
+    #expect(bounded.status == 0 && bounded.errors.isEmpty, "\(bounded.errors)")
+    #expect((try bounded.json()["estimated_seconds"]?.number ?? 0) > 0)
     let bench = try lethe("bench", "e.json")
     #expect(bench.status == 0, "\(bench.errors)")
     #expect(bench.output.contains("UNet forward") && bench.output.contains("e seed 3"))
@@ -132,6 +135,23 @@ struct WorkflowTests {
     #expect(try lethe("plan", "e.json").output.contains("nothing to compute"))
     let later = try lethe("plan", "e.json", "--set", "technique.config.num_fisher_samples=3").output
     #expect(later.contains(", past") && !later.contains("no estimate"))
+  }
+
+  @Test("a plan is refused for its memory as the run would be, in the same words and with nothing timed")
+  func memory() throws {
+    let desk = try Desk()
+    try desk.write("e.json", Desk.experiment(Desk.ssd))
+    let run = try desk.lethe("run", "e.json", "--memory", "10MiB")
+    #expect(run.status != 0 && run.errors.contains("fisher.forget"))
+    for option in ["--times", "--no-times", "--json"] {
+      let plan = try desk.lethe("plan", "e.json", "--memory", "10MiB", option)
+      #expect(plan.status == run.status && plan.output.isEmpty && plan.errors == run.errors, "\(option)")
+    }
+    let unit = try desk.lethe("plan", "e.json", "--memory", "8GiBs")
+    #expect(unit.status != 0 && unit.errors.contains("\"GiBs\" is no unit of memory; did you mean \"GiB\"?"))
+    // What the cache has needs none.
+    #expect(try desk.lethe("run", "e.json").status == 0)
+    #expect(try desk.lethe("plan", "e.json", "--memory", "10MiB").output.contains("nothing to compute"))
   }
 
   @Test("a changed output ends a reproduction with a status that is not zero, and is named")

@@ -16,12 +16,15 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
       work; those marked \"measured\" from single passes of the model that are timed now, which of a large model takes \
       a while (--no-times leaves it out). A search for adversarial prompts may end before its time. What the cache has \
       takes none.
+
+      With --memory an experiment that lethe run would refuse for it is refused here too.
       """)
 
   @Flag(inversion: .prefixedNo, help: "Tell how long each stage will take.")
   var times = true
 
   @OptionGroup var experiment: ExperimentOptions
+  @OptionGroup var memory: MemoryOptions
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
@@ -30,6 +33,7 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
     let runner = store.runner(try store.open(create: true))
     let points = try experiments.flatMap { try runner.points(of: $0) }
     // What running would refuse is no plan.
+    if let budget = memory.budget { try runner.fit(points, into: budget) }
     try runner.check(points)
     let plans = try times
       ? runner.plansWithTimes(points, times: ModelTimes(progress: TimingBar().update))
