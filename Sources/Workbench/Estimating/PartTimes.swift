@@ -18,8 +18,9 @@ public final class PartTimes {
   private let name: String
   private let progress: (TimingProgress) -> Void
   private var measured: [Part: Double] = [:]
-  /// Operations of a second, as far as can be told: first from products, then from the part that was timed last.
-  private lazy var pace = ProductSpeed.operationsPerSecond(size: 1024, repeats: 1) / 2
+  /// Operations of a second, as far as can be told: those of the part that was timed last, and before there is one of
+  /// small products; a model that is not large is timed before these would be.
+  private lazy var pace = isLarge ? ProductSpeed.operationsPerSecond(size: 1024, repeats: 1) : 1e11
 
   /// - Parameters:
   ///   - name: what the model is called where progress is told
