@@ -17,7 +17,8 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
       a while (--no-times leaves it out). A search for adversarial prompts may end before its time. What the cache has \
       takes none.
 
-      With --memory an experiment that lethe run would refuse for it is refused here too.
+      An experiment that lethe run would refuse for the memory of this machine, or for that of --memory, is refused here \
+      too.
       """)
 
   @Flag(inversion: .prefixedNo, help: "Tell how long each stage will take.")
@@ -33,7 +34,7 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
     let runner = store.runner(try store.open(create: true))
     let points = try experiments.flatMap { try runner.points(of: $0) }
     // What running would refuse is no plan.
-    if let budget = memory.budget { try runner.fit(points, into: budget) }
+    try runner.fit(points, into: memory.budget)
     try runner.check(points)
     let plans = try times
       ? runner.plansWithTimes(points, times: ModelTimes(progress: TimingBar().update))
