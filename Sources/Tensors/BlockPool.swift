@@ -80,9 +80,9 @@ enum BlockPool {
     return kept.prefix(count)
   }
 
-  /// Sizes an eighth apart, so that a block serves what is nearly as large; what is not used of it takes no memory.
+  /// Sizes a 32nd apart, so that a block serves what is nearly as large; what is not used of it takes no memory.
   private static func wholeSize(_ bytes: Int) -> Int {
-    let step = max(1 << 16, (1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount)) / 8)
+    let step = max(1 << 16, (1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount)) / 32)
     return (bytes + step - 1) / step * step
   }
 }

@@ -30,9 +30,10 @@ struct CheckpointingTests {
     }
   }
 
-  @Test("by size it takes maps of 300,000 values and more")
+  @Test("by default it takes maps of 80,000 values and more, on the way down alone")
   func sizes() {
-    #expect(!Checkpointing.bySize.takes(299_999) && Checkpointing.bySize.takes(300_000))
-    #expect(Checkpointing.always.takes(1) && !Checkpointing.never.takes(1 << 40))
+    #expect(!Checkpointing.wayDown.takes(79_999, onWayUp: false) && Checkpointing.wayDown.takes(80_000, onWayUp: false))
+    #expect(!Checkpointing.wayDown.takes(1 << 40, onWayUp: true))
+    #expect(Checkpointing.always.takes(1, onWayUp: true) && !Checkpointing.never.takes(1 << 40, onWayUp: false))
   }
 }

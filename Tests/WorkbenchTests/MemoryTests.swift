@@ -18,7 +18,7 @@ struct MemoryEstimateTests {
     // VmHWM of lethe bench --part, less program and weights; two threads.
     for (part, told, measured) in [
       ("unet-forward", pass(2).forwardBytes, 307e6),
-      ("unet-gradient", pass(1).gradientBytes(.bySize, withWeights: true), 3.50e9),
+      ("unet-gradient", pass(1).gradientBytes(.wayDown, withWeights: true), 3.50e9),
     ] {
       #expect((1.0...1.15).contains(Double(told) / measured), "\(part): \(told)")
     }
@@ -34,7 +34,7 @@ struct MemoryEstimateTests {
       }
     }
     for withWeights in [true, false] {
-      let bytes = [Checkpointing.always, .bySize, .never].map { pass(1).gradientBytes($0, withWeights: withWeights) }
+      let bytes = [Checkpointing.always, .wayDown, .never].map { pass(1).gradientBytes($0, withWeights: withWeights) }
       #expect(bytes[0] <= bytes[1] && bytes[1] < bytes[2], "\(bytes)")
     }
     let weights = pass(1).layers.reduce(0) { $0 + $1.operation.parameters }
@@ -71,7 +71,7 @@ struct MemoryBudgetTests {
   func roomy() async {
     await #expect(processExitsWith: .success) {
       try Self.fit(SmallWorkbench(), 64 << 30)
-      #expect(Checkpointing.current == .bySize)
+      #expect(Checkpointing.current == .wayDown)
       #expect(MemoryLimits.images == .max && MemoryLimits.gradients == .max)
     }
   }
@@ -104,7 +104,7 @@ struct MemoryBudgetTests {
       let needs = parts.last?.components(separatedBy: ", ") ?? []
       #expect(needs.map { $0.prefix { $0 != " " } } == ["fisher.forget", "fisher.retain", "edit", "images"])
       #expect(needs.allSatisfy { $0.hasSuffix(" MiB") }, "\(needs)")
-      #expect(MemoryLimits.images == .max && Checkpointing.current == .bySize)
+      #expect(MemoryLimits.images == .max && Checkpointing.current == .wayDown)
       let entries = try bench.store.cache.list()
       #expect(entries.isEmpty)
     }
@@ -119,10 +119,10 @@ struct MemoryBudgetTests {
       let sentence = error?.description ?? ""
       #expect(sentence.hasPrefix("4 stages do not fit into the memory that this machine has, 1.0 MiB; at least they"))
       #expect(sentence.hasSuffix("; --memory gives another size, to be tried all the same"), "\(sentence)")
-      #expect(MemoryLimits.images == .max && Checkpointing.current == .bySize)
+      #expect(MemoryLimits.images == .max && Checkpointing.current == .wayDown)
       // This one is large enough, and nothing is chosen.
       try bench.runner().fit(points, into: .machine)
-      #expect(MemoryLimits.images == .max && MemoryLimits.gradients == .max && Checkpointing.current == .bySize)
+      #expect(MemoryLimits.images == .max && MemoryLimits.gradients == .max && Checkpointing.current == .wayDown)
     }
   }
 

@@ -4,26 +4,27 @@ internal import Tensors
 /// Which blocks of a UNet are computed a second time on the way back, so that what lies between their input and their
 /// output is in memory for one block at a time. It changes time and memory, and no byte of a result.
 public enum Checkpointing: Int, Sendable, CaseIterable {
-  /// Those on large maps, where nearly all of the memory goes; of smaller ones everything is kept.
-  case bySize
+  /// Those on large maps of the way down, whose way back comes last, when the gradients of nearly all weights are
+  /// there; what the way up keeps makes room for these.
+  case wayDown
   case always
   case never
 
   /// Maps of at least so many values are large.
-  public static let largeMap = 300_000
+  public static let largeMap = 80_000
 
-  private static let chosen = Atomic<Int>(Checkpointing.bySize.rawValue)
+  private static let chosen = Atomic<Int>(Checkpointing.wayDown.rawValue)
 
   /// What holds in this process.
   public static var current: Checkpointing {
-    get { Checkpointing(rawValue: chosen.load(ordering: .relaxed)) ?? .bySize }
+    get { Checkpointing(rawValue: chosen.load(ordering: .relaxed)) ?? .wayDown }
     set { chosen.store(newValue.rawValue, ordering: .relaxed) }
   }
 
   /// Whether a block whose input has so many values is a checkpoint.
-  public func takes(_ count: Int) -> Bool {
+  public func takes(_ count: Int, onWayUp: Bool) -> Bool {
     switch self {
-    case .bySize: count >= Checkpointing.largeMap
+    case .wayDown: !onWayUp && count >= Checkpointing.largeMap
     case .always: true
     case .never: false
     }
@@ -37,8 +38,10 @@ extension Tensor {
   /// - Parameters:
   ///   - weight: one of the block's, by which a tape is known where this map is not watched
   ///   - hooks: see every activation once, so that there is no checkpoint with them
-  func checkpointed(with weight: Tensor, hooks: UNetHooks?, _ body: @escaping () -> Tensor) -> Tensor {
-    guard hooks == nil, Checkpointing.current.takes(count), let tape = Tape.watching(self, weight) else {
+  func checkpointed(
+    with weight: Tensor, hooks: UNetHooks?, onWayUp: Bool, _ body: @escaping () -> Tensor
+  ) -> Tensor {
+    guard hooks == nil, Checkpointing.current.takes(count, onWayUp: onWayUp), let tape = Tape.watching(self, weight) else {
       return body()
     }
     return tape.checkpoint(body)

@@ -27,9 +27,9 @@ struct TransformerBlock {
   }
 
   /// (batch, positions, channels) to (texts, positions, channels).
-  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?, onWayUp: Bool) -> Tensor {
     func part(_ x: Tensor, _ body: @escaping () -> Tensor) -> Tensor {
-      x.checkpointed(with: gate.weight, hooks: hooks, body)
+      x.checkpointed(with: gate.weight, hooks: hooks, onWayUp: onWayUp, body)
     }
     let attended = part(x) {
       let normalized = norm1(x)
@@ -76,13 +76,13 @@ struct SpatialTransformer {
   }
 
   /// (batch, channels, height, width) to (texts, channels, height, width).
-  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?, onWayUp: Bool = false) -> Tensor {
     let (channels, height, width) = (x.shape[1], x.shape[2], x.shape[3])
     let map = [x.shape[0], channels, height * width]
-    var sequence = x.checkpointed(with: blocks[0].gate.weight, hooks: hooks) {
+    var sequence = x.checkpointed(with: blocks[0].gate.weight, hooks: hooks, onWayUp: onWayUp) {
       input(norm(x).reshaped(map).transposedLast())
     }
-    for block in blocks { sequence = block(sequence, text, hooks) }
+    for block in blocks { sequence = block(sequence, text, hooks, onWayUp: onWayUp) }
     let change = output(sequence).transposedLast().reshaped([text.count, channels, height, width])
     let result = change + x.repeated(toBatch: text.count)
     return hooks?.transformerOutput.map { $0(name, result) } ?? result

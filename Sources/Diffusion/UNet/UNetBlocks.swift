@@ -123,8 +123,8 @@ struct UpBlock {
     var x = x
     for (layer, resnet) in resnets.enumerated() {
       let skip = skips.removeLast().repeated(toBatch: x.shape[0])
-      x = resnet(concatenate([x, skip], axis: 1), time, hooks)
-      if !transformers.isEmpty { x = transformers[layer](x, text, hooks) }
+      x = resnet(concatenate([x, skip], axis: 1), time, hooks, onWayUp: true)
+      if !transformers.isEmpty { x = transformers[layer](x, text, hooks, onWayUp: true) }
     }
     if let upsampler { x = upsampler(upsampleNearest2x(x)) }
     return x
@@ -143,8 +143,12 @@ extension ResnetBlock {
       activation: config.activation, outputScale: outputScale, timeIndex: shared.add(projection))
   }
 
-  func callAsFunction(_ x: Tensor, _ time: PreparedTimesteps, _ hooks: UNetHooks?) -> Tensor {
+  func callAsFunction(
+    _ x: Tensor, _ time: PreparedTimesteps, _ hooks: UNetHooks?, onWayUp: Bool = false
+  ) -> Tensor {
     let time = timeIndex.map { time.projections[$0] }
-    return x.checkpointed(with: conv1.weight, hooks: hooks) { self(x, time: time, hooks: hooks) }
+    return x.checkpointed(with: conv1.weight, hooks: hooks, onWayUp: onWayUp) {
+      self(x, time: time, hooks: hooks)
+    }
   }
 }

@@ -43,7 +43,8 @@ extension Arithmetic {
     for layer in layers {
       let (operation, block) = (layer.operation, layer.block)
       if block == nil || pieces.last?.block != block {
-        pieces.append(Piece(block: block, isCheckpoint: block != nil && checkpointing.takes(operation.inputs)))
+        let isTaken = checkpointing.takes(operation.inputs, onWayUp: layer.name.hasPrefix("up_blocks."))
+        pieces.append(Piece(block: block, isCheckpoint: block != nil && isTaken))
       }
       let last = pieces.count - 1
       pieces[last].parameters += operation.parameters
