@@ -3,7 +3,7 @@
 #include "winograd.h"
 
 // Minimal filtering with one channel in each lane, for maps whose rows of tiles would leave most lanes empty. A plane
-// of sixteen channels becomes a map of pixels with sixteen values each, and every tile is worked on with all lanes full.
+// of sixteen channels becomes a map of pixels with sixteen values each, and every tile fills all lanes.
 
 enum { SIDE = LETHE_SMALL_MAP + 2, MAP = SIDE * SIDE };
 static const float zeros[16] __attribute__((aligned(64)));

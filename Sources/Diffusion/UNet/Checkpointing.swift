@@ -41,9 +41,9 @@ extension Tensor {
   func checkpointed(
     with weight: Tensor, hooks: UNetHooks?, onWayUp: Bool, _ body: @escaping () -> Tensor
   ) -> Tensor {
-    guard hooks == nil, Checkpointing.current.takes(count, onWayUp: onWayUp), let tape = Tape.watching(self, weight) else {
-      return body()
-    }
+    guard hooks == nil, Checkpointing.current.takes(count, onWayUp: onWayUp),
+      let tape = Tape.watching(self, weight)
+    else { return body() }
     return tape.checkpoint(body)
   }
 }

@@ -1,14 +1,14 @@
 internal import CKernels
 
-/// The minimal filtering F(4 x 4, 3 x 3), or F(2 x 2, 3 x 3) on the smallest maps: like ``WinogradConvolution``, but with
-/// channels where that has tiles, which small maps have too few of to fill a register.
+/// The minimal filtering F(4 x 4, 3 x 3), or F(2 x 2, 3 x 3) on the smallest maps: like ``WinogradConvolution``, but
+/// with channels where that has tiles, which small maps have too few of to fill a register.
 struct SmallMapConvolution: MinimalFiltering {
   let extents: FilteringExtents
 
   init(_ extents: FilteringExtents) { self.extents = extents }
 
   private static let panel = MatrixProduct.panel
-  /// Inputs whose filters are transformed at a time where they are not kept: their points stay in a core's second cache.
+  /// Inputs whose filters are transformed at a time where they are not kept: their points stay in a second cache.
   private static let inputBlock = 64
 
   static func pays(_ extents: FilteringExtents) -> Bool {
@@ -20,8 +20,8 @@ struct SmallMapConvolution: MinimalFiltering {
 
   var gradientPays: Bool { batch * tiles >= 16 }
 
-  /// Height and width of a tile of the output. Larger ones take fewer multiplications, and more memory for the points of
-  /// the filters, which a few small maps do not repay.
+  /// Height and width of a tile of the output. Larger ones take fewer multiplications, and more memory for the points
+  /// of the filters, which a few small maps do not repay.
   private var tile: Int { outHeight * outWidth >= 64 ? 4 : 2 }
   private var points: Int { (tile + 2) * (tile + 2) }
   private var tileRows: Int { (outHeight + tile - 1) / tile }

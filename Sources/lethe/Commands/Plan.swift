@@ -17,8 +17,8 @@ struct PlanCommand: ParsableCommand, ComputingCommand {
       a while (--no-times leaves it out). A search for adversarial prompts may end before its time. What the cache has \
       takes none.
 
-      An experiment that lethe run would refuse for the memory of this machine, or for that of --memory, is refused here \
-      too.
+      An experiment that lethe run would refuse for the memory of this machine, or for that of --memory, is refused \
+      here too.
       """)
 
   @Flag(inversion: .prefixedNo, help: "Tell how long each stage will take.")
