@@ -106,8 +106,8 @@ public final class PartTimes {
     }
   }
 
-  /// The gradients of all weights take as much memory as the weights. Only the way back to the text is timed, which
-  /// takes half of their arithmetic on the way back; see ``ModelWork/textGradients(_:)``.
+  /// The gradients of all weights take as much memory as the weights. Only the way back to the text is timed: what
+  /// those of the weights would add is the arithmetic of a pass forward once more.
   private var largeGradient: Double {
     get throws {
       let latent = noise(model.unet.config.sampleSize)
@@ -118,7 +118,7 @@ public final class PartTimes {
         let predicted = model.unet(latent, timesteps: [timestep], encoderHiddenStates: watched)
         _ = tape.gradients(of: mseLoss(predicted, latent), for: [watched])
       }
-      return try max(toText, 2 * toText - forward)
+      return try toText + forward
     }
   }
 
