@@ -77,12 +77,13 @@ void lethe_sum_2x2(const float *gradient, float *restrict out, size_t planes, si
   }
 }
 
-KERNEL void lethe_transpose(const float *x, float *restrict out, size_t rows, size_t columns) {
+KERNEL void lethe_transpose(
+  const float *x, size_t row_stride, float *restrict out, size_t rows, size_t columns) {
   const size_t block = 16;
   for (size_t r0 = 0; r0 < rows; r0 += block)
     for (size_t c0 = 0; c0 < columns; c0 += block) {
       size_t r1 = r0 + block < rows ? r0 + block : rows, c1 = c0 + block < columns ? c0 + block : columns;
       for (size_t c = c0; c < c1; c++)
-        for (size_t r = r0; r < r1; r++) out[c * rows + r] = x[r * columns + c];
+        for (size_t r = r0; r < r1; r++) out[c * rows + r] = x[r * row_stride + c];
     }
 }

@@ -20,9 +20,9 @@
 KERNEL double lethe_sum(const float *x, size_t count) { DOUBLE_SUM(v) }
 KERNEL double lethe_sum_of_squares(const float *x, size_t count) { DOUBLE_SUM(v * v) }
 
-KERNEL void lethe_add_rows(const float *x, float *restrict out, size_t rows, size_t columns) {
+KERNEL void lethe_add_rows(const float *x, size_t row_stride, float *restrict out, size_t rows, size_t columns) {
   for (size_t r = 0; r < rows; r++)
-    for (size_t c = 0; c < columns; c++) out[c] += x[r * columns + c];
+    for (size_t c = 0; c < columns; c++) out[c] += x[r * row_stride + c];
 }
 
 KERNEL void lethe_add_columns(const float *x, float *restrict out, size_t rows, size_t columns) {

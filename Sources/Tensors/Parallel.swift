@@ -21,6 +21,11 @@ public enum Parallel {
   private static let availableCores = Int(lethe_available_cores())
 
   @TaskLocal static var isInsideItem = false
+
+  /// Runs `body` with all its loops on the caller's thread.
+  public static func onOneThread<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try $isInsideItem.withValue(true, operation: body)
+  }
 }
 
 /// The number of the next item of a loop.
@@ -41,7 +46,7 @@ public func parallelFor(_ count: Int, _ body: (Int) -> Void) {
   withoutActuallyEscaping(body) { body in
     let shared = Unchecked(value: body)
     WorkerPool.shared.run(helpers: threads - 1) {
-      Parallel.$isInsideItem.withValue(true) {
+      Parallel.onOneThread {
         while true {
           let index = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
           if index >= count { return }
@@ -60,6 +65,22 @@ public func parallelMap<Result>(_ count: Int, _ body: (Int) throws -> Result) th
     parallelFor(count) { index in slots[index] = Swift.Result { try body(index) } }
   }
   return try results.map { try $0!.get() }
+}
+
+/// Values that one thread takes at a time: some microseconds of work, against less than one for sharing it out.
+private let valuesPerPiece = 1 << 13
+
+/// Splits 0 ..< count, where each number stands for `width` values, into pieces that repay a thread's work, and runs
+/// them in parallel.
+func parallelPieces(_ count: Int, of width: Int = 1, _ body: (Range<Int>) -> Void) {
+  parallelPieces(count, size: max(1, valuesPerPiece / max(width, 1)), body)
+}
+
+/// Copies values that do not overlap.
+func parallelCopy(_ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int) {
+  parallelPieces(count) { piece in
+    (target + piece.lowerBound).update(from: source + piece.lowerBound, count: piece.count)
+  }
 }
 
 /// Splits 0 ..< count into pieces of `size` and runs them in parallel.

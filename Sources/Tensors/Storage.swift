@@ -50,7 +50,7 @@ final class Storage {
     count = values.count
     guard let raw = Storage.memory(count * MemoryLayout<UInt16>.stride) else { Storage.endWithoutMemory([count]) }
     let halves = raw.bindMemory(to: UInt16.self, capacity: max(count, 1))
-    parallelPieces(count, size: 1 << 16) { piece in
+    parallelPieces(count) { piece in
       lethe_to_half(values.pointer + piece.lowerBound, halves + piece.lowerBound, piece.count)
     }
     self.halves = halves
@@ -62,7 +62,7 @@ final class Storage {
   init(widening halves: UnsafePointer<UInt16>, count: Int) {
     guard let raw = Storage.memory(count * MemoryLayout<Float>.stride) else { Storage.endWithoutMemory([count]) }
     let floats = raw.bindMemory(to: Float.self, capacity: max(count, 1))
-    parallelPieces(count, size: 1 << 16) { piece in
+    parallelPieces(count) { piece in
       lethe_from_half(halves + piece.lowerBound, floats + piece.lowerBound, piece.count)
     }
     self.count = count

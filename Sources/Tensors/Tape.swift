@@ -143,7 +143,9 @@ private struct Gradients {
       return
     }
     if isOwnSum[index] {
-      lethe_axpy(1, gradient.pointer, sum.pointer, sum.count)
+      parallelPieces(sum.count) { piece in
+        lethe_axpy(1, gradient.pointer + piece.lowerBound, sum.pointer + piece.lowerBound, piece.count)
+      }
     } else {
       sums[index] = sum + gradient
       isOwnSum[index] = true

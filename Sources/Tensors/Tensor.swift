@@ -35,7 +35,9 @@ public struct Tensor {
 
   public static func full(_ value: Float, _ shape: [Int]) -> Tensor {
     let result = Tensor(unset: shape)
-    result.storage.pointer.update(repeating: value, count: result.count)
+    parallelPieces(result.count) { piece in
+      (result.storage.pointer + piece.lowerBound).update(repeating: value, count: piece.count)
+    }
     return result
   }
 

@@ -39,26 +39,26 @@ void lethe_geglu_backward(const float *x, const float *gradient, float *out, siz
 
 // MARK: normalization.c
 
-/// Group normalisation of one item: `channels` planes of `plane` values, `channels / groups` planes a group; with
-/// `activate` SiLU of it. `mean` and `inverse_deviation` receive one value a group.
+/// Group normalisation of one group of one item: `channels` planes of `plane` values; with `activate` SiLU of it.
+/// `mean` and `inverse_deviation` receive one value each.
 void lethe_group_norm(
-  int activate, const float *x, const float *weight, const float *bias, float *out, size_t channels, size_t groups,
-  size_t plane, float epsilon, float *mean, float *inverse_deviation);
-/// Adds to `weight_gradient` and `bias_gradient` (one value a channel).
+  int activate, const float *x, const float *weight, const float *bias, float *out, size_t channels, size_t plane,
+  float epsilon, float *mean, float *inverse_deviation);
+/// Adds to `weight_gradient` and `bias_gradient` (one value a channel). `activated` where SiLU followed.
 void lethe_group_norm_backward(
-  const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
-  float *x_gradient, float *weight_gradient, float *bias_gradient, size_t channels, size_t groups, size_t plane);
-/// The same where SiLU followed.
-void lethe_activated_group_norm_backward(
-  const float *x, const float *weight, const float *bias, const float *gradient, const float *mean,
-  const float *inverse_deviation, float *x_gradient, float *weight_gradient, float *bias_gradient, size_t channels,
-  size_t groups, size_t plane);
+  int activated, const float *x, const float *weight, const float *bias, const float *gradient, float mean,
+  float inverse_deviation, float *x_gradient, float *weight_gradient, float *bias_gradient, size_t channels,
+  size_t plane);
 void lethe_layer_norm(
   const float *x, const float *weight, const float *bias, float *out, size_t rows, size_t columns, float epsilon,
   float *mean, float *inverse_deviation);
 void lethe_layer_norm_backward(
   const float *x, const float *weight, const float *gradient, const float *mean, const float *inverse_deviation,
-  float *x_gradient, float *weight_gradient, float *bias_gradient, size_t rows, size_t columns);
+  float *x_gradient, size_t rows, size_t columns);
+/// Adds to `weight_gradient` and `bias_gradient`, of some of the columns of rows `row_stride` apart.
+void lethe_layer_norm_weight_gradients(
+  const float *x, const float *gradient, size_t row_stride, const float *mean, const float *inverse_deviation,
+  float *weight_gradient, float *bias_gradient, size_t rows, size_t columns);
 
 // MARK: softmax.c
 
@@ -116,8 +116,8 @@ void lethe_columns_to_image(const float *columns, size_t row_stride, const lethe
 void lethe_upsample_nearest_2x(const float *x, float *out, size_t planes, size_t height, size_t width);
 /// Sums each 2 x 2 block: the gradient of the nearest upsampling.
 void lethe_sum_2x2(const float *gradient, float *out, size_t planes, size_t height, size_t width);
-/// out (columns x rows) = transpose of x (rows x columns)
-void lethe_transpose(const float *x, float *out, size_t rows, size_t columns);
+/// out (columns x rows) = transpose of x (rows x columns, rows row_stride apart)
+void lethe_transpose(const float *x, size_t row_stride, float *out, size_t rows, size_t columns);
 
 // MARK: products.c
 
@@ -212,8 +212,8 @@ void lethe_small_gradient(
 
 double lethe_sum(const float *x, size_t count);
 double lethe_sum_of_squares(const float *x, size_t count);
-/// out[c] += sum over rows of x[r][c]
-void lethe_add_rows(const float *x, float *out, size_t rows, size_t columns);
+/// out[c] += sum over rows of x[r][c], rows row_stride apart
+void lethe_add_rows(const float *x, size_t row_stride, float *out, size_t rows, size_t columns);
 /// out[r] += sum over columns of x[r][c]
 void lethe_add_columns(const float *x, float *out, size_t rows, size_t columns);
 

@@ -5,10 +5,17 @@ extension Tensor {
   public func softmax() -> Tensor {
     let columns = extent(-1), rows = count / max(extent(-1), 1)
     let result = Tensor(unset: shape)
-    lethe_softmax(pointer, result.pointer, rows, columns, 1, 0, 0)
+    parallelPieces(rows, of: columns) { piece in
+      let first = piece.lowerBound * columns
+      lethe_softmax(pointer + first, result.pointer + first, piece.count, columns, 1, 0, 0)
+    }
     return result.recorded(from: self) { gradient in
       let back = Tensor(unset: result.shape)
-      lethe_softmax_backward(result.pointer, gradient.pointer, back.pointer, rows, columns, 1)
+      parallelPieces(rows, of: columns) { piece in
+        let first = piece.lowerBound * columns
+        lethe_softmax_backward(
+          result.pointer + first, gradient.pointer + first, back.pointer + first, piece.count, columns, 1)
+      }
       return [back]
     }
   }

@@ -55,7 +55,7 @@ extension Tensor {
   private static func binary(_ operation: lethe_binary_op, _ a: Tensor, _ b: Tensor) -> Tensor {
     if a.shape == b.shape {
       let result = Tensor(unset: a.shape)
-      parallelPieces(result.count, size: elementwisePiece) { piece in
+      parallelPieces(result.count) { piece in
         lethe_binary(
           operation, a.pointer + piece.lowerBound, 1, b.pointer + piece.lowerBound, 1,
           result.pointer + piece.lowerBound, piece.count)
@@ -82,11 +82,13 @@ extension Tensor {
       outerRank -= 1
     }
     let steps = innerSteps ?? (1, 1)
-    forEachOffset(Array(shape[..<outerRank]), [Array(aStrides[..<outerRank]), Array(bStrides[..<outerRank])]) {
-      index, offsets in
-      lethe_binary(
-        operation, a.pointer + offsets[0], steps.0, b.pointer + offsets[1], steps.1, result.pointer + index * inner,
-        inner)
+    let outer = Array(shape[..<outerRank])
+    parallelPieces(outer.reduce(1, *), of: inner) { piece in
+      forEachOffset(outer, [Array(aStrides[..<outerRank]), Array(bStrides[..<outerRank])], piece) { index, offsets in
+        lethe_binary(
+          operation, a.pointer + offsets[0], steps.0, b.pointer + offsets[1], steps.1, result.pointer + index * inner,
+          inner)
+      }
     }
     return result
   }
@@ -103,9 +105,6 @@ extension Tensor {
     return result
   }
 }
-
-/// Elements that one thread takes at a time: large enough that only large tensors are split.
-let elementwisePiece = 1 << 17
 
 func broadcastShape(_ a: [Int], _ b: [Int]) -> [Int] {
   let rank = max(a.count, b.count)
@@ -128,12 +127,13 @@ func broadcastStrides(_ shape: [Int], to target: [Int]) -> [Int] {
   return strides
 }
 
-/// Visits every index of `shape` in row-major order with the offsets that each row of `strides` gives it.
-func forEachOffset(_ shape: [Int], _ strides: [[Int]], _ body: (Int, [Int]) -> Void) {
-  let total = shape.reduce(1, *)
+/// Visits the indices `range` of `shape` in row-major order with the offsets that each row of `strides` gives them.
+func forEachOffset(_ shape: [Int], _ strides: [[Int]], _ range: Range<Int>, _ body: (Int, [Int]) -> Void) {
   var position = [Int](repeating: 0, count: shape.count)
-  var offsets = [Int](repeating: 0, count: strides.count)
-  for index in 0..<total {
+  var rest = range.lowerBound
+  for axis in shape.indices.reversed() { (rest, position[axis]) = rest.quotientAndRemainder(dividingBy: shape[axis]) }
+  var offsets = strides.map { row in zip(row, position).reduce(0) { $0 + $1.0 * $1.1 } }
+  for index in range {
     body(index, offsets)
     for axis in stride(from: shape.count - 1, through: 0, by: -1) {
       position[axis] += 1

@@ -143,7 +143,7 @@ private struct Convolution {
   func biasGradient(_ gradient: Tensor) -> Tensor {
     let result = Tensor.zeros([outputs])
     for item in 0..<batch {
-      lethe_add_columns(gradient.pointer + item * outputs * pixels, result.pointer, outputs, pixels)
+      addColumns(gradient.pointer + item * outputs * pixels, to: result.pointer, rows: outputs, columns: pixels)
     }
     return result
   }
@@ -205,10 +205,17 @@ public func upsampleNearest2x(_ x: Tensor) -> Tensor {
   let (height, width) = (x.extent(-2), x.extent(-1))
   let planes = x.count / max(height * width, 1)
   let result = Tensor(unset: x.shape.dropLast(2) + [2 * height, 2 * width])
-  lethe_upsample_nearest_2x(x.pointer, result.pointer, planes, height, width)
+  let plane = height * width
+  parallelPieces(planes, of: 4 * plane) { piece in
+    let first = piece.lowerBound * plane
+    lethe_upsample_nearest_2x(x.pointer + first, result.pointer + 4 * first, piece.count, height, width)
+  }
   return result.recorded(from: x) { [shape = x.shape] gradient in
     let back = Tensor(unset: shape)
-    lethe_sum_2x2(gradient.pointer, back.pointer, planes, height, width)
+    parallelPieces(planes, of: 4 * plane) { piece in
+      let first = piece.lowerBound * plane
+      lethe_sum_2x2(gradient.pointer + 4 * first, back.pointer + first, piece.count, height, width)
+    }
     return [back]
   }
 }

@@ -66,10 +66,17 @@ extension Tensor {
     precondition(extent(-1) == 2 * width, "geglu of a tensor of shape \(shape)")
     let rows = count / max(2 * width, 1)
     let result = Tensor(unset: shape.dropLast() + [width])
-    lethe_geglu(pointer, result.pointer, rows, width)
+    parallelPieces(rows, of: width) { piece in
+      let first = piece.lowerBound * width
+      lethe_geglu(pointer + 2 * first, result.pointer + first, piece.count, width)
+    }
     return result.recorded(from: self) { [x = detached] gradient in
       let back = Tensor(unset: x.shape)
-      lethe_geglu_backward(x.pointer, gradient.pointer, back.pointer, rows, width)
+      parallelPieces(rows, of: width) { piece in
+        let first = piece.lowerBound * width
+        lethe_geglu_backward(
+          x.pointer + 2 * first, gradient.pointer + first, back.pointer + 2 * first, piece.count, width)
+      }
       return [back]
     }
   }
@@ -80,7 +87,7 @@ extension Tensor {
   ) -> Tensor {
     elementwise(forward).recorded(from: self) { [x = detached] gradient in
       let back = Tensor(unset: x.shape)
-      parallelPieces(x.count, size: elementwisePiece) { piece in
+      parallelPieces(x.count) { piece in
         let start = piece.lowerBound
         backward(x.pointer + start, gradient.pointer + start, back.pointer + start, piece.count)
       }
@@ -91,7 +98,7 @@ extension Tensor {
   /// The result of a kernel that goes through the values one by one; not recorded.
   func elementwise(_ kernel: (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int) -> Void) -> Tensor {
     let result = Tensor(unset: shape)
-    parallelPieces(count, size: elementwisePiece) { piece in
+    parallelPieces(count) { piece in
       kernel(pointer + piece.lowerBound, result.pointer + piece.lowerBound, piece.count)
     }
     return result

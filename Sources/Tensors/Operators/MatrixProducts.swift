@@ -67,7 +67,7 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
     }
     if needs.2 {
       let biasGradient = Tensor.zeros([outputs])
-      lethe_add_rows(gradient.pointer, biasGradient.pointer, rows, outputs)
+      addRows(gradient.pointer, to: biasGradient.pointer, rows: rows, columns: outputs)
       back[2] = biasGradient
     }
     return back

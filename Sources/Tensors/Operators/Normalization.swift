@@ -15,29 +15,31 @@ public func groupNorm(
   let (batch, channels) = (x.shape[0], x.shape[1])
   precondition(channels % groups == 0, "\(groups) groups of \(channels) channels")
   let plane = x.shape[2...].reduce(1, *)
-  let itemCount = channels * plane
+  let groupChannels = channels / groups
+  let groupCount = groupChannels * plane
   let result = Tensor(unset: x.shape)
   let means = Storage(count: batch * groups), inverses = Storage(count: batch * groups)
-  parallelItems(batch, of: itemCount) { item in
-    lethe_group_norm(
-      activated ? 1 : 0, x.pointer + item * itemCount, weight.pointer, bias.pointer, result.pointer + item * itemCount,
-      channels, groups, plane, epsilon, means.pointer + item * groups, inverses.pointer + item * groups)
+  parallelPieces(batch * groups, of: groupCount) { piece in
+    for group in piece {
+      let channel = group % groups * groupChannels
+      lethe_group_norm(
+        activated ? 1 : 0, x.pointer + group * groupCount, weight.pointer + channel, bias.pointer + channel,
+        result.pointer + group * groupCount, groupChannels, plane, epsilon, means.pointer + group,
+        inverses.pointer + group)
+    }
   }
   return result.recorded(from: x, weight, bias) { [x = x.detached, weight = weight.detached, bias = bias.detached]
     gradient in
     let back = Tensor(unset: x.shape)
     let perItem = Tensor.zeros([2, batch, channels])
-    parallelItems(batch, of: itemCount) { item in
-      let (x, gradient) = (x.pointer + item * itemCount, gradient.pointer + item * itemCount)
-      let (means, inverses) = (means.pointer + item * groups, inverses.pointer + item * groups)
-      let (weights, biases) = (perItem.pointer + item * channels, perItem.pointer + (batch + item) * channels)
-      let back = back.pointer + item * itemCount
-      if activated {
-        lethe_activated_group_norm_backward(
-          x, weight.pointer, bias.pointer, gradient, means, inverses, back, weights, biases, channels, groups, plane)
-      } else {
+    parallelPieces(batch * groups, of: groupCount) { piece in
+      for group in piece {
+        let channel = group % groups * groupChannels
         lethe_group_norm_backward(
-          x, weight.pointer, gradient, means, inverses, back, weights, biases, channels, groups, plane)
+          activated ? 1 : 0, x.pointer + group * groupCount, weight.pointer + channel, bias.pointer + channel,
+          gradient.pointer + group * groupCount, means.pointer[group], inverses.pointer[group],
+          back.pointer + group * groupCount, perItem.pointer + group * groupChannels,
+          perItem.pointer + batch * channels + group * groupChannels, groupChannels, plane)
       }
     }
     return [back, perItem.slice(axis: 0, 0..<1).sum(axis: 1).reshaped([channels]),
@@ -54,7 +56,7 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float 
   let rows = x.count / max(columns, 1)
   let result = Tensor(unset: x.shape)
   let means = Storage(count: rows), inverses = Storage(count: rows)
-  parallelPieces(rows, size: max(1, elementwisePiece / columns)) { piece in
+  parallelPieces(rows, of: columns) { piece in
     let first = piece.lowerBound
     lethe_layer_norm(
       x.pointer + first * columns, weight.pointer, bias.pointer, result.pointer + first * columns, piece.count, columns,
@@ -63,14 +65,19 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float 
   return result.recorded(from: x, weight, bias) { [x = x.detached, weight = weight.detached] gradient in
     let back = Tensor(unset: x.shape)
     let (weightGradient, biasGradient) = (Tensor.zeros([columns]), Tensor.zeros([columns]))
-    lethe_layer_norm_backward(
-      x.pointer, weight.pointer, gradient.pointer, means.pointer, inverses.pointer, back.pointer,
-      weightGradient.pointer, biasGradient.pointer, rows, columns)
+    parallelPieces(rows, of: columns) { piece in
+      let first = piece.lowerBound
+      lethe_layer_norm_backward(
+        x.pointer + first * columns, weight.pointer, gradient.pointer + first * columns, means.pointer + first,
+        inverses.pointer + first, back.pointer + first * columns, piece.count, columns)
+    }
+    // Each column's sums go through the rows in order, whichever thread takes it.
+    parallelPieces((columns + 15) / 16, of: 16 * rows) { piece in
+      let first = 16 * piece.lowerBound
+      lethe_layer_norm_weight_gradients(
+        x.pointer + first, gradient.pointer + first, columns, means.pointer, inverses.pointer,
+        weightGradient.pointer + first, biasGradient.pointer + first, rows, min(16 * piece.count, columns - first))
+    }
     return [back, weightGradient, biasGradient]
   }
-}
-
-/// Runs `body` for each item of a batch, in parallel where the batch is large enough to repay it.
-private func parallelItems(_ batch: Int, of itemCount: Int, _ body: (Int) -> Void) {
-  parallelPieces(batch, size: max(1, elementwisePiece / max(itemCount, 1))) { piece in piece.forEach(body) }
 }

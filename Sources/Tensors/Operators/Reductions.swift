@@ -24,10 +24,10 @@ extension Tensor {
     reduced[axis] = 1
     let result = Tensor.zeros(reduced)
     if inner == 1 {
-      lethe_add_columns(pointer, result.pointer, outer, extent)
+      addColumns(pointer, to: result.pointer, rows: outer, columns: extent)
     } else {
       for index in 0..<outer {
-        lethe_add_rows(pointer + index * extent * inner, result.pointer + index * inner, extent, inner)
+        addRows(pointer + index * extent * inner, to: result.pointer + index * inner, rows: extent, columns: inner)
       }
     }
     let shaped = keepsAxis ? result : result.reshaped(Array(shape[..<axis] + shape[(axis + 1)...]))
@@ -50,7 +50,9 @@ extension Tensor {
   public mutating func accumulateSquares(of other: Tensor) {
     precondition(shape == other.shape, "squares of shape \(other.shape) added to a sum of shape \(shape)")
     if !isKnownUniquelyReferenced(&storage) || !storage.isWritable { self = copied() }
-    lethe_accumulate_squares(other.pointer, pointer, count)
+    parallelPieces(count) { piece in
+      lethe_accumulate_squares(other.pointer + piece.lowerBound, pointer + piece.lowerBound, piece.count)
+    }
   }
 
   /// The index of the largest value along the last axis, the lowest where several are equal.
@@ -60,5 +62,20 @@ extension Tensor {
       let values = pointer + row * width
       return (0..<width).reduce(0) { values[$1] > values[$0] ? $1 : $0 }
     }
+  }
+}
+
+/// target[c] += the sum over r of x[r][c], the rows one after the other: which columns a thread takes changes no value.
+func addRows(_ x: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+  parallelPieces((columns + 15) / 16, of: 16 * rows) { piece in
+    let first = 16 * piece.lowerBound
+    lethe_add_rows(x + first, columns, target + first, rows, min(16 * piece.count, columns - first))
+  }
+}
+
+/// target[r] += the sum over c of x[r][c].
+func addColumns(_ x: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+  parallelPieces(rows, of: columns) { piece in
+    lethe_add_columns(x + piece.lowerBound * columns, target + piece.lowerBound, piece.count, columns)
   }
 }

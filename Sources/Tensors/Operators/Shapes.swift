@@ -17,8 +17,14 @@ extension Tensor {
     precondition(rank >= 2, "the transpose of a tensor of shape \(shape)")
     let rows = extent(-2), columns = extent(-1)
     let result = Tensor(unset: shape.dropLast(2) + [columns, rows])
-    parallelFor(count / max(rows * columns, 1)) { matrix in
-      lethe_transpose(pointer + matrix * rows * columns, result.pointer + matrix * rows * columns, rows, columns)
+    // Sixteen columns, a cache line of a row, make sixteen rows of the result.
+    let strips = (columns + 15) / 16
+    parallelPieces(count / max(rows * columns, 1) * strips, of: 16 * rows) { piece in
+      for number in piece {
+        let (matrix, first) = (number / strips * rows * columns, number % strips * 16)
+        lethe_transpose(
+          pointer + matrix + first, columns, result.pointer + matrix + first * rows, rows, min(16, columns - first))
+      }
     }
     return result.recorded(from: self) { gradient in [gradient.transposedLast()] }
   }
@@ -28,8 +34,10 @@ extension Tensor {
     precondition(permutation.sorted() == Array(0..<rank), "the axes \(permutation) of a tensor of shape \(shape)")
     let strides = broadcastStrides(shape, to: shape)
     let result = Tensor(unset: permutation.map { shape[$0] })
-    forEachOffset(result.shape, [permutation.map { strides[$0] }]) { index, offsets in
-      result.pointer[index] = pointer[offsets[0]]
+    parallelPieces(count) { piece in
+      forEachOffset(result.shape, [permutation.map { strides[$0] }], piece) { index, offsets in
+        result.pointer[index] = pointer[offsets[0]]
+      }
     }
     return result.recorded(from: self) { gradient in
       var inverse = permutation
@@ -49,14 +57,13 @@ extension Tensor {
     newShape[axis] = range.count
     let result = Tensor(unset: newShape)
     for index in 0..<outer {
-      (result.pointer + index * part).update(
-        from: pointer + index * whole + range.lowerBound * inner, count: part)
+      parallelCopy(pointer + index * whole + range.lowerBound * inner, to: result.pointer + index * part, count: part)
     }
     return result.recorded(from: self) { [shape] gradient in
       let back = Tensor.zeros(shape)
       for index in 0..<outer {
-        (back.pointer + index * whole + range.lowerBound * inner).update(
-          from: gradient.pointer + index * part, count: part)
+        parallelCopy(
+          gradient.pointer + index * part, to: back.pointer + index * whole + range.lowerBound * inner, count: part)
       }
       return [back]
     }
@@ -99,7 +106,8 @@ public func concatenate(_ tensors: [Tensor], axis: Int) -> Tensor {
   for tensor in tensors {
     let part = tensor.shape[axis] * inner
     for index in 0..<outer {
-      (result.pointer + index * shape[axis] * inner + start).update(from: tensor.pointer + index * part, count: part)
+      parallelCopy(
+        tensor.pointer + index * part, to: result.pointer + index * shape[axis] * inner + start, count: part)
     }
     start += part
   }

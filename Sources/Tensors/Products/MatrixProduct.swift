@@ -32,6 +32,8 @@ struct MatrixProduct {
   static let hasWideRegisters = lethe_has_avx512()
   static let panel = Int(LETHE_PANEL)
   private static let depth = Int(LETHE_PRODUCT_DEPTH)
+  /// Multiplications that repay a thread's work.
+  private static let leastShared = 1 << 17
 
   init(_ m: Int, _ n: Int, _ k: Int) {
     self.m = m
@@ -41,12 +43,13 @@ struct MatrixProduct {
 
   /// - Parameters:
   ///   - c: rows `width` apart
-  ///   - bias: n values that are added to each row
+  ///   - bias: n values that are added to each row; not where the product is added to c
   ///   - accumulates: whether c is added to
   func callAsFunction(
     _ a: Factor, _ b: Factor, _ c: UnsafeMutablePointer<Float>, _ width: Int, bias: UnsafePointer<Float>? = nil,
     accumulates: Bool = false
   ) {
+    precondition(bias == nil || !accumulates, "a product that is added to c and to a bias")
     forEachBlock { rows, columns in
       fill(rows, columns, c, width, bias)
       block(rows, columns, a, b, c, width, accumulates: accumulates || bias != nil)
@@ -91,10 +94,14 @@ struct MatrixProduct {
   /// Rows and columns that a thread computes at a time: the columns of one depth of b, packed, stay in a core's second
   /// cache, and there is work for all threads.
   private var blocks: (rows: Int, columns: Int) {
-    let wanted = Parallel.isInsideItem ? 1 : 4 * Parallel.threadCount
-    let parts = max(1, (n + 255) / 256)
+    let threads = Parallel.isInsideItem ? 1 : Parallel.threadCount
+    var parts = max(1, (n + 255) / 256)
+    let rowParts = min(max(1, 4 * threads / parts), max(1, m / 48))
+    if threads > 1 {
+      // A few rows: the threads share the columns, down to parts that take some microseconds.
+      parts = max(parts, min(2 * threads / rowParts, m * n * k / MatrixProduct.leastShared))
+    }
     let panels = ((n + parts - 1) / parts + MatrixProduct.panel - 1) / MatrixProduct.panel
-    let rowParts = min(max(1, wanted / parts), max(1, m / 48))
     return (max(1, (m + rowParts - 1) / rowParts), max(1, panels) * MatrixProduct.panel)
   }
 
