@@ -72,16 +72,20 @@ def show(rows):
 
 
 ours, theirs = read("lethe.json"), read("pytorch.json")
-rows, wrong, speeds = list(small_model(ours, theirs)), [], [ours["product_operations_per_second"]]
+rows, wrong, speeds, gains = list(small_model(ours, theirs)), [], [ours["product_operations_per_second"]], []
 wrong += differences(ours, theirs, ("steps", "guidance_scale", "unet_parameters", "threads"))
 for name in PARTS:
     mine, other = read(f"{name}.lethe.json"), read(f"{name}.pytorch.json")
     if mine and other:
         rows += part(mine, other)
         speeds.append(mine["product_operations_per_second"])
+        if mine["gain_of_threads"]:
+            gains.append(f"{PARTS[name][0]}: {mine['threads']} threads are {mine['gain_of_threads']:.2f} times as "
+                         "fast as one")
         wrong += [f"{name}: {text}" for text in differences(mine, other, ("threads", "batch", "latent_size"))]
 show(rows)
-print(f"\n{ours['threads']} threads; guidance scale {ours['guidance_scale']}; products of matrices reach "
+print("\n" + "; ".join(gains) + (" (two to reach 1.85)" if gains else ""))
+print(f"{ours['threads']} threads; guidance scale {ours['guidance_scale']}; products of matrices reach "
       f"{min(speeds) / 1e9:.0f} to {max(speeds) / 1e9:.0f} GFLOP/s; PyTorch {theirs['versions']['torch']}")
 for text in wrong:
     print(f"not the same work: {text}")

@@ -144,6 +144,10 @@ final class Storage {
   deinit {
     guard file == nil, let memory = floats.map(UnsafeMutableRawPointer.init) ?? halves.map(UnsafeMutableRawPointer.init)
     else { return }
-    if byteCount >= BlockPool.smallest { BlockPool.give(memory, byteCount) } else { lethe_give_block(memory, byteCount) }
+    if byteCount >= BlockPool.smallest {
+      BlockPool.give(memory, byteCount)
+    } else {
+      lethe_give_block(memory, byteCount)
+    }
   }
 }

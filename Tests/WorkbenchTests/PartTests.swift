@@ -114,6 +114,17 @@ struct PartTests {
     #expect(result.peakBytes ?? 1 > 0)
   }
 
+  @Test("a part is timed in turn with itself on one thread")
+  func scaling() throws {
+    var benchmark = PartBenchmark(.unetForward)
+    benchmark.repeats = 1
+    #expect(try benchmark.run(folder: folder, monitor: WorkMonitor()).gainOfThreads == nil)
+    benchmark.comparesWithOneThread = true
+    let result = try benchmark.run(folder: folder, monitor: WorkMonitor())
+    let alone = try #require(result.secondsOnOneThread)
+    #expect(result.gainOfThreads == alone / result.seconds)
+  }
+
   @Test("latents that a UNet cannot halve often enough are refused")
   func size() {
     var benchmark = PartBenchmark(.unetForward)

@@ -23,6 +23,8 @@ public struct PartBenchmark {
   /// Height and width of the latents; `nil` for those that the model was trained on.
   public var latentSize: Int?
   public var repeats = 3
+  /// Whether each pass is followed by one on a single thread.
+  public var comparesWithOneThread = false
   /// Work that takes longer than so many seconds is timed once and not warmed up.
   public var patience = 60.0
 
@@ -35,6 +37,10 @@ public struct PartBenchmark {
     public var latentSize = 0
     /// The median of the repeats.
     public var seconds = 0.0
+    /// The median of the repeats on one thread, and of how many times as long each took as the pass before it on all
+    /// threads; `nil` where they were not compared.
+    public var secondsOnOneThread: Double?
+    public var gainOfThreads: Double?
     /// The layers of the forward pass.
     public var arithmetic = Arithmetic()
     /// Floating point operations, counted from shapes; a gradient takes three times those of its forward pass.
@@ -56,6 +62,8 @@ public struct PartBenchmark {
       [
         "work": .string(work.rawValue), "threads": .integer(threads), "batch": .integer(batch),
         "latent_size": .integer(latentSize), "seconds": .number(seconds), "operations": .integer(operations),
+        "seconds_on_one_thread": secondsOnOneThread.map(JSON.number) ?? .null,
+        "gain_of_threads": gainOfThreads.map(JSON.number) ?? .null,
         "peak_bytes": peakBytes.map(JSON.integer) ?? .null,
         "peak_bytes_with_loading": peakBytesWithLoading.map(JSON.integer) ?? .null,
         "bytes_before_loading": bytesBeforeLoading.map(JSON.integer) ?? .null,
@@ -138,16 +146,25 @@ public struct PartBenchmark {
   private func measure(_ result: inout Result, _ monitor: WorkMonitor, _ work: () throws -> Void) throws {
     let whenLoaded = PeakMemory.current
     let isReset = PeakMemory.reset()
-    let passes = max(1, repeats) + 1
+    let perRepeat = comparesWithOneThread ? 2 : 1
+    let passes = max(1, repeats) * perRepeat + 1
     try monitor.advance(to: 0, of: passes)
     let first = try ContinuousClock().measure(work).inSeconds
-    var all = first > patience ? [first] : []
+    var all = first > patience && !comparesWithOneThread ? [first] : []
+    var alone: [Double] = []
     while all.isEmpty || (all.count < repeats && first <= patience) {
-      try monitor.advance(to: all.count + 1, of: passes)
+      try monitor.advance(to: all.count * perRepeat + 1, of: passes)
       all.append(try ContinuousClock().measure(work).inSeconds)
+      guard comparesWithOneThread else { continue }
+      try monitor.advance(to: all.count * perRepeat, of: passes)
+      alone.append(try Parallel.onOneThread { try ContinuousClock().measure(work).inSeconds })
     }
     try monitor.advance(to: passes, of: passes)
     result.seconds = all.median
+    if comparesWithOneThread {
+      result.secondsOnOneThread = alone.median
+      result.gainOfThreads = zip(alone, all).map { $0 / $1 }.median
+    }
     let peak = PeakMemory.current
     result.peakBytes = isReset ? peak : nil
     result.peakBytesWithLoading = peak.map { max($0, whenLoaded ?? 0) }

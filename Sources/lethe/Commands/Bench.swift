@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Diffusion
+import Tensors
 import Workbench
 
 struct Bench: ParsableCommand, ComputingCommand {
@@ -47,6 +48,9 @@ struct Bench: ParsableCommand, ComputingCommand {
     transform: { try Parsing.choice($0, PartBenchmark.Work.self) })
   var part: PartBenchmark.Work?
 
+  @Flag(help: "Time --part on one thread as well, each pass in turn, and say what all threads gain.")
+  var scaling = false
+
   @Option(
     help: ArgumentHelp(
       "Time each layer of a model's UNet alone, or of the part that --part names.", valueName: "name|folder"))
@@ -89,6 +93,12 @@ struct Bench: ParsableCommand, ComputingCommand {
     }
     if part == nil, memory.limit != nil {
       throw ValidationError("--memory belongs to --part, which times one piece of work in one process")
+    }
+    if part == nil, scaling {
+      throw ValidationError("--scaling belongs to --part, which times one piece of work in one process")
+    }
+    if scaling, Parallel.threadCount == 1 {
+      throw ValidationError("--scaling compares all threads with one, and there is one core to run on")
     }
     if part == nil, roofline == nil, batch != nil || latentSize != nil {
       throw ValidationError("--batch and --latent-size belong to --part and --roofline; sampling has --batches")
@@ -163,6 +173,7 @@ struct Bench: ParsableCommand, ComputingCommand {
     benchmark.batch = batch
     benchmark.latentSize = latentSize
     benchmark.repeats = repeats
+    benchmark.comparesWithOneThread = scaling
     try memory.budget.fit(benchmark, folder: folder)
     Interruption.listen()
     let progress = ProgressLine()

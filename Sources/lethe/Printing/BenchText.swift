@@ -15,6 +15,10 @@ enum BenchText {
   static func part(_ result: PartBenchmark.Result) -> String {
     var columns = Columns()
     columns.add("seconds", RunText.fixed(result.seconds, 4))
+    if let alone = result.secondsOnOneThread, let gain = result.gainOfThreads {
+      columns.add(
+        "on one thread", "\(RunText.fixed(alone, 4)), \(RunText.fixed(gain, 2)) times as long as the pass before it")
+    }
     columns.add("arithmetic", RunText.fixed(Double(result.operations) / 1e9, 1) + " GFLOP")
     columns.add(
       "speed",
