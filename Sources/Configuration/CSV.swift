@@ -52,7 +52,7 @@ public struct CSV: Equatable, Sendable {
   public static func read(_ path: String, limit: Int) throws(CSVError) -> CSV {
     let bytes: [UInt8]
     do throws(UnreadableFile) {
-      bytes = Array(try contents(of: path))
+      bytes = try contents(of: path)
     } catch {
       throw CSVError(file: path, error.reason)
     }

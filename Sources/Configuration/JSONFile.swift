@@ -5,7 +5,7 @@ extension JSON {
   public static func read(_ path: String, allowingInfinity: Bool = false) throws(JSONError) -> JSON {
     let text: [UInt8]
     do throws(UnreadableFile) {
-      text = Array(try contents(of: path))
+      text = try contents(of: path)
     } catch {
       throw JSONError(file: path, line: nil, column: nil, message: error.reason)
     }

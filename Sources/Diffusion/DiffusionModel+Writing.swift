@@ -59,13 +59,14 @@ extension DiffusionModel {
     guard from.path != URL(fileURLWithPath: target).standardizedFileURL.path else { return }
     try WholeFile.makeFolder(target)
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: tokenizerFolder) else {
-      throw ModelFolderError(file: tokenizerFolder, "this folder cannot be read")
+      throw ModelFolderError(file: tokenizerFolder, readingProblem(of: tokenizerFolder))
     }
     for name in names.sorted() {
-      guard let data = FileManager.default.contents(atPath: "\(tokenizerFolder)/\(name)") else {
-        throw ModelFolderError(file: "\(tokenizerFolder)/\(name)", "this file cannot be read")
+      let bytes: [UInt8]
+      do throws(UnreadableFile) { bytes = try contents(of: "\(tokenizerFolder)/\(name)") } catch {
+        throw ModelFolderError(file: "\(tokenizerFolder)/\(name)", error.reason)
       }
-      try WholeFile.write([UInt8](data), to: "\(target)/\(name)")
+      try WholeFile.write(bytes, to: "\(target)/\(name)")
     }
   }
 }

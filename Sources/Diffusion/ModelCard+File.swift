@@ -14,12 +14,14 @@ extension ModelCard {
   /// The card of a model's folder, nil where it has none.
   public static func load(folder: String) throws(ModelCardError) -> ModelCard? {
     let file = (folder as NSString).appendingPathComponent(fileName)
-    guard FileManager.default.fileExists(atPath: file) || isReadingForbidden(file) else { return nil }
-    guard let data = FileManager.default.contents(atPath: file) else {
-      let reason = isReadingForbidden(file) ? ": no permission" : ""
-      throw ModelCardError(file: file, key: "", message: "cannot be read" + reason)
+    if isMissing(file) { return nil }
+    let bytes: [UInt8]
+    do throws(UnreadableFile) {
+      bytes = try contents(of: file)
+    } catch {
+      throw ModelCardError(file: file, key: "", message: error.reason)
     }
-    return try decode([UInt8](data), file: file)
+    return try decode(bytes, file: file)
   }
 
   /// Reads and checks a card from its JSON; `file` is the name that an error gives.

@@ -18,18 +18,16 @@ struct TokenizerFiles {
 
   init(folder: String) throws(TokenizerError) {
     func path(_ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
-    guard FileManager.default.fileExists(atPath: folder) else {
-      throw Self.missing(folder, "there is no such tokenizer folder")
-    }
+    guard !isMissing(folder) else { throw TokenizerError(file: folder, message: "there is no such tokenizer folder") }
     let ids: [String: Int]
     // In tokenizer.json each added token says for itself whether upper case counts.
     var added: [String: Bool] = [:]
-    if FileManager.default.fileExists(atPath: path("vocab.json")) {
+    if !isMissing(path("vocab.json")) {
       vocabularyFile = path("vocab.json")
       mergesFile = path("merges.txt")
       ids = try Self.vocabulary(Self.object(vocabularyFile), file: vocabularyFile)
       merges = try Self.merges(text: mergesFile)
-    } else if FileManager.default.fileExists(atPath: path("tokenizer.json")) {
+    } else if !isMissing(path("tokenizer.json")) {
       vocabularyFile = path("tokenizer.json")
       mergesFile = vocabularyFile
       let file = try Self.object(vocabularyFile)
@@ -42,7 +40,8 @@ struct TokenizerFiles {
       ids = try Self.vocabulary(model["vocab"] as? [String: Any] ?? [:], file: vocabularyFile)
       merges = try Self.merges(list: model["merges"] as? [Any] ?? [], file: vocabularyFile)
     } else {
-      throw Self.missing(path("vocab.json"), "is missing (and there is no tokenizer.json either)")
+      throw TokenizerError(
+        file: path("vocab.json"), message: "is missing (and there is no tokenizer.json either)")
     }
     var vocabulary = [String](repeating: "", count: ids.count)
     for (token, id) in ids {
@@ -64,7 +63,7 @@ struct TokenizerFiles {
     var length = 77
     // The config is read last: where both name a token, it decides, as in transformers.
     for name in ["special_tokens_map.json", "tokenizer_config.json"] {
-      guard FileManager.default.fileExists(atPath: path(name)) else { continue }
+      if isMissing(path(name)) { continue }
       let values = try Self.object(path(name))
       normalized = [:]
       for key in ["bos_token", "eos_token", "unk_token", "pad_token"] {
@@ -89,15 +88,14 @@ struct TokenizerFiles {
     modelMaxLength = length
   }
 
-  /// What is not found, or cannot be looked for.
-  private static func missing(_ path: String, _ message: String) -> TokenizerError {
-    TokenizerError(file: path, message: isReadingForbidden(path) ? "cannot be read: no permission" : message)
+  private static func bytes(_ file: String) throws(TokenizerError) -> [UInt8] {
+    do throws(UnreadableFile) { return try contents(of: file) } catch {
+      throw TokenizerError(file: file, message: error.reason)
+    }
   }
 
   private static func object(_ file: String) throws(TokenizerError) -> [String: Any] {
-    guard let data = FileManager.default.contents(atPath: file) else {
-      throw missing(file, "cannot be read")
-    }
+    let data = Data(try bytes(file))
     do {
       guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
         throw TokenizerError(file: file, message: "expected a JSON object")
@@ -125,14 +123,11 @@ struct TokenizerFiles {
 
   /// `merges.txt`: an optional first line `#version: ...`, then one merge a line.
   private static func merges(text file: String) throws(TokenizerError) -> [(String, String)] {
-    guard FileManager.default.fileExists(atPath: file) else {
-      throw missing(file, "is missing: vocab.json alone does not say how words are cut")
-    }
-    guard let data = FileManager.default.contents(atPath: file) else {
-      throw missing(file, "cannot be read")
+    guard !isMissing(file) else {
+      throw TokenizerError(file: file, message: "is missing: vocab.json alone does not say how words are cut")
     }
     var merges: [(String, String)] = []
-    let lines = String(decoding: data, as: UTF8.self)
+    let lines = String(decoding: try bytes(file), as: UTF8.self)
       .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
     for (number, line) in lines.enumerated() {
       if line.isEmpty || (number == 0 && line.hasPrefix("#version")) { continue }

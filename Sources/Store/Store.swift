@@ -39,9 +39,8 @@ public final class Store: Sendable {
 
   private static func checkFormat(_ folder: String, _ temporaryFolder: String, create: Bool) throws(StoreError) {
     let path = folder + "/format"
-    if !Disk.isFile(path) {
+    if isMissing(path) {
       guard create else {
-        if isReadingForbidden(path) { throw Disk.unreadable(path, EACCES) }
         throw StoreError(.unreadable, "there is no store in \(folder); run an experiment to make one, or give --store")
       }
       // Another process may do the same at once: the first to link its file wins, and both wrote the same.

@@ -45,7 +45,9 @@ import Testing
     let text = #expect(throws: ImageFileError.self) { try PNG.decode(Array("GIF89a, not PNG".utf8), file: "a.gif") }
     #expect(text?.description == "a.gif: is not a PNG file (its first eight bytes are not the PNG signature)")
     let missing = #expect(throws: ImageFileError.self) { try PNG.read("/no/such.png") }
-    #expect(missing?.description == "/no/such.png: cannot be read: no such file")
+    #expect(missing?.description == "/no/such.png: there is no such file")
+    let folder = #expect(throws: ImageFileError.self) { try PNG.read("/tmp") }
+    #expect(folder?.description == "/tmp: this is a folder")
     let target = #expect(throws: ImageFileError.self) { try PNG.write(gradient(), to: "/no/such/folder/a.png") }
     #expect(target?.description.hasPrefix("/no/such/folder/a.png: cannot be written") == true)
   }

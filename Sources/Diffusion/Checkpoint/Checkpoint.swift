@@ -78,8 +78,7 @@ struct Checkpoint {
   var tokenizer: String {
     get throws {
       let folder = Self.folder(of: path) + "/tokenizer"
-      // One that is hidden is for whoever reads it to refuse.
-      guard FileManager.default.fileExists(atPath: folder) || isReadingForbidden(folder) else {
+      guard !isMissing(folder) else {
         throw ModelFolderError(
           file: path,
           "has no tokenizer, as no such file has: put the tokenizer folder of its model (vocab.json, merges.txt) at "
@@ -138,10 +137,11 @@ struct Checkpoint {
 
   /// What `parameterization` says in a training's configuration; the noise where it says nothing.
   private static func prediction(in path: String) throws -> PredictionType? {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw ModelFolderError(file: path, "this file cannot be read")
+    let bytes: [UInt8]
+    do throws(UnreadableFile) { bytes = try contents(of: path) } catch {
+      throw ModelFolderError(file: path, error.reason)
     }
-    for line in String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline) {
+    for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) {
       let parts = line.split(separator: ":").map { $0.trimmingCharacters(in: .whitespaces) }
       guard parts.count == 2, parts[0] == "parameterization" else { continue }
       switch parts[1].trimmingCharacters(in: CharacterSet(charactersIn: "\"'")) {

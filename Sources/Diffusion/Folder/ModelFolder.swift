@@ -27,8 +27,7 @@ struct ModelFolder {
     self.path = path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw ModelFolderError(
-        file: path, isReadingForbidden(path) ? "cannot be read: no permission" : "there is no such model folder")
+      throw ModelFolderError(file: path, readingProblem(of: path, missing: "there is no such model folder"))
     }
     guard isFolder.boolValue else {
       let endings = ([".safetensors"] + TensorFile.torchEndings).joined(separator: ", ")

@@ -28,10 +28,7 @@ struct WeightFiles {
   /// - Throws: ``ModelFolderError`` where the folder has none of them.
   init(folder: String, _ part: ModelFolder.Part) throws {
     let names = Self.names(part)
-    guard let name = names.first(where: { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }) else {
-      if let name = names.first(where: { isReadingForbidden("\(folder)/\($0)") }) {
-        throw ModelFolderError(file: "\(folder)/\(name)", "cannot be read: no permission")
-      }
+    guard let name = names.first(where: { !isMissing("\(folder)/\($0)") }) else {
       throw ModelFolderError(
         file: "\(folder)/\(names[0])",
         "this file of the model folder is missing, and so are its variants (.fp16, .bin, and the index of several)")
@@ -82,7 +79,7 @@ struct WeightFiles {
       guard !file.contains("/"), TensorFile.isNamed(file) else {
         throw map.error(name, "\"\(file)\" is no file of weights beside the index")
       }
-      guard FileManager.default.fileExists(atPath: "\(folder)/\(file)") else {
+      guard !isMissing("\(folder)/\(file)") else {
         throw ModelFolderError(file: "\(folder)/\(file)", "this piece is missing, and the index names it")
       }
       places[name] = file

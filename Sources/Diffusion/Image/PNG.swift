@@ -1,6 +1,5 @@
 internal import CLibPNG
 internal import Configuration
-internal import Foundation
 
 /// A picture file that cannot be read or written; `description` is one sentence that names the file.
 public struct ImageFileError: Error, Equatable, CustomStringConvertible {
@@ -13,11 +12,13 @@ public struct ImageFileError: Error, Equatable, CustomStringConvertible {
 public enum PNG {
   /// Reads any PNG as 8-bit red, green, blue; an alpha channel is laid over white.
   public static func read(_ path: String) throws(ImageFileError) -> RGBImage {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw ImageFileError(
-        file: path, message: "cannot be read: \(isReadingForbidden(path) ? "no permission" : "no such file")")
+    let bytes: [UInt8]
+    do throws(UnreadableFile) {
+      bytes = try contents(of: path)
+    } catch {
+      throw ImageFileError(file: path, message: error.reason)
     }
-    return try decode([UInt8](data), file: path)
+    return try decode(bytes, file: path)
   }
 
   /// Decodes the bytes of a PNG file; `file` is the name that an error gives.

@@ -60,11 +60,10 @@ extension MetricContext {
           + (known.isEmpty ? "" : "; it declares \(known.joined(separator: ", "))"))
     }
     let folder = modelFolder + "/" + relative
-    guard FileManager.default.fileExists(atPath: folder + "/config.json") else {
-      let problem =
-        isReadingForbidden(folder + "/config.json")
-        ? "cannot be read: no permission for \(folder)" : "is missing: there is no \(folder)/config.json"
-      throw MetricError("\(metric): the judge \"\(name)\" of \"\(card.name)\" \(problem)")
+    let config = folder + "/config.json"
+    guard FileManager.default.isReadableFile(atPath: config) else {
+      let problem = readingProblem(of: config, missing: "is missing")
+      throw MetricError("\(metric): the judge \"\(name)\" of \"\(card.name)\" \(problem) (\(config))")
     }
     if let other = NamedJudge.Kind(folder: folder), other != kind {
       let fitting = card.judges.filter { NamedJudge.Kind(folder: modelFolder + "/" + $0.value) == kind }.keys.sorted()

@@ -58,11 +58,9 @@ public final class FileDigests: Sendable {
   /// - Throws: ``StoreError`` `unreadable`, also for a folder without files: all such folders would share a digest.
   public func digest(ofFolder path: String) throws(StoreError) -> Digest {
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      let reason = isReadingForbidden(path) ? "no permission" : "there is no such file or folder"
-      throw StoreError(.unreadable, "cannot read \(path): \(reason)")
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+      return try digest(ofFile: path)
     }
-    guard isFolder.boolValue else { return try digest(ofFile: path) }
     var files: [String: JSON] = [:]
     try collect(path, as: "", inside: [], into: &files)
     guard !files.isEmpty else { throw StoreError(.unreadable, "cannot read \(path): the folder holds no file") }

@@ -110,27 +110,33 @@ public struct Locations: Sendable {
 
   /// Why a path is not taken for that of a model.
   static func noModel(at path: String) -> NotFound {
-    if TensorFile.isNamed(path) {
-      return NotFound(
-        description: isReadingForbidden(path)
-          ? "the model file \(path) cannot be read: no permission" : "there is no model file \(path)")
+    let (kind, decisive) = decisiveFile(path)
+    guard isMissing(decisive) else {
+      return NotFound(description: "the model \(kind) \(path) \(readingProblem(of: decisive))")
     }
     return NotFound(
-      description: isReadingForbidden(path + "/model_index.json")
-        ? "the model folder \(path) cannot be read: no permission"
+      description: kind == .file
+        ? "there is no model file \(path)"
         : "there is no base model in the folder \(path): it has no model_index.json")
   }
 
   /// The same for one that has a name.
   private static func noModel(at path: String, registeredAs name: String) -> NotFound {
-    let isFile = TensorFile.isNamed(path)
-    let (kind, reason) =
-      isFile
-      ? ("file", "is not there any more") : ("folder", "is no model any more: it has no model_index.json")
-    let which =
-      isReadingForbidden(isFile ? path : path + "/model_index.json")
-      ? "cannot be read: no permission" : "\(reason); lethe models remove \(name) forgets it"
+    let (kind, decisive) = decisiveFile(path)
+    let reason = kind == .file ? "is not there any more" : "is no model any more: it has no model_index.json"
+    let which = readingProblem(of: decisive, missing: "\(reason); lethe models remove \(name) forgets it")
     return NotFound(description: "the model \"\(name)\" is registered as the \(kind) \(path), which \(which)")
+  }
+
+  private enum Kind {
+    case file, folder
+  }
+
+  /// What would be there if a path were that of a model: the file itself, or the index in the folder.
+  private static func decisiveFile(_ path: String) -> (kind: Kind, path: String) {
+    // A folder may be called as files are.
+    TensorFile.isNamed(path) && !FileManager.default.fileExists(atPath: path)
+      ? (.file, path) : (.folder, path + "/model_index.json")
   }
 
   static func isModel(_ folder: String) -> Bool {

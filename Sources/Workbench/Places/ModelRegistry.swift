@@ -1,5 +1,4 @@
 internal import Configuration
-internal import Foundation
 internal import Store
 
 /// The model folders, and models in single files, that the user of a store has given names: the file `models.json` of
@@ -25,7 +24,7 @@ public struct ModelRegistry: Sendable {
   ///
   /// - Throws: `JSONError` for a file that is no JSON, ``Refusal`` for one that is no registry.
   public func folders() throws -> [String: String] {
-    guard FileManager.default.fileExists(atPath: file) || isReadingForbidden(file) else { return [:] }
+    if isMissing(file) { return [:] }
     let json = try JSON.read(file)
     guard json["format"]?.string == Self.format, let models = json["models"]?.object else {
       throw damaged("it is not a registry of the format \"\(Self.format)\"")
@@ -66,7 +65,7 @@ public struct ModelRegistry: Sendable {
       Refusal(description: "no model \"\(name)\" is registered in \(file)" + suggestion(for: name, among: names))
     }
     // A change begins with the files of a store, which a refusal should not leave.
-    guard FileManager.default.fileExists(atPath: file) else { throw unknown(among: []) }
+    guard !isMissing(file) else { throw unknown(among: []) }
     var removed = ""
     try change { folders in
       guard let folder = folders.removeValue(forKey: name) else { throw unknown(among: folders.keys.sorted()) }

@@ -197,10 +197,9 @@ struct EditFile {
   }
 
   private func bytes() throws -> [UInt8] {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw ConfigurationError("\(path) cannot be read")
+    do throws(UnreadableFile) { return try contents(of: path) } catch {
+      throw ConfigurationError("\(path): \(error.reason)")
     }
-    return [UInt8](data)
   }
 
   /// The line before a mask and the number of bytes that it takes; nil for a mask that is without.
