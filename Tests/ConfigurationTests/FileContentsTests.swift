@@ -31,21 +31,24 @@ struct FileContentsTests {
     }
   }
 
-  @Test("a file without permission, and one in such a folder, are told as that", .enabled(if: geteuid() != 0))
-  func forbidden() throws {
-    try withScratchFolder { folder in
-      let (file, inner) = (folder + "/a.json", folder + "/inner")
-      try WholeFile.write("{}", to: file)
-      #expect(chmod(file, 0) == 0)
-      try WholeFile.makeFolder(inner)
-      try WholeFile.write("{}", to: inner + "/b.json")
-      #expect(chmod(inner, 0) == 0)
-      defer { chmod(inner, 0o700) }
-      for path in [file, inner + "/b.json"] {
-        #expect(!isMissing(path))
-        #expect(readingProblem(of: path) == "cannot be read: no permission")
-        let error = #expect(throws: JSONError.self) { try JSON.read(path) }
-        #expect(error?.description == "\(path): cannot be read: no permission")
+  @Test("a file without permission, and one in such a folder, are told as that")
+  func forbidden() async {
+    await #expect(processExitsWith: .success) {
+      try withScratchFolder { folder in
+        try becomeOrdinaryUser(owning: folder)
+        let (file, inner) = (folder + "/a.json", folder + "/inner")
+        try WholeFile.write("{}", to: file)
+        #expect(chmod(file, 0) == 0)
+        try WholeFile.makeFolder(inner)
+        try WholeFile.write("{}", to: inner + "/b.json")
+        #expect(chmod(inner, 0) == 0)
+        defer { chmod(inner, 0o700) }
+        for path in [file, inner + "/b.json"] {
+          #expect(!isMissing(path))
+          #expect(readingProblem(of: path) == "cannot be read: no permission")
+          let error = #expect(throws: JSONError.self) { try JSON.read(path) }
+          #expect(error?.description == "\(path): cannot be read: no permission")
+        }
       }
     }
   }

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Writing files")
@@ -64,16 +65,19 @@ struct WholeFileTests {
     }
   }
 
-  @Test("a folder that may not be written to is told before there is anything to write", .enabled(if: geteuid() != 0))
-  func forbidden() throws {
-    try withFolder {
-      try WholeFile.makeFolder(folder + "/closed")
-      #expect(chmod(folder + "/closed", 0o500) == 0)
-      for path in ["/closed/a", "/closed/a/b"] {
-        let error = #expect(throws: FileError.self) {
-          try WholeFile.confirmWritable(folder + path, makesFolders: true)
+  @Test("a folder that may not be written to is told before there is anything to write")
+  func forbidden() async {
+    await #expect(processExitsWith: .success) {
+      try withScratchFolder { folder in
+        try becomeOrdinaryUser(owning: folder)
+        try WholeFile.makeFolder(folder + "/closed")
+        #expect(chmod(folder + "/closed", 0o500) == 0)
+        for path in ["/closed/a", "/closed/a/b"] {
+          let error = #expect(throws: FileError.self) {
+            try WholeFile.confirmWritable(folder + path, makesFolders: true)
+          }
+          #expect(error?.description == "\(folder)\(path): cannot be written: Permission denied")
         }
-        #expect(error?.description == "\(folder)\(path): cannot be written: Permission denied")
       }
     }
   }

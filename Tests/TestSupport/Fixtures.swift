@@ -39,3 +39,15 @@ public func withScratchFolder<Result>(_ body: (String) throws -> Result) throws 
   defer { try? FileManager.default.removeItem(at: folder) }
   return try body(folder.path)
 }
+
+/// Has this process be that of a user whom permissions bind, as they do not bind root, and who owns a folder with all
+/// that lies in it. There is no way back, so that it is for tests that have a process of their own.
+public func becomeOrdinaryUser(owning folder: String) throws {
+  guard geteuid() == 0 else { return }
+  let nobody: UInt32 = 65534
+  let paths = try FileManager.default.subpathsOfDirectory(atPath: folder).map { "\(folder)/\($0)" }
+  let failed = ([folder] + paths).contains { lchown($0, nobody, nobody) != 0 }
+  guard !failed, setgroups(0, nil) == 0, setgid(nobody) == 0, setuid(nobody) == 0 else {
+    throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EPERM)
+  }
+}

@@ -7,23 +7,23 @@ import Testing
 import TestSupport
 import Workbench
 
+private func locations(_ folder: String) -> Locations {
+  Locations(store: folder + "/store", from: folder, executable: folder + "/bin/lethe")
+}
+
+private func digests(_ folder: String) -> FileDigests { FileDigests(storeFolder: folder + "/store") }
+
+private func refusal(_ body: () throws -> Void) -> String {
+  do {
+    try body()
+    return "no refusal"
+  } catch {
+    return "\(error)"
+  }
+}
+
 @Suite("Named models")
 struct ModelRegistryTests {
-  private func locations(_ folder: String) -> Locations {
-    Locations(store: folder + "/store", from: folder, executable: folder + "/bin/lethe")
-  }
-
-  private func digests(_ folder: String) -> FileDigests { FileDigests(storeFolder: folder + "/store") }
-
-  private func refusal(_ body: () throws -> Void) -> String {
-    do {
-      try body()
-      return "no refusal"
-    } catch {
-      return "\(error)"
-    }
-  }
-
   @Test("a registered name means its folder until it is removed, and the folder stays")
   func registering() throws {
     try withScratchFolder { folder in
@@ -134,24 +134,30 @@ struct ModelRegistryTests {
   }
 
   @Test(
-    "a model folder without permission is told as that and not as missing, named, by its path and by its parts",
-    .enabled(if: geteuid() != 0))
-  func forbidden() throws {
-    try withScratchFolder { folder in
-      let (locations, model) = (locations(folder), folder + "/tiny")
-      try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: model)
-      _ = try locations.register("tiny", folder: model, taken: [], digests: digests(folder))
-      #expect(chmod(model + "/unet", 0) == 0)
-      let part = refusal { _ = try DiffusionModel(folder: model) }
-      #expect(part.hasPrefix(model + "/unet/") && part.hasSuffix("cannot be read: no permission"), "\(part)")
-      #expect(chmod(model + "/unet", 0o700) == 0 && chmod(model, 0) == 0)
-      defer { chmod(model, 0o700) }
-      let path = refusal { _ = try locations.modelFolder(model, from: "") }
-      #expect(path == "the model folder \(model) cannot be read: no permission")
-      let named = refusal { _ = try locations.modelFolder("tiny", from: "") }
-      #expect(named.hasSuffix("is registered as the folder \(model), which cannot be read: no permission"), "\(named)")
-      let again = refusal { _ = try locations.register("again", folder: model, taken: [], digests: digests(folder)) }
-      #expect(again == path)
+    "a model folder without permission is told as that and not as missing, named, by its path and by its parts")
+  func forbidden() async {
+    await #expect(processExitsWith: .success) {
+      try withScratchFolder { folder in
+        let (locations, model) = (locations(folder), folder + "/tiny")
+        try FileManager.default.copyItem(atPath: Fixtures.path("tiny-diffusers"), toPath: model)
+        try becomeOrdinaryUser(owning: folder)
+        func register(_ name: String) throws {
+          _ = try locations.register(name, folder: model, taken: [], digests: digests(folder))
+        }
+        try register("tiny")
+        #expect(chmod(model + "/unet", 0) == 0)
+        let part = refusal { _ = try DiffusionModel(folder: model) }
+        #expect(part.hasPrefix(model + "/unet/") && part.hasSuffix("cannot be read: no permission"), "\(part)")
+        #expect(chmod(model + "/unet", 0o700) == 0 && chmod(model, 0) == 0)
+        defer { chmod(model, 0o700) }
+        let path = refusal { _ = try locations.modelFolder(model, from: "") }
+        #expect(path == "the model folder \(model) cannot be read: no permission")
+        let named = refusal { _ = try locations.modelFolder("tiny", from: "") }
+        let which = "is registered as the folder \(model), which cannot be read: no permission"
+        #expect(named.hasSuffix(which), "\(named)")
+        let again = refusal { try register("again") }
+        #expect(again == path)
+      }
     }
   }
 
