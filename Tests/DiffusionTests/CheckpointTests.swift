@@ -135,9 +135,34 @@ import Testing
       let model = try DiffusionModel(folder: path)
       #expect(model.assumptions.isEmpty && model.architecture.unet.sampleSize == 64)
       #expect(model.architecture.scheduler.predictionType == .epsilon)
-      #expect(ModelFiles.list(of: path).contains("model.yaml"))
+      #expect(try ModelFiles.list(of: path).contains("model.yaml"))
       try WholeFile.write(parameters + "    parameterization: \"x0\"\n", to: yaml)
       #expect(refusal(path) == "\(yaml): `parameterization`: \"x0\" is not supported, only eps or v")
+    }
+  }
+
+  @Test func `what lies beside the file and may not be read is refused and not left out`() async {
+    await #expect(processExitsWith: .success) {
+      try Self().withCheckpoint("first") { path, _ in
+        let folder = ModelFiles.place(of: path)
+        try becomeOrdinaryUser(owning: folder)
+        #expect(refusal(path) == "accepted")
+        let files = try ModelFiles.list(of: path)
+        for name in ["scheduler", "tokenizer"] {
+          // A folder whose names may not be read, and one whose names alone may.
+          for mode in [0o100, 0o400] as [mode_t] {
+            #expect(chmod("\(folder)/\(name)", mode) == 0)
+            let sentence = refusal(path)
+            #expect(sentence.hasPrefix("\(folder)/\(name)"), "\(sentence)")
+            #expect(sentence.hasSuffix(": cannot be read: no permission"), "\(sentence)")
+            #expect((try? ModelFiles.list(of: path)) == (mode == 0o100 ? nil : files))
+          }
+          #expect(chmod("\(folder)/\(name)", 0o700) == 0)
+        }
+        let schedule = "\(folder)/scheduler/scheduler_config.json"
+        #expect(chmod(schedule, 0) == 0)
+        #expect(refusal(path) == "\(schedule): cannot be read: no permission")
+      }
     }
   }
 

@@ -36,7 +36,7 @@ struct Checkpoint {
   /// The names of files that tell what the file does not, but for folders.
   static func companions(of path: String) -> [String] {
     let yaml = yaml(of: path)
-    return FileManager.default.fileExists(atPath: yaml) ? [(yaml as NSString).lastPathComponent] : []
+    return isMissing(yaml) ? [] : [(yaml as NSString).lastPathComponent]
   }
 
   private static func yaml(of path: String) -> String { (path as NSString).deletingPathExtension + ".yaml" }
@@ -45,8 +45,7 @@ struct Checkpoint {
   ///   model.
   init(_ path: String) throws {
     self.path = path
-    let folder = Self.folder(of: path)
-    stamps = FileStamps(of: ModelFiles.list(of: path).map { "\(folder)/\($0)" })
+    stamps = try FileStamps(ofModel: path)
     file = try TensorFile(path)
     let all = file.names + file.unread.keys
     if let family = ModelFamily.of(weights: all) {
@@ -69,15 +68,10 @@ struct Checkpoint {
     names = CheckpointNames(architecture, isOpenCLIP: shapes.isOpenCLIP)
   }
 
-  private static func folder(of path: String) -> String {
-    let folder = (path as NSString).deletingLastPathComponent
-    return folder.isEmpty ? "." : folder
-  }
-
   /// The folder of the tokenizer beside the file.
   var tokenizer: String {
     get throws {
-      let folder = Self.folder(of: path) + "/tokenizer"
+      let folder = ModelFiles.place(of: path) + "/tokenizer"
       guard !isMissing(folder) else {
         throw ModelFolderError(
           file: path,
@@ -118,11 +112,12 @@ struct Checkpoint {
   private static func schedule(
     of path: String, isSecond: Bool
   ) throws -> (config: SchedulerConfig, assumptions: [String]) {
-    let place = folder(of: path) + "/scheduler/scheduler_config.json"
-    if FileManager.default.fileExists(atPath: place) {
+    let folder = ModelFiles.place(of: path)
+    let place = folder + "/scheduler/scheduler_config.json"
+    if !isMissing(place) {
       return (try SchedulerConfig(ConfigurationFile(path: place)), [])
     }
-    let told = try companions(of: path).first.flatMap { try prediction(in: "\(folder(of: path))/\($0)") }
+    let told = try companions(of: path).first.flatMap { try prediction(in: "\(folder)/\($0)") }
     var config = SchedulerConfig()
     config.predictionType = told ?? (isSecond ? .velocity : .epsilon)
     guard told == nil, isSecond else { return (config, []) }

@@ -34,7 +34,7 @@ struct ModelFolder {
       throw ModelFolderError(
         file: path, "is no model: neither a folder in the layout of diffusers nor a single file (\(endings))")
     }
-    stamps = FileStamps(ofModel: path)
+    stamps = try FileStamps(ofModel: path)
     let index = try ConfigurationFile(path: "\(path)/model_index.json")
     let pipeline = try index.string("_class_name")
     if let family = ModelFamily.named(pipeline) {
@@ -85,8 +85,14 @@ public struct FileStamps {
 
   init(of paths: [String]) { stamps = paths.map { ($0, FileStamp($0)) } }
 
-  /// Those of a diffusers folder, for whoever reads parts of it alone; see ``DiffusionModel/confirmUnchanged()``.
-  public init(ofModel folder: String) { self.init(of: ModelFiles.list(of: folder).map { "\(folder)/\($0)" }) }
+  /// Those of a diffusers folder or of a single file, for whoever reads parts of it alone; see
+  /// ``DiffusionModel/confirmUnchanged()``.
+  ///
+  /// - Throws: ``ModelFolderError`` naming a folder of the model that may not be read.
+  public init(ofModel path: String) throws {
+    let place = ModelFiles.place(of: path)
+    self.init(of: try ModelFiles.list(of: path).map { "\(place)/\($0)" })
+  }
 
   /// - Throws: ``ModelFolderError`` naming a file that is not as it was.
   public func confirmUnchanged() throws {

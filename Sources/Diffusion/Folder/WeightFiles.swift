@@ -93,16 +93,25 @@ public enum ModelFiles {
   /// Whether a path leads to a file that can only be a model in a single file, and not to a folder.
   public static func isSingleFile(_ path: String) -> Bool { Checkpoint.isFile(path) }
 
-  /// The files' paths in the folder, or as seen from the folder of a single file.
+  /// The folder of a model: its own, or the one that a single file lies in.
+  public static func place(of path: String) -> String {
+    guard Checkpoint.isFile(path) else { return path }
+    let folder = (path as NSString).deletingLastPathComponent
+    return folder.isEmpty ? "." : folder
+  }
+
+  /// The files' paths as seen from the model's folder (``place(of:)``).
   ///
   /// Safetensors are listed whether they are read or not; PyTorch's files only where they are.
-  public static func list(of path: String) -> [String] {
+  ///
+  /// - Throws: ``ModelFolderError`` for a folder that may not be read: what lies in it decides all the same.
+  public static func list(of path: String) throws -> [String] {
     if Checkpoint.isFile(path) {
-      let folder = (path as NSString).deletingLastPathComponent
-      return ([(path as NSString).lastPathComponent] + Checkpoint.companions(of: path)).sorted()
-        + texts(in: folder.isEmpty ? "." : folder, ["scheduler", "tokenizer"])
+      let texts = try texts(in: place(of: path), ["scheduler", "tokenizer"])
+      return ([(path as NSString).lastPathComponent] + Checkpoint.companions(of: path)).sorted() + texts
     }
-    var files = ["model_index.json"] + texts(in: path, ["scheduler", "text_encoder", "tokenizer", "unet", "vae"])
+    var files = ["model_index.json"]
+    files += try texts(in: path, ["scheduler", "text_encoder", "tokenizer", "unet", "vae"])
     for part in ModelFolder.Part.allCases {
       let names = (try? WeightFiles(folder: "\(path)/\(part.rawValue)", part))?.fileNames ?? []
       files += names.map { "\(part.rawValue)/\($0)" }.filter { !files.contains($0) }
@@ -110,9 +119,14 @@ public enum ModelFiles {
     return files.sorted()
   }
 
-  private static func texts(in folder: String, _ parts: [String]) -> [String] {
-    parts.flatMap { part in
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(part)")) ?? []
+  private static func texts(in folder: String, _ parts: [String]) throws -> [String] {
+    try parts.flatMap { part -> [String] in
+      let place = "\(folder)/\(part)"
+      // What is called so and is no folder is none of the model's.
+      if isMissing(place + "/") { return [] }
+      guard let names = try? FileManager.default.contentsOfDirectory(atPath: place) else {
+        throw ModelFolderError(file: place, readingProblem(of: place))
+      }
       return names.filter { name in
         !name.hasPrefix(".") && [".json", ".txt", ".safetensors"].contains(where: name.hasSuffix)
       }.map { "\(part)/\($0)" }

@@ -78,7 +78,7 @@ public struct PartBenchmark {
   /// - Throws: `CancellationError` between two passes, or the error of a folder that cannot be read, or changed
   ///   meanwhile.
   public func run(folder: String, monitor: WorkMonitor) throws -> Result {
-    let stamps = FileStamps(ofModel: folder)
+    let stamps = try FileStamps(ofModel: folder)
     var result = Result(work: work)
     result.bytesBeforeLoading = PeakMemory.current
     result.threads = Parallel.threadCount

@@ -39,7 +39,7 @@ public struct PartComputation {
   public func run(
     folder: String, inputs: SafetensorsFile, monitor: WorkMonitor
   ) throws -> [(name: String, tensor: Tensor)] {
-    let stamps = FileStamps(ofModel: folder)
+    let stamps = try FileStamps(ofModel: folder)
     let inputs = PartInputs(file: inputs)
     var outputs: [(name: String, tensor: Tensor)] = []
     for (done, part) in parts.enumerated() {

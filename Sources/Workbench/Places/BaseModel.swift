@@ -1,6 +1,5 @@
 internal import Configuration
 public import Diffusion
-internal import Foundation
 public import Store
 
 /// A base model's folder and the digests of what lies in it, without the model itself, which is loaded when it is
@@ -32,7 +31,8 @@ public struct BaseModel: Sendable {
   /// What an experiment depends on of the model.
   public var declaration: BaseDeclaration {
     // One that cannot be read is refused by its file when the model is loaded.
-    BaseDeclaration(identity: identity, card: card, tokenizer: try? CLIPTokenizer(folder: folder + "/tokenizer"))
+    let tokenizer = try? CLIPTokenizer(folder: ModelFiles.place(of: folder) + "/tokenizer")
+    return BaseDeclaration(identity: identity, card: card, tokenizer: tokenizer)
   }
 
   /// Reads a folder's digests and its card.
@@ -41,8 +41,8 @@ public struct BaseModel: Sendable {
   public init(name: String, folder: String, digests: FileDigests) throws {
     var files: [String: Digest] = [:]
     // A model in a single file is named by the file, and what else is read lies beside it.
-    let place = ModelFiles.isSingleFile(folder) ? (folder as NSString).deletingLastPathComponent : folder
-    for file in ModelFiles.list(of: folder) { files[file] = try digests.digest(ofFile: "\(place)/\(file)") }
+    let place = ModelFiles.place(of: folder)
+    for file in try ModelFiles.list(of: folder) { files[file] = try digests.digest(ofFile: "\(place)/\(file)") }
     let card = try ModelCard.load(folder: folder)
     self.name = name
     self.folder = folder
