@@ -73,9 +73,13 @@ public enum WholeFile {
   /// Nothing is written.
   ///
   /// - Parameter makesFolders: whether folders that are missing are made before the file is written
-  /// - Throws: ``FileError`` with the sentence that writing would end with.
+  /// - Throws: ``FileError``, as a rule with the sentence that writing would end with.
   public static func confirmWritable(_ path: String, makesFolders: Bool = false) throws(FileError) {
+    guard !path.isEmpty else { throw FileError("\"\"", "cannot be written: the path is empty") }
     if isFolder(path) { throw FileError(path, "cannot be written", EISDIR) }
+    // Also one that is not there, and would not be made.
+    guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last, !["", ".", ".."].contains(name)
+    else { throw FileError(path, "cannot be written: the path is that of a folder") }
     var folder = parent(of: path) ?? "."
     while makesFolders, folder != ".", access(folder, F_OK) != 0, errno == ENOENT { folder = parent(of: folder) ?? "." }
     guard access(folder, W_OK | X_OK) == 0 else { throw FileError(path, "cannot be written", errno) }

@@ -58,6 +58,12 @@ struct WholeFileTests {
       for makesFolders in [false, true] {
         let found = refusal("/file/b", makesFolders: makesFolders)
         #expect(found == "\(folder)/file/b: cannot be written: Not a directory", "\(found)")
+        for path in ["/new/", "/new/.", "/new/.."] {
+          let found = refusal(path, makesFolders: makesFolders)
+          #expect(found == "\(folder)\(path): cannot be written: the path is that of a folder", "\(found)")
+        }
+        let empty = #expect(throws: FileError.self) { try WholeFile.confirmWritable("", makesFolders: makesFolders) }
+        #expect(empty?.description == "\"\": cannot be written: the path is empty")
       }
       #expect(names.sorted() == ["file", "taken"])
       try WholeFile.confirmWritable("name-of-no-folder")
