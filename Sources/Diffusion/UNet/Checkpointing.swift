@@ -4,8 +4,8 @@ internal import Tensors
 /// Which blocks of a UNet are computed a second time on the way back, so that what lies between their input and their
 /// output is in memory for one block at a time. It changes time and memory, and no byte of a result.
 public enum Checkpointing: Int, Sendable, CaseIterable {
-  /// Those on large maps of the way down, whose way back comes last, when the gradients of nearly all weights are
-  /// there; what the way up keeps makes room for these.
+  /// Those on large maps of the way down and of the middle, whose way back comes last, when the gradients of nearly all
+  /// weights are there; what the way up keeps makes room for these.
   case wayDown
   case always
   case never

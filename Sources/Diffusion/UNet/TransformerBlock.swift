@@ -76,7 +76,7 @@ struct SpatialTransformer {
   }
 
   /// (batch, channels, height, width) to (texts, channels, height, width).
-  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?, onWayUp: Bool = false) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ text: PreparedText, _ hooks: UNetHooks?, onWayUp: Bool) -> Tensor {
     let (channels, height, width) = (x.shape[1], x.shape[2], x.shape[3])
     let map = [x.shape[0], channels, height * width]
     var sequence = x.checkpointed(with: blocks[0].gate.weight, hooks: hooks, onWayUp: onWayUp) {

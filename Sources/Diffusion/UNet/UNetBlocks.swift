@@ -37,8 +37,8 @@ struct DownBlock {
   ) -> Tensor {
     var x = x
     for (layer, resnet) in resnets.enumerated() {
-      x = resnet(x, time, hooks)
-      if !transformers.isEmpty { x = transformers[layer](x, text, hooks) }
+      x = resnet(x, time, hooks, onWayUp: false)
+      if !transformers.isEmpty { x = transformers[layer](x, text, hooks, onWayUp: false) }
       skips.append(x)
     }
     if let downsampler {
@@ -76,9 +76,9 @@ struct MidBlock {
   func callAsFunction(
     _ x: Tensor, _ time: PreparedTimesteps, _ text: PreparedText, _ hooks: UNetHooks?
   ) -> Tensor {
-    let x = resnets[0](x, time, hooks)
+    let x = resnets[0](x, time, hooks, onWayUp: false)
     guard let transformer else { return x }
-    return resnets[1](transformer(x, text, hooks), time, hooks)
+    return resnets[1](transformer(x, text, hooks, onWayUp: false), time, hooks, onWayUp: false)
   }
 }
 
@@ -143,9 +143,7 @@ extension ResnetBlock {
       activation: config.activation, outputScale: outputScale, timeIndex: shared.add(projection))
   }
 
-  func callAsFunction(
-    _ x: Tensor, _ time: PreparedTimesteps, _ hooks: UNetHooks?, onWayUp: Bool = false
-  ) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ time: PreparedTimesteps, _ hooks: UNetHooks?, onWayUp: Bool) -> Tensor {
     let time = timeIndex.map { time.projections[$0] }
     return x.checkpointed(with: conv1.weight, hooks: hooks, onWayUp: onWayUp) {
       self(x, time: time, hooks: hooks)
