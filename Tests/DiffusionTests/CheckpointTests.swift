@@ -100,6 +100,32 @@ import Testing
     }
   }
 
+  @Test(arguments: ["first", "second"])
+  func `parts alone are those of the whole model, and a file that changes meanwhile is named`(model: String) throws {
+    try withCheckpoint(model, ending: "ckpt") { path, _ in
+      let stamps = try FileStamps(ofModel: path)
+      let whole = try DiffusionModel(folder: path)
+      let (unet, unetWeights) = try UNet2DConditionModel.read(folder: path)
+      let (vae, vaeWeights) = try AutoencoderKL.read(folder: path)
+      let (text, textWeights) = try CLIPTextModel.read(folder: path)
+      #expect(unet.config == whole.architecture.unet && vae.config == whole.architecture.vae)
+      #expect(text.config == whole.architecture.text)
+      for (part, all) in [
+        (unetWeights, whole.unetWeights), (vaeWeights, whole.vaeWeights), (textWeights, whole.textWeights),
+      ] {
+        #expect(part.names == all.names)
+        #expect(part.tensors.allSatisfy { all[$0.name].map(bits) == bits($0.tensor) })
+      }
+      let schedule = try DDIMScheduler.read(folder: path).schedule
+      #expect(schedule.predictionType == whole.schedule.predictionType)
+      #expect(schedule.cumulativeAlphas == whole.schedule.cumulativeAlphas)
+      try stamps.confirmUnchanged()
+      try WholeFile.write([UInt8](Data(contentsOf: URL(filePath: path))), to: path)
+      let error = #expect(throws: ModelFolderError.self) { try stamps.confirmUnchanged() }
+      #expect(error?.description == "\(path): changed while the model was being read")
+    }
+  }
+
   @Test func `running averages, a training's state and the row numbers of positions are passed over`() throws {
     let others = [
       "model_ema.decay", "model_ema.diffusion_modelinput_blocks00weight", "betas", "first_stage_model.loss.logvar",

@@ -73,7 +73,7 @@ public struct PartBenchmark {
   }
 
   /// - Parameters:
-  ///   - folder: a diffusers folder; only the part that works is read
+  ///   - folder: a diffusers folder or a single file; only the part that works is read
   ///   - monitor: progress in passes
   /// - Throws: `CancellationError` between two passes, or the error of a folder that cannot be read, or changed
   ///   meanwhile.

@@ -31,7 +31,7 @@ public struct PartComputation {
   }
 
   /// - Parameters:
-  ///   - folder: a diffusers folder; a part is read when it is needed, and dropped after that
+  ///   - folder: a diffusers folder or a single file; a part is read when it is needed, and dropped after that
   ///   - inputs: a file with the inputs of all parts that were asked for
   ///   - monitor: progress in parts
   /// - Throws: ``PartInputError`` for an input that does not fit, the error of a file that cannot be read or changed

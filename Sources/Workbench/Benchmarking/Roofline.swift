@@ -57,7 +57,7 @@ public struct Roofline {
   }
 
   /// - Parameters:
-  ///   - folder: a diffusers folder
+  ///   - folder: a diffusers folder or a single file
   ///   - monitor: progress in operators
   /// - Throws: `CancellationError` between two operators, or the error of a folder that cannot be read.
   public func run(folder: String, monitor: WorkMonitor) throws -> Result {

@@ -82,6 +82,9 @@ struct ModelRegistryTests {
       #expect(try locations.modelFolder("sd", from: "anywhere") == model)
       #expect(try locations.knownModel("sd", digests(folder)).digest == known.digest)
       #expect(try locations.knownModels(digests(folder)).map(\.problem) == [nil])
+      var benchmark = PartBenchmark(.vaeDecode)
+      (benchmark.repeats, benchmark.latentSize) = (1, 8)
+      #expect(try benchmark.run(folder: model, monitor: WorkMonitor()).latentSize == 8)
       // The tokenizer lies beside the file.
       #expect(try BaseModel(name: "sd", folder: model, digests: digests(folder)).declaration.tokenizer != nil)
 
