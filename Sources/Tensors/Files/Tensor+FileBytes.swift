@@ -3,7 +3,7 @@ extension Tensor {
   /// what is written is in memory twice for no more than that.
   func withFileBytes(half: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
     guard half else { return withUnsafeValues { body(UnsafeRawBufferPointer($0)) } }
-    let rounded = Storage(halving: widened.storage)
+    let rounded = halved().storage
     withExtendedLifetime(rounded) { body(UnsafeRawBufferPointer(start: rounded.halves, count: rounded.byteCount)) }
   }
 }
