@@ -79,6 +79,38 @@ struct TorchFileTests {
     return entry + directory + bytes(end)
   }
 
+  /// The pickle of a dictionary of tensors, each called `x` and of two numbers.
+  private func pickle(_ tensors: [(storage: String, stride: Int)]) -> [UInt8] {
+    func integer(_ value: Int) -> String { "J\(Unicode.Scalar(UInt8(value)))\0\0\0" }
+    let entries = tensors.map { storage, stride in
+      Array("X\u{1}\0\0\0xctorch._utils\n_rebuild_tensor_v2\n((X\u{7}\0\0\0storagectorch\n\(storage)\n".utf8)
+        + Array("X\u{1}\0\0\00X\u{3}\0\0\0cpu\(integer(2))tQ\(integer(0))".utf8)
+        + Array("(\(integer(2))t(\(integer(stride))t".utf8) + [0x89] + Array("ccollections\nOrderedDict\n)RtRs".utf8)
+    }
+    return [0x80, 2] + Array("}".utf8) + entries.joined() + Array(".".utf8)
+  }
+
+  @Test(
+    "tensors of integers are passed over once their views and names are known to be right",
+    arguments: [
+      ([("LongStorage", 1)], nil),
+      ([("LongStorage", 2)], "tensor 'x' of shape [2], strides [2] and offset 0 reaches outside its 2 numbers"),
+      ([("LongStorage", 1), ("BoolStorage", 1)], "has two tensors 'x'"),
+      ([("Size", 1)], "its pickle has a reference to something else than the numbers of a tensor"),
+    ] as [([(storage: String, stride: Int)], String?)])
+  func integers(tensors: [(storage: String, stride: Int)], sentence: String?) throws {
+    try withScratchFolder { folder in
+      let path = folder + "/a.pt"
+      try WholeFile.write(archive(pickle(tensors)), to: path)
+      guard let sentence else {
+        #expect(try TorchFile(path).unread.mapValues(\.dataType) == ["x": "I64"])
+        return
+      }
+      let error = #expect(throws: FileError.self) { try TorchFile(path) }
+      #expect(error?.message == sentence)
+    }
+  }
+
   @Test("lists in lists, however deep, end in a sentence and not in the stack's end")
   func depth() throws {
     let depth = 300_000

@@ -20,8 +20,8 @@ enum PickledValue {
 
 /// The numbers that tensors are views of.
 struct PickledStorage {
-  /// `FloatStorage`, for example.
-  let type: String
+  /// As safetensors calls it: `F32`.
+  let dataType: String
   /// The entry that holds them is named after it.
   let key: String
   let count: Int

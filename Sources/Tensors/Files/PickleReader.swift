@@ -111,10 +111,12 @@ struct PickleReader {
     }
   }
 
-  /// The names that may stand in a file of tensors. None of them is looked up anywhere.
+  /// The names that may stand in a file of tensors. None of them is looked up anywhere. Those of numbers are here with
+  /// what safetensors calls their data type.
   private static let storages = [
-    "FloatStorage", "HalfStorage", "BFloat16Storage", "DoubleStorage", "LongStorage", "IntStorage", "ShortStorage",
-    "CharStorage", "ByteStorage", "BoolStorage",
+    "torch.FloatStorage": "F32", "torch.HalfStorage": "F16", "torch.BFloat16Storage": "BF16",
+    "torch.DoubleStorage": "F64", "torch.LongStorage": "I64", "torch.IntStorage": "I32", "torch.ShortStorage": "I16",
+    "torch.CharStorage": "I8", "torch.ByteStorage": "U8", "torch.BoolStorage": "BOOL",
   ]
   private static let functions = [
     "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter", "torch.Size",
@@ -132,7 +134,7 @@ struct PickleReader {
 
   private func global(module: String, name: String) throws(FileError) -> PickledValue {
     let full = "\(module).\(name)"
-    let isStorage = module == "torch" && Self.storages.contains(name)
+    let isStorage = Self.storages[full] != nil
     if module == "torch", name.hasSuffix("Storage"), !isStorage {
       throw refuse("numbers of the kind \(full), which cannot be read")
     }
@@ -146,10 +148,10 @@ struct PickleReader {
   private func storage(_ reference: PickledValue) throws(FileError) -> PickledValue {
     guard case .tuple = reference, let parts = pickle.items(reference), parts.count == 5,
       case .string("storage") = parts[0],
-      case .global(let type) = parts[1], type.hasPrefix("torch."), case .string(let key) = parts[2],
+      case .global(let type) = parts[1], let dataType = Self.storages[type], case .string(let key) = parts[2],
       case .integer(let count) = parts[4], count >= 0
     else { throw refuse("a reference to something else than the numbers of a tensor") }
-    return .storage(PickledStorage(type: String(type.dropFirst("torch.".count)), key: key, count: count))
+    return .storage(PickledStorage(dataType: dataType, key: key, count: count))
   }
 
   private mutating func call(_ function: PickledValue, _ argument: PickledValue) throws(FileError) -> PickledValue {

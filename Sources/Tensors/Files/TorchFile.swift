@@ -7,14 +7,6 @@ public import Configuration
 /// these alone. Tensors of integers are passed over (``unread``), as ``SafetensorsFile`` does. Numbers are read as
 /// float32 (``TensorElement``).
 public final class TorchFile {
-  private static let elements: [String: TensorElement] = [
-    "FloatStorage": .float32, "HalfStorage": .float16, "BFloat16Storage": .bfloat16, "DoubleStorage": .float64,
-  ]
-  private static let integers = [
-    "LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8",
-    "BoolStorage": "BOOL",
-  ]
-
   private struct Entry {
     let element: TensorElement
     /// The first byte of the storage in the file.
@@ -97,8 +89,10 @@ public final class TorchFile {
     var unread: [String: UnreadTensor] = [:]
     for (name, value) in dictionary {
       guard case .tensor(let view) = value else { continue }
-      guard let element = elements[view.storage.type] else {
-        let type = integers[view.storage.type] ?? view.storage.type
+      try check(view, name, path)
+      guard entries[name] == nil, unread[name] == nil else { throw FileError(path, "has two tensors '\(name)'") }
+      let type = view.storage.dataType
+      guard let element = TensorElement(rawValue: type) else {
         unread[name] = UnreadTensor(name: name, dataType: type, shape: view.shape, path: path)
         continue
       }
@@ -109,8 +103,6 @@ public final class TorchFile {
         throw FileError(
           path, "tensor '\(name)' is of \(view.storage.count) numbers where \(bytes.count / element.byteCount) are")
       }
-      try check(view, name, path)
-      guard entries[name] == nil else { throw FileError(path, "has two tensors '\(name)'") }
       entries[name] = Entry(element: element, start: bytes.lowerBound, view: view)
     }
     return (entries, unread)
