@@ -107,12 +107,17 @@ public struct Weights {
   /// The full name of a weight of this scope.
   public func fullName(_ name: String) -> String { prefix + name }
 
-  public func contains(_ name: String) -> Bool { contents.tensors[prefix + name] != nil }
+  /// Whether there is a weight of that name. One in a data type that is not read is refused where it is asked for, and
+  /// counts until then.
+  public func contains(_ name: String) -> Bool {
+    contents.tensors[prefix + name] != nil || contents.unread[prefix + name] != nil
+  }
 
-  /// Whether any weight lies under `name`.
+  /// Whether any weight lies under `name`; see ``contains(_:)``.
   public func containsScope(_ name: String) -> Bool {
     let start = prefix + name + "."
-    return contents.tensors.keys.contains { $0.hasPrefix(start) }
+    func isInside(_ name: String) -> Bool { name.hasPrefix(start) }
+    return contents.tensors.keys.contains(where: isInside) || contents.unread.keys.contains(where: isInside)
   }
 
   /// The weight of that name, which must have that shape.

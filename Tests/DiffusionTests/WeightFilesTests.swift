@@ -131,6 +131,17 @@ import Testing
     }
   }
 
+  @Test func `a text encoder without a prefix is told by its data type where all its weights are integers`() throws {
+    try withModelFolder { folder in
+      let path = "\(folder)/text_encoder/model.safetensors"
+      let names = try Reference.weights(path).names
+      try #require(names.contains("embeddings.token_embedding.weight"))
+      try makeIntegers(of: names, in: path)
+      let others = "\(names.count - 1) more weights are like it"
+      #expect(refusal(folder) == "\(path): `embeddings.token_embedding.weight`: \(Self.notRead); \(others)")
+    }
+  }
+
   @Test func `of weights in several pieces the piece is named that has the integers`() throws {
     try withModelFolder { folder in
       let (place, tensors) = try taken("vae", of: folder)
