@@ -62,7 +62,7 @@ struct BadInputTests {
     let desk = try Desk()
     try desk.write("ssd.json", Desk.experiment(Desk.ssd))
     for (arguments, stage, words) in [
-      (["run", "ssd.json"], "stages do not fit into the memory that --memory gives them, 10.0 MiB", "fisher.forget "),
+      (["run", "ssd.json"], "fisher.forget ", "stages do not fit into the memory that --memory gives them, 10.0 MiB"),
       (["generate", "a circle"], "drawing would need ", "and --memory gives it 10.0 MiB"),
       (["bench", "--part", "unet-gradient"], "unet-gradient would need ", "and --memory gives it 10.0 MiB"),
     ] {

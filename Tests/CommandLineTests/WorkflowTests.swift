@@ -137,7 +137,7 @@ struct WorkflowTests {
     #expect(later.contains(", past") && !later.contains("no estimate"))
   }
 
-  @Test("a plan is refused for its memory as the run would be, in the same words and with nothing timed")
+  @Test("a plan is refused for its memory as the run would be, in the same words")
   func memory() throws {
     let desk = try Desk()
     try desk.write("e.json", Desk.experiment(Desk.ssd))

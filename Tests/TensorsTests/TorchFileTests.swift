@@ -193,11 +193,16 @@ struct TorchFileTests {
     }
   }
 
-  @Test("a folder that is not there is told, and nothing is left behind")
+  @Test("a folder that is not there and one in the file's place are told, and nothing is left behind")
   func unwritable() throws {
     try withScratchFolder { folder in
-      let error = #expect(throws: FileError.self) { try TorchFile.write([("a", Tensor(1))], to: folder + "/no/t.pt") }
-      #expect(error?.description == "\(folder)/no/t.pt: cannot be written: No such file or directory")
+      try WholeFile.makeFolder(folder + "/taken")
+      for (path, reason) in [("/no/t.pt", "No such file or directory"), ("/taken", "Is a directory")] {
+        let error = #expect(throws: FileError.self) { try TorchFile.write([("a", Tensor(1))], to: folder + path) }
+        #expect(error?.description == "\(folder)\(path): cannot be written: \(reason)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["taken"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/taken").isEmpty)
+      }
     }
   }
 
