@@ -32,7 +32,10 @@ public struct ByteCount: Sendable, Hashable, Comparable, CustomStringConvertible
   public static func < (left: ByteCount, right: ByteCount) -> Bool { left.bytes < right.bytes }
 
   /// Every one of them: `7945689498 bytes`.
-  public var exact: String { bytes == 1 ? "1 byte" : "\(bytes) bytes" }
+  public var exact: String { Self.exact(bytes) }
+
+  /// The same of a number that a file claims, which may be more than any memory has.
+  public static func exact(_ bytes: some BinaryInteger) -> String { bytes == 1 ? "1 byte" : "\(bytes) bytes" }
 
   /// With one decimal in the largest unit of powers of 1,024: `7.4 GiB`; below the first of them `12 bytes`.
   public var description: String {

@@ -92,7 +92,9 @@ struct SafetensorsTests {
     Malformed("a single byte", bytes: [1], words: ["it has 1 byte,"]),
     Malformed("fewer bytes than the header length takes", bytes: [1, 2, 3], words: ["3 bytes"]),
     Malformed("a header length past the end", bytes: [200, 0, 0, 0, 0, 0, 0, 0, 123, 125], words: ["200", "past"]),
-    Malformed("a header length beyond all integers", bytes: [UInt8](repeating: 255, count: 16), words: ["past"]),
+    Malformed(
+      "a header length beyond all integers", bytes: [UInt8](repeating: 255, count: 16),
+      words: ["18446744073709551615 bytes", "past"]),
     Malformed("a header length of zero", bytes: [UInt8](repeating: 0, count: 8), words: ["JSON"]),
     Malformed("a header that is not JSON", header: "{\"a\": ", words: ["JSON"]),
     Malformed("a header that is a list", header: "[1, 2]", words: ["list"]),

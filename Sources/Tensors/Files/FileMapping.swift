@@ -49,9 +49,8 @@ final class FileMapping {
   }
 
   deinit {
-    guard let address = bytes.baseAddress else { return }
-    lethe_forget_mapping(address)
-    munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)
+    lethe_forget_mapping(bytes.baseAddress)
+    munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
   }
 
   /// - Throws: `FileError` where the path no longer leads to the file that was opened, or it was written to since.

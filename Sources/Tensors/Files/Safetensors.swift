@@ -52,8 +52,8 @@ public final class SafetensorsFile {
     guard headerLength <= UInt64(mapping.count - 8) else {
       throw SafetensorsError(
         path,
-        "truncated or not a safetensors file: its header of \(ByteCount(Int(clamping: headerLength)).exact) ends past "
-          + "the file's \(mapping.count)")
+        "truncated or not a safetensors file: its header of \(ByteCount.exact(headerLength)) ends past the file's "
+          + "\(mapping.count)")
     }
     dataStart = 8 + Int(headerLength)
     let header = try SafetensorsFile.parseHeader(mapping.bytes[8..<dataStart], path)

@@ -27,7 +27,7 @@ public final class TorchFile {
   /// - Throws: `FileError` where the file is missing, truncated, no such archive, or has anything else in it.
   public init(_ path: String) throws(FileError) {
     let mapping = try FileMapping(path)
-    guard ZipArchive.isArchive(mapping) else { throw FileError(path, Self.means(mapping)) }
+    guard ZipArchive.isArchive(mapping) else { throw FileError(path, Self.problem(ofNoArchive: mapping)) }
     let archive = try ZipArchive(mapping, path: path)
     guard let pickle = archive.entries.filter({ $0.key.hasSuffix("/data.pkl") }).min(by: { $0.key < $1.key }) else {
       throw FileError(path, "has no entry data.pkl, as the files of PyTorch do")
@@ -46,7 +46,7 @@ public final class TorchFile {
   }
 
   /// What a file is that is no archive.
-  private static func means(_ mapping: FileMapping) -> String {
+  private static func problem(ofNoArchive mapping: FileMapping) -> String {
     // After a byte each for the protocol of a pickle and its version: the number that PyTorch began its files with.
     let number: [UInt8] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9]
     if mapping.bytes.first == 0x80, mapping.bytes.dropFirst(2).starts(with: number) {

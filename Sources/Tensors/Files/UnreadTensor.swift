@@ -1,6 +1,7 @@
 /// A tensor of a file that is of no kind of number that weights are read from: of integers, for example of quantised
 /// weights.
 public struct UnreadTensor: Sendable, Equatable {
+  /// As the file has it; a model in a single file is asked for by other names.
   public let name: String
   /// As safetensors calls it: `I8`.
   public let dataType: String

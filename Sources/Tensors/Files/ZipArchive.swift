@@ -125,7 +125,7 @@ struct ZipArchive {
       Int(local) + localSize + Int(mapping.integer(Int(local) + 26, as: UInt16.self))
       + Int(mapping.integer(Int(local) + 28, as: UInt16.self))
     guard start <= mapping.count, size <= UInt64(mapping.count - start) else {
-      let length = ByteCount(Int(clamping: size)).exact
+      let length = ByteCount.exact(size)
       throw FileError(path, "truncated: its entry \"\(name)\" of \(length) ends past the file's \(mapping.count)")
     }
     return (name, start..<start + Int(size), extra + extraLength + commentLength)
