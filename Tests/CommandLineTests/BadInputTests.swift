@@ -137,7 +137,7 @@ struct BadInputTests {
       try desk.lethe("models", "add", "a/b", "model"), "\"a/b\" cannot be the name of a model: it looks like a path")
     expectRefusal(try desk.lethe("models", "add", "ssd", "model"), "a technique, an attack or a metric is called so")
     expectRefusal(try desk.lethe("models", "add", "mine", "none"), "there is no base model in the folder none")
-    expectRefusal(try desk.lethe("models", "add", "mine"), "Missing expected argument '<folder>'")
+    expectRefusal(try desk.lethe("models", "add", "mine"), "Missing expected argument '<path>'")
     expectRefusal(try desk.lethe("models", "remove", "mine"), "no model \"mine\" is registered")
     expectRefusal(try desk.lethe("models", "show", "mine"), "there is no base model \"mine\"")
     #expect(!desk.exists("lethe-store"), "what is refused leaves nothing behind")

@@ -13,7 +13,7 @@ public struct ExperimentPoint: Sendable {
   public let technique: Component
   public let attacks: [Component]
   public let metrics: [Component]
-  /// The base model as the experiment names it: a name, or a folder written with a slash.
+  /// The base model as the experiment names it: a name, or a path with a slash in it.
   public let baseModel: String
   public let seed: Int
   /// The seed of the edit, where it is not that of everything else.

@@ -28,7 +28,7 @@ struct ExperimentSettings: Configuration {
     Field(
       "edit_seed", \.editSeed, Self.seedRule,
       "The seed of the edit alone, so that seeds vary the images and the attacks on one edit; seed if unset"),
-    Field("base_model", \.baseModel, .notEmpty, "The model to erase from: a name, or a folder written with a slash"),
+    Field("base_model", \.baseModel, .notEmpty, "The model to erase from: a name, or a path with a slash in it"),
     Field("tags", \.tags, "Words to find the runs by", affectsResult: false),
     Field("sweep", \.sweep, "Key paths, each with a list of values to try; several span a grid"),
   ]

@@ -5,7 +5,7 @@ public import Configuration
 public struct Overrides: Sendable {
   /// JSON merge patches (RFC 7386) for the file, each with the path of the file it came from.
   public var overlays: [(patch: JSON, file: String)]
-  /// A name, or a folder written with a slash.
+  /// A name, or a path with a slash in it.
   public var baseModel: String?
   /// The device of the technique and of every metric.
   public var device: Device?

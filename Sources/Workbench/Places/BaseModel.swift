@@ -89,7 +89,7 @@ final class BaseModels {
   }
 
   /// - Parameters:
-  ///   - name: a name, or a folder written with a slash.
+  ///   - name: a name, or a path with a slash in it.
   ///   - start: the folder that a relative one is seen from.
   func base(_ name: String, from start: String) throws -> BaseModel {
     let folder = try locations.modelFolder(name, from: start)

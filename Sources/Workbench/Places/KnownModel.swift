@@ -44,7 +44,7 @@ extension Locations {
 
   /// What there is to know of one model.
   ///
-  /// - Parameter model: a name, or a folder written with a slash
+  /// - Parameter model: a name, or a path with a slash in it
   /// - Throws: ``NotFound``, and ``ModelRegistry/Refusal`` with what is wrong with its folder
   public func knownModel(_ model: String, _ digests: FileDigests) throws -> KnownModel {
     defer { digests.save() }
@@ -84,7 +84,7 @@ extension Locations {
       ModelRegistry.Refusal(description: "\"\(name)\" cannot be the name of a model: \(reason)")
     }
     if name.contains("/") || name.hasPrefix(".") || name.hasPrefix("~") {
-      throw refusal("it looks like a path, and paths mean folders")
+      throw refusal("it looks like a path, and paths mean folders and files")
     }
     let isPlain = name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
     guard !name.isEmpty, name.utf8.count <= 64, isPlain, !name.hasPrefix("-") else {

@@ -84,7 +84,7 @@ public struct Locations: Sendable {
   /// ``modelFolders``.
   ///
   /// - Parameters:
-  ///   - model: a name, or a folder written with a slash.
+  ///   - model: a name, or a path with a slash in it.
   ///   - start: the folder that a relative one is seen from.
   /// - Throws: ``NotFound`` naming the nearest model there is, or what is wrong with the registry.
   public func modelFolder(_ model: String, from start: String) throws(NotFound) -> String {

@@ -11,7 +11,7 @@ public struct SparseAutoencoderRecipe: Configuration {
   public init() {}
 
   public static let fields: [Field<SparseAutoencoderRecipe>] = [
-    Field("base_model", \.baseModel, .notEmpty, "The model to train on: a name, or a folder written with a slash"),
+    Field("base_model", \.baseModel, .notEmpty, "The model to train on: a name, or a path with a slash in it"),
     Field("seed", \.seed, ExperimentSettings.seedRule, "The seed of the pictures and of the training"),
   ] + SparseAutoencoderSettings.fields.map { $0.inside(\.autoencoder) }
     + GenerationSettings.samplerFields.map { $0.inside(\.generation) }

@@ -30,7 +30,7 @@ struct Bench: ParsableCommand, ComputingCommand {
   @Argument(help: ArgumentHelp("Experiments to estimate instead.", valueName: "file"))
   var experiments: [String] = []
 
-  @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|folder"))
+  @Option(help: ArgumentHelp("The model to draw with.", valueName: "name|path"))
   var model = "shapes"
 
   @Option(help: ArgumentHelp("Steps of the scheduler.", valueName: "n"))
@@ -53,7 +53,7 @@ struct Bench: ParsableCommand, ComputingCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Time each layer of a model's UNet alone, or of the part that --part names.", valueName: "name|folder"))
+      "Time each layer of a model's UNet alone, or of the part that --part names.", valueName: "name|path"))
   var roofline: String?
 
   @Option(help: ArgumentHelp("Items of --part and --roofline (default: 2 forward, else 1).", valueName: "n"))

@@ -17,7 +17,7 @@ struct Describe: ParsableCommand {
   var name: String?
 
   @Option(
-    help: ArgumentHelp("The base model whose own defaults are shown beside a technique's.", valueName: "name|folder"))
+    help: ArgumentHelp("The base model whose own defaults are shown beside a technique's.", valueName: "name|path"))
   var baseModel: String?
 
   @OptionGroup var store: StoreOptions

@@ -10,7 +10,7 @@ struct Forward: ParsableCommand, ComputingCommand {
     discussion: "benchmarks/parity_sd.py writes the file and sets the results beside those of diffusers.",
     shouldDisplay: false)
 
-  @Argument(help: ArgumentHelp("The model.", valueName: "name|folder"))
+  @Argument(help: ArgumentHelp("The model.", valueName: "name|path"))
   var model: String
 
   @Option(help: ArgumentHelp("A safetensors file.", valueName: "file"))

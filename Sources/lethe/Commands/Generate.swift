@@ -33,7 +33,7 @@ struct Generate: ParsableCommand, ComputingCommand {
   @Flag(help: "Lay several pictures out on one sheet.")
   var sheet = false
 
-  @Option(help: ArgumentHelp("The model (default: shapes).", valueName: "name|folder"))
+  @Option(help: ArgumentHelp("The model (default: shapes).", valueName: "name|path"))
   var model: String?
 
   @Option(

@@ -52,14 +52,14 @@ struct ModelsAdd: ParsableCommand {
   var name: String
 
   @Argument(help: "A folder in the layout of diffusers, or a single file.")
-  var folder: String
+  var path: String
 
   @OptionGroup var store: StoreOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let model = try store.locations.register(
-      name, folder: folder, taken: Catalogue.standard.names, digests: store.digests())
+      name, folder: path, taken: Catalogue.standard.names, digests: store.digests())
     output.print(ModelText.json(model), else: { ModelText.table([model]) })
   }
 }
@@ -78,10 +78,10 @@ struct ModelsRemove: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let folder = try store.locations.registry.remove(name)
+    let path = try store.locations.registry.remove(name)
     output.print(
-      ["name": .string(name), "folder": .string(folder)],
-      else: { "\(name) is no name any more; the model is still in \(folder)" })
+      ["name": .string(name), "folder": .string(path)],
+      else: { "\(name) is no name any more; the model is still at \(path)" })
   }
 }
 
@@ -93,7 +93,7 @@ struct ModelsShow: ParsableCommand {
         lethe models show ./sd14 --json
       """)
 
-  @Argument(help: ArgumentHelp("The model.", valueName: "name|folder"))
+  @Argument(help: ArgumentHelp("The model.", valueName: "name|path"))
   var model: String
 
   @OptionGroup var store: StoreOptions

@@ -31,7 +31,7 @@ struct TrainSAE: ParsableCommand, ComputingCommand {
   var set: [String] = []
 
   @Option(
-    help: ArgumentHelp("The model to train on: a name, or a folder with a slash in it.", valueName: "name|folder"))
+    help: ArgumentHelp("The model to train on: a name, or a path with a slash in it.", valueName: "name|path"))
   var baseModel: String?
 
   @Option(help: ArgumentHelp("Where the autoencoder is written.", valueName: "file"))

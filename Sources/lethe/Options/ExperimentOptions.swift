@@ -19,7 +19,7 @@ struct ExperimentOptions: ParsableArguments {
   var seeds: [Int]?
 
   @Option(
-    help: ArgumentHelp("The model to erase from: a name, or a folder with a slash in it.", valueName: "name|folder"))
+    help: ArgumentHelp("The model to erase from: a name, or a path with a slash in it.", valueName: "name|path"))
   var baseModel: String?
 
   @Option(
