@@ -34,6 +34,7 @@ struct BadInputTests {
       (["run", "e.json", "--memory", "lots"], "a number of bytes was expected, such as 8GiB or 500MB, found \"lots\""),
       (["generate", "a circle", "--memory", "8GiBs"], "\"GiBs\" is no unit of memory; did you mean \"GiB\"?"),
       (["bench", "--memory", "8GiB"], "--memory belongs to --part"),
+      (["bench", "--scaling"], "--scaling belongs to --part"),
       (["bench", "--batch", "2"], "--batch and --latent-size belong to --part and --roofline"),
       (["bench", "--part", "unet-frward"], "is not one of its values; did you mean \"unet-forward\"?"),
       (["bench", "--part", "vae-decode", "--latent-size", "9000"], "at most 1024, found 9000"),
