@@ -76,6 +76,15 @@ func parallelPieces(_ count: Int, of width: Int = 1, _ body: (Range<Int>) -> Voi
   parallelPieces(count, size: max(1, valuesPerPiece / max(width, 1)), body)
 }
 
+/// Splits the columns of a matrix of so many rows into strips and runs them in parallel. A strip has whole cache lines
+/// of a row, so that no two threads write to one.
+func parallelColumns(_ columns: Int, ofRows rows: Int, _ body: (Range<Int>) -> Void) {
+  let line = 16
+  parallelPieces((columns + line - 1) / line, of: line * rows) { piece in
+    body(line * piece.lowerBound..<min(line * piece.upperBound, columns))
+  }
+}
+
 /// Copies values that do not overlap.
 func parallelCopy(_ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int) {
   parallelPieces(count) { piece in

@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -33,7 +34,7 @@ struct DeterminismTests {
     return (output, tape.gradients(of: mseLoss(output, Tensor.zeros(output.shape)), for: weights))
   }
 
-  private let images = RandomStream(seed: 10, "images").normal([5, 3, 20, 12])
+  private let images = RandomStream(seed: 10, "images").normal([5, 3, 40, 24])
 
   @Test("the number of threads changes no bit of values and gradients")
   func threads() {
@@ -49,6 +50,21 @@ struct DeterminismTests {
         #expect(bits(gradient) == bits(other), "gradient \(index) with \(count) threads")
       }
     }
+  }
+
+  @Test("on one thread the caller's takes every item")
+  func oneThread() throws {
+    let before = Parallel.threadCount
+    defer { Parallel.threadCount = before }
+    Parallel.threadCount = 3
+    let threads = try Parallel.onOneThread {
+      // Long enough for others to come, if any were asked.
+      try parallelMap(32) { _ in
+        usleep(1000)
+        return pthread_self()
+      }
+    }
+    #expect(Set(threads) == [pthread_self()])
   }
 
   @Test("an item has the same bytes alone as in a batch of five")

@@ -72,11 +72,11 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float 
         inverses.pointer + first, back.pointer + first * columns, piece.count, columns)
     }
     // Each column's sums go through the rows in order, whichever thread takes it.
-    parallelPieces((columns + 15) / 16, of: 16 * rows) { piece in
-      let first = 16 * piece.lowerBound
+    parallelColumns(columns, ofRows: rows) { strip in
+      let first = strip.lowerBound
       lethe_layer_norm_weight_gradients(
         x.pointer + first, gradient.pointer + first, columns, means.pointer, inverses.pointer,
-        weightGradient.pointer + first, biasGradient.pointer + first, rows, min(16 * piece.count, columns - first))
+        weightGradient.pointer + first, biasGradient.pointer + first, rows, strip.count)
     }
     return [back, weightGradient, biasGradient]
   }

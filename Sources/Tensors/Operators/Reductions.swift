@@ -67,9 +67,8 @@ extension Tensor {
 
 /// target[c] += the sum over r of x[r][c], the rows one after the other: which columns a thread takes changes no value.
 func addRows(_ x: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
-  parallelPieces((columns + 15) / 16, of: 16 * rows) { piece in
-    let first = 16 * piece.lowerBound
-    lethe_add_rows(x + first, columns, target + first, rows, min(16 * piece.count, columns - first))
+  parallelColumns(columns, ofRows: rows) { strip in
+    lethe_add_rows(x + strip.lowerBound, columns, target + strip.lowerBound, rows, strip.count)
   }
 }
 
